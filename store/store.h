@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store.h — bytes by digest, names to bytes.  The only header of store/ that
+ * others include.
+ *
+ * The store is a folder:
+ *
+ *   lock                 flock()ed by the process that has the store open
+ *   index.sqlite         the only index (WAL); every name is a key in it
+ *   blobs/ab/abcd…       one immutable file per content, named by its SHA-256
+ *   tmp/                 blobs being written; emptied when the store is opened
+ *
+ * Words.  A *blob* is immutable content.  A *model* is `name` or `org/name`.
+ * A *snapshot* of a model is an immutable list of (path, blob); its id is
+ * `commit`: the first 40 hex digits of the SHA-256 of its sorted file list.  A
+ * *revision* is a name (`main`) that points to one snapshot of its model and
+ * is moved atomically.
+ *
+ * Threads.  Every function may be called from any thread unless it says
+ * otherwise.  "reads" take microseconds and never wait for a writer, so they
+ * may run on the event loop; "writes" reach the disk and must not.
+ *
+ * Errors.  0 or a negative `enum store_status`; the text says what was wrong,
+ * with no path of the machine in it.  Outputs are written on success only.
+ */
+#ifndef LARDER_STORE_STORE_H
+#define LARDER_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_DIGEST_BYTES 32
+#define STORE_DIGEST_HEX 64 /* without the NUL */
+#define STORE_COMMIT_HEX 40 /* without the NUL */
+#define STORE_NAME_MAX 512  /* bytes of a model name */
+#define STORE_REV_MAX 255   /* bytes of a revision name */
+#define STORE_PATH_MAX 4096 /* bytes of a file path inside a model */
+
+enum store_status {
+	STORE_OK = 0,
+	STORE_STATUS_BASE_ = -100, /* rows follow: -99, -98, … */
+#define STATUS(code, text) STORE_##code,
+#include "store/status.def"
+#undef STATUS
+};
+
+/* In the caller's frame; no allocation.  `text` is always NUL-terminated. */
+struct store_error {
+	int status;
+	char text[300];
+};
+
+/* store_status_text(status): the fixed sentence of a status. */
+const char *store_status_text(int status);
+
+#define STORE_MUST_CHECK __attribute__((warn_unused_result))
+
+struct store;        /* opaque: an open state folder */
+struct store_map;    /* opaque: a refcounted read-only mapping of one blob */
+struct store_writer; /* opaque: a blob being written */
+struct store_import; /* opaque: a snapshot being put together */
+
+struct store_digest {
+	uint8_t bytes[STORE_DIGEST_BYTES];
+};
+
+/* ---- digests (store/digest.c) ------------------------------------------- */
+
+/* store_digest_parse(hex, len, out): exactly 64 lower-case hex digits; false for anything else. */
+bool store_digest_parse(const char *hex, size_t len, struct store_digest *out);
+/* store_digest_hex(d, hex): write 64 hex digits and a NUL to ${hex}. */
+void store_digest_hex(const struct store_digest *d, char hex[STORE_DIGEST_HEX + 1]);
+/* store_digest_base64(d, out): 44 characters and a NUL (RFC 4648 §4), for Repr-Digest (RFC 9530).
+ */
+void store_digest_base64(const struct store_digest *d, char out[45]);
+bool store_digest_equal(const struct store_digest *a, const struct store_digest *b);
+/* store_digest_of(data, size, out): SHA-256 of ${size} bytes. */
+int store_digest_of(const void *data, size_t size, struct store_digest *out) STORE_MUST_CHECK;
+
+/* ---- open, close (store/index.c) ---------------------------------------- */
+
+struct store_opts {
+	const char *dir; /* state folder; created (0700) when missing; borrowed */
+	bool read_only;  /* reads only: no lock, no recovery (larderctl on a stopped store) */
+};
+
+/*
+ * store_open(opts, out, err): lock the folder, open and migrate the index,
+ * clear what a killed process left half-written.  STORE_LOCKED when another
+ * process has it.  The caller owns *out and gives it to store_close.
+ */
+int store_open(const struct store_opts *opts, struct store **out,
+	       struct store_error *err) STORE_MUST_CHECK;
+/* store_close(store): NULL is allowed.  Mappings that are still referenced stay valid. */
+void store_close(struct store *store);
+
+/* ---- names (store/name.c) ------------------------------------------------ */
+
+/*
+ * Names are keys, never file names.  A legal model name has one or two
+ * segments; a legal path one or more.  A segment is non-empty, valid UTF-8,
+ * not `.` or `..`, without `/`, `\`, NUL or control characters.  A model's
+ * segment may not contain `--` next to a two-segment alias clash: `org--name`
+ * is how `org/name` is written where no slash can stand.
+ */
+bool store_name_ok(const char *model);
+bool store_rev_ok(const char *revision);
+bool store_path_ok(const char *path);
+
+/* ---- blobs: mapping (store/map.c) ----------------------------------------- */
+
+/*
+ * store_map_open(store, digest, out, err): map a blob read-only, or take
+ * another reference to the mapping that exists.  One mapping per blob however
+ * many users.  An empty blob maps to size 0 and a non-NULL data pointer.
+ * STORE_NOT_FOUND; STORE_DAMAGED when the file's size is not the recorded one
+ * or the blob is quarantined.  Read.
+ */
+int store_map_open(struct store *store, const struct store_digest *digest, struct store_map **out,
+		   struct store_error *err) STORE_MUST_CHECK;
+/* store_map_ref(map): another reference to the same mapping; returns ${map}. */
+struct store_map *store_map_ref(struct store_map *map);
+/* store_map_unref(map): NULL is allowed; the last one unmaps. */
+void store_map_unref(struct store_map *map);
+const void *store_map_data(const struct store_map *map);
+size_t store_map_size(const struct store_map *map); /* bytes */
+const struct store_digest *store_map_digest(const struct store_map *map);
+/*
+ * store_map_resident(map, offset, size): true if mincore(2) says that every
+ * page of that range is in memory (a hint: it may change at once).  Read.
+ */
+bool store_map_resident(const struct store_map *map, size_t offset, size_t size);
+/*
+ * store_map_populate(map, offset, size, err): read that range from the disk
+ * now (MADV_POPULATE_READ).  Blocks: pool threads only.  STORE_IO when the
+ * disk cannot give the bytes (that is EFAULT of madvise, never SIGBUS).
+ */
+int store_map_populate(const struct store_map *map, size_t offset, size_t size,
+		       struct store_error *err) STORE_MUST_CHECK;
+
+/* ---- blobs: writing (store/blob.c) ----------------------------------------- */
+
+/*
+ * store_writer_open → store_writer_append* → store_writer_commit, or
+ * store_writer_abort.  Bytes go to a temporary file (O_EXCL) and through
+ * SHA-256; commit = fsync, compare with ${expect} when it is not NULL
+ * (STORE_DIGEST), rename into place, fsync of the folder, index row.  Content
+ * that the store has already is not stored twice.  After commit or abort the
+ * writer is gone (taken), whatever was returned.  One thread at a time.  Writes.
+ */
+int store_writer_open(struct store *store, struct store_writer **out,
+		      struct store_error *err) STORE_MUST_CHECK;
+int store_writer_append(struct store_writer *w, const void *data, size_t size,
+			struct store_error *err) STORE_MUST_CHECK;
+int store_writer_commit(struct store_writer *w, const struct store_digest *expect,
+			struct store_digest *ret_digest, uint64_t *ret_size,
+			struct store_error *err) STORE_MUST_CHECK;
+void store_writer_abort(struct store_writer *w); /* NULL is allowed */
+
+/* store_blob_put_fd(store, fd, …): a whole open file as one blob. */
+int store_blob_put_fd(struct store *store, int fd, struct store_digest *ret_digest,
+		      uint64_t *ret_size, struct store_error *err) STORE_MUST_CHECK;
+/* store_blob_has(store, digest, ret_size): whether it is stored and not damaged.  Read. */
+bool store_blob_has(struct store *store, const struct store_digest *digest, uint64_t *ret_size);
+
+/* ---- models: import (store/import.c) ---------------------------------------- */
+
+/*
+ * store_import_begin → store_import_add* → store_import_commit, or
+ * store_import_abort.  Add names a blob that is already stored (STORE_NOT_FOUND
+ * otherwise) by ${path}; the same path twice is STORE_EXISTS.  Commit writes
+ * the snapshot and moves the revision to it in one transaction: readers see
+ * the old snapshot or the new one, never a mixture.  A snapshot with the same
+ * file list is the same snapshot.  An import without a file is STORE_INVALID.
+ * Blobs added to an import that is open are never collected.  Writes.
+ */
+int store_import_begin(struct store *store, const char *model, const char *revision,
+		       struct store_import **out, struct store_error *err) STORE_MUST_CHECK;
+int store_import_add(struct store_import *im, const char *path, const struct store_digest *digest,
+		     struct store_error *err) STORE_MUST_CHECK;
+int store_import_commit(struct store_import *im, char ret_commit[STORE_COMMIT_HEX + 1],
+			struct store_error *err) STORE_MUST_CHECK; /* takes im */
+void store_import_abort(struct store_import *im);                  /* NULL is allowed */
+
+/* ---- models: reading (store/model.c) ------------------------------------------ */
+
+/* One file of a snapshot, as a copy: nothing in it points into the store. */
+struct store_file {
+	struct store_digest digest;
+	uint64_t size;      /* bytes */
+	int64_t modified_s; /* Unix time at which the snapshot was made */
+	char commit[STORE_COMMIT_HEX + 1];
+	bool by_commit; /* the revision asked for was a commit, so the answer never changes */
+};
+
+/*
+ * store_file_find(store, model, revision, path, out, err): ${model} as
+ * `org/name` or `org--name`; ${revision} a name, a full commit or an
+ * unambiguous prefix of one (≥ 7 digits).  STORE_NOT_FOUND says which of the
+ * three is unknown.  Hot: answered from memory while the index has not
+ * changed.  Records the use (kept in memory, written now and then).  Read.
+ */
+int store_file_find(struct store *store, const char *model, const char *revision, const char *path,
+		    struct store_file *out, struct store_error *err) STORE_MUST_CHECK;
+
+/* What store_model_list and store_model_files hand to their callbacks; valid during the call. */
+struct store_model_info {
+	const char *model;    /* `org/name` */
+	const char *revision; /* name */
+	const char *commit;
+	uint64_t file_count;
+	uint64_t size_bytes; /* sum over the snapshot's files */
+	int64_t modified_s;  /* Unix time */
+	int64_t used_s;      /* Unix time of the last use; 0 = never */
+	bool pinned;
+};
+struct store_file_info {
+	const char *path;
+	struct store_digest digest;
+	uint64_t size;
+};
+/* Return 0 to go on; anything else stops the walk and becomes the function's result. */
+typedef int store_model_f(void *arg, const struct store_model_info *info);
+typedef int store_file_f(void *arg, const struct store_file_info *info);
+
+/* store_model_list: one call per (model, revision), ordered by name.  Read. */
+int store_model_list(struct store *store, store_model_f *fn, void *arg,
+		     struct store_error *err) STORE_MUST_CHECK;
+/* store_model_find: one (model, revision); the info is handed to ${fn}.  Read. */
+int store_model_find(struct store *store, const char *model, const char *revision,
+		     store_model_f *fn, void *arg, struct store_error *err) STORE_MUST_CHECK;
+/* store_model_files: every file of one snapshot, ordered by path (bytewise).  Read. */
+int store_model_files(struct store *store, const char *model, const char *revision,
+		      store_file_f *fn, void *arg, struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_model_remove(store, model, revision, err): forget a revision, or the
+ * whole model when ${revision} is NULL; blobs that nothing names any more are
+ * deleted (their mappings stay valid until unreferenced).  Write.
+ */
+int store_model_remove(struct store *store, const char *model, const char *revision,
+		       struct store_error *err) STORE_MUST_CHECK;
+/* store_model_pin: a pinned model is never evicted.  Write. */
+int store_model_pin(struct store *store, const char *model, bool pinned,
+		    struct store_error *err) STORE_MUST_CHECK;
+
+/* ---- care (store/fsck.c, store/index.c) ---------------------------------------- */
+
+struct store_verify {
+	uint64_t blobs, bytes; /* looked at */
+	uint64_t damaged;      /* content or size wrong, or unreadable: quarantined */
+	uint64_t missing;      /* named by the index, not on disk */
+	uint64_t foreign;      /* on disk, not in the index: removed */
+};
+/*
+ * store_verify(store, fn, arg, out, err): hash every blob again.  A damaged
+ * blob is quarantined: never mapped or served again until the same content is
+ * written anew.  ${fn} (may be NULL) is called per blob that is not well.
+ * Blocks for as long as the disk takes.  Write.
+ */
+typedef int store_verify_f(void *arg, const struct store_digest *digest, const char *what);
+int store_verify(struct store *store, store_verify_f *fn, void *arg, struct store_verify *out,
+		 struct store_error *err) STORE_MUST_CHECK;
+
+struct store_stats {
+	uint64_t models, files, blobs, blob_bytes, maps;
+};
+int store_stats_get(struct store *store, struct store_stats *out,
+		    struct store_error *err) STORE_MUST_CHECK; /* read */
+/* store_generation(store): a number that changes whenever a name may mean something else. Read. */
+uint64_t store_generation(struct store *store);
+
+#endif
