@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runtime.h — model bytes to tensors.  The only header of runtime/ (with
+ * tensor.h) that others include.
+ *
+ *	rt_team_new      threads, once per process
+ *	rt_model_open    bytes → a checked, optimised, bound graph; shared, immutable
+ *	rt_session_open  one running instance: plans per input shape, arenas
+ *	rt_session_run   tensors in, tensors out
+ *
+ * Threads.  A model may be used by any number of sessions in any threads at
+ * once.  A session is used by one thread at a time.  A team runs one session
+ * at a time and serialises callers.
+ */
+#ifndef LARDER_RUNTIME_RUNTIME_H
+#define LARDER_RUNTIME_RUNTIME_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "runtime/tensor.h"
+
+struct rt_team;    /* opaque: worker threads */
+struct rt_model;   /* opaque */
+struct rt_session; /* opaque */
+
+/* ---- CPU (runtime/cpu.c) --------------------------------------------------- */
+
+/* Instruction sets ordered slow → fast; a level includes those before it of its architecture. */
+enum rt_cpu_level {
+	RT_CPU_SCALAR,
+	RT_CPU_SSE41,
+	RT_CPU_AVX2,       /* + FMA + F16C */
+	RT_CPU_AVX512,     /* F, BW, DQ, VL */
+	RT_CPU_AVX512VNNI, /* + VNNI */
+	RT_CPU_NEON,       /* AArch64 */
+	RT_CPU_LEVEL_COUNT
+};
+/* rt_cpu_best(): the highest level that this machine and this build have. */
+enum rt_cpu_level rt_cpu_best(void);
+const char *rt_cpu_level_name(enum rt_cpu_level level); /* "avx2" */
+/* rt_cpu_level_parse(name, out): false when unknown; `best` is rt_cpu_best(). */
+bool rt_cpu_level_parse(const char *name, enum rt_cpu_level *out);
+/* rt_cpu_has(level): whether kernels of that level can run here. */
+bool rt_cpu_has(enum rt_cpu_level level);
+
+/* ---- team (runtime/team.c) ------------------------------------------------- */
+
+/* rt_team_new(threads): ${threads} ≥ 1 counts the caller; NULL when out of memory. */
+struct rt_team *rt_team_new(int threads);
+void rt_team_free(struct rt_team *team); /* NULL is allowed; nobody may be running on it */
+int rt_team_threads(const struct rt_team *team);
+
+/* ---- models (runtime/model.c) ------------------------------------------------ */
+
+/*
+ * Finds the bytes of an external-data file by the `location` that the model
+ * names (onnx.proto: TensorProto.external_data).  Returns RT_OK and bytes that
+ * stay valid as long as the model, or a negative status.  Called during
+ * rt_model_open only, from its thread.  The runtime has refused locations that
+ * are absolute, hold `..`, `\` or empty segments before it asks.
+ */
+typedef int rt_find_f(void *arg, const char *location, struct rt_bytes *out);
+
+struct rt_model_opts {
+	enum rt_cpu_level cpu_level; /* kernels of this level or below */
+	rt_find_f *find;             /* NULL: external data is an error */
+	void *find_arg;
+	size_t memory_budget; /* bytes for one session's arena, and for constants; 0 = 4 GiB */
+	bool no_optimise;     /* leave the graph as the file has it (tests) */
+};
+
+/*
+ * rt_model_open(file, opts, out, err): read, check, optimise and bind.  The
+ * bytes must stay valid and unchanged until rt_model_close: weights are views
+ * into them.  RT_MALFORMED says where; RT_UNSUPPORTED lists every node that
+ * cannot run (node, operator, domain, opset, element type), grouped.
+ */
+int rt_model_open(struct rt_bytes file, const struct rt_model_opts *opts, struct rt_model **out,
+		  struct rt_error *err) RT_MUST_CHECK;
+void rt_model_close(struct rt_model *model); /* NULL is allowed; its sessions must be closed */
+
+/* An input or output of a model: `dims` −1 where free, rank −1 where not declared. */
+struct rt_port {
+	const char *name;
+	enum rt_dtype dtype;
+	struct rt_shape shape;
+	const char *dim_names[RT_RANK_MAX]; /* symbolic name or NULL */
+	bool optional;                      /* an input that has an initialiser (IR < 4) */
+};
+size_t rt_model_input_count(const struct rt_model *m);
+size_t rt_model_output_count(const struct rt_model *m);
+const struct rt_port *rt_model_input(const struct rt_model *m, size_t i);
+const struct rt_port *rt_model_output(const struct rt_model *m, size_t i);
+const char *rt_model_platform(const struct rt_model *m);  /* "onnx_onnxv1" */
+int64_t rt_model_opset(const struct rt_model *m);         /* of the domain ai.onnx */
+size_t rt_model_resident_bytes(const struct rt_model *m); /* heap it holds (packed weights, …) */
+enum rt_cpu_level rt_model_cpu_level(const struct rt_model *m);
+
+/* ---- sessions (runtime/session.c) ----------------------------------------------- */
+
+int rt_session_open(struct rt_model *model, struct rt_team *team, struct rt_session **out,
+		    struct rt_error *err) RT_MUST_CHECK; /* borrows both until close */
+void rt_session_close(struct rt_session *s);             /* NULL is allowed */
+
+struct rt_run_opts {
+	const atomic_bool *cancel; /* looked at between steps; NULL = never */
+	int64_t deadline_ns;       /* CLOCK_MONOTONIC; looked at between steps; 0 = none */
+};
+
+/*
+ * rt_session_run(s, inputs, outputs, opts, err): ${inputs} has one entry per
+ * model input in order (data NULL for an optional one that is not given), is
+ * borrowed during the call and never written.  Types and shapes are checked:
+ * RT_INPUT names the input, what was expected and what came.  ${outputs} gets
+ * one entry per model output; their data is borrowed until the next run or
+ * close.  ${wanted}: bit per output to compute, or NULL for all; others get
+ * data NULL.  The plan for these input shapes is made on first use and cached.
+ */
+int rt_session_run(struct rt_session *s, const struct rt_tensor *inputs, struct rt_tensor *outputs,
+		   const bool *wanted, const struct rt_run_opts *opts,
+		   struct rt_error *err) RT_MUST_CHECK;
+/* rt_session_arena_bytes(s): memory that its plans hold. */
+size_t rt_session_arena_bytes(const struct rt_session *s);
+
+/* ---- tables ------------------------------------------------------------------------ */
+
+/* rt_ops_print(f): one line per row of ops.def (larderd --ops); returns the number of operators. */
+size_t rt_ops_print(FILE *f);
+/* rt_kernels_print(level, f): the kernel chosen per kind at that level (larderd --kernels). */
+void rt_kernels_print(enum rt_cpu_level level, FILE *f);
+
+#endif

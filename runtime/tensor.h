@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tensor.h — element types, shapes and tensors: the words that every other
+ * header of runtime/ speaks.
+ *
+ * A tensor is dense and row-major: the last dimension varies fastest, there
+ * are no strides.  Rank 0 is a scalar with one element.  A dimension may be 0.
+ * Sizes are in elements unless a name ends in _bytes.
+ */
+#ifndef LARDER_RUNTIME_TENSOR_H
+#define LARDER_RUNTIME_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RT_RANK_MAX 8
+#define RT_MUST_CHECK __attribute__((warn_unused_result))
+
+enum rt_dtype {
+	RT_NONE = 0, /* not a tensor, or not known */
+#define DTYPE(id, onnx, bits, name, oip) RT_##id,
+#include "runtime/dtypes.def"
+#undef DTYPE
+	RT_DTYPE_COUNT
+};
+
+/* Sets of element types: RT_M(F32) | RT_M(I64). */
+#define RT_M(id) (1u << RT_##id)
+
+enum rt_status {
+	RT_OK = 0,
+	RT_STATUS_BASE_ = -200, /* rows follow: -199, -198, … */
+#define STATUS(code, text) RT_##code,
+#include "runtime/status.def"
+#undef STATUS
+};
+
+/*
+ * In the caller's frame; no allocation.  The text is long enough for a list of
+ * everything in a model that is not supported.
+ */
+struct rt_error {
+	int status;
+	char text[8192];
+};
+
+const char *rt_status_text(int status);
+/* rt_error_set(err, status, fmt, …): write the text; returns ${status}.  ${err} may be NULL. */
+int rt_error_set(struct rt_error *err, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* rt_error_wrap(err, fmt, …): put "…: " before the text; keeps the status and returns it. */
+int rt_error_wrap(struct rt_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * must(cond): for our own bugs only, never for input; not compiled out.
+ * Prints file, line and condition to stderr and aborts.
+ */
+void rt_must_fail_(const char *file, int line, const char *cond) __attribute__((noreturn, cold));
+#define must(cond) ((cond) ? (void)0 : rt_must_fail_(__FILE__, __LINE__, #cond))
+
+struct rt_shape {
+	int rank;                  /* 0..RT_RANK_MAX; -1 = not known */
+	int64_t dims[RT_RANK_MAX]; /* ≥ 0; -1 = not known (only where a header allows it) */
+};
+
+/* A view; who owns ${data} is said where one is handed over.  Data is aligned to its element. */
+struct rt_tensor {
+	enum rt_dtype dtype;
+	struct rt_shape shape;
+	void *data; /* [shape], row-major; RT_STR: struct rt_str per element */
+};
+
+/* One element of a string tensor; bytes without a NUL; borrowed from the tensor's owner. */
+struct rt_str {
+	const char *bytes;
+	size_t size;
+};
+
+/* Bytes that somebody else keeps alive (a mapping, a request body). */
+struct rt_bytes {
+	const void *data;
+	size_t size;
+};
+
+const char *rt_dtype_name(enum rt_dtype t);     /* "float32" */
+const char *rt_dtype_oip(enum rt_dtype t);      /* "FP32"; "" = none */
+enum rt_dtype rt_dtype_of_oip(const char *oip); /* RT_NONE = unknown */
+enum rt_dtype rt_dtype_of_onnx(int64_t onnx);   /* RT_NONE = unknown */
+unsigned rt_dtype_bits(enum rt_dtype t);        /* per element; RT_STR: 8 * sizeof(struct rt_str) */
+
+/* rt_shape_elems(s, out): the product of the dims; false when unknown or over INT64_MAX. */
+bool rt_shape_elems(const struct rt_shape *s, int64_t *out);
+/* rt_shape_bytes(s, t, out): bytes of a tensor, packed types rounded up; false as above. */
+bool rt_shape_bytes(const struct rt_shape *s, enum rt_dtype t, size_t *out);
+bool rt_shape_equal(const struct rt_shape *a, const struct rt_shape *b);
+/* rt_shape_text(s, buf, size): "[1,3,?,224]" into ${buf}; returns ${buf}. */
+char *rt_shape_text(const struct rt_shape *s, char *buf, size_t size);
+/* rt_shape_of(rank, d0, …): int64_t dims as varargs. */
+struct rt_shape rt_shape_of(int rank, ...);
+/* rt_tensor_elems, rt_tensor_bytes: of a tensor whose shape was checked when it was made. */
+int64_t rt_tensor_elems(const struct rt_tensor *t);
+size_t rt_tensor_bytes(const struct rt_tensor *t);
+
+/* Conversions of single elements, exact or round to nearest even (IEEE 754 §4.3.1). */
+float rt_f16_to_f32(uint16_t h);
+uint16_t rt_f32_to_f16(float f);
+float rt_bf16_to_f32(uint16_t h);
+uint16_t rt_f32_to_bf16(float f);
+
+#endif
