@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * team.h — the only threads of runtime/.  Operators split their work with
+ * rt_team_for; session.c holds the team for the length of a run.
+ */
+#ifndef LARDER_RUNTIME_TEAM_H
+#define LARDER_RUNTIME_TEAM_H
+
+#include <stddef.h>
+
+#include "runtime/runtime.h"
+
+/* Do items ${begin} ≤ i < ${end}; ${thread} is 0..threads−1, for per-thread scratch. */
+typedef void rt_team_f(void *arg, size_t begin, size_t end, int thread);
+
+/*
+ * rt_team_for(team, n, grain, fn, arg): call fn for all of 0..n−1 in ranges of
+ * at least ${grain} items (the last may be shorter), on all threads, and return
+ * when all is done.  Runs on the caller alone when n ≤ grain or the team has one
+ * thread.  Which thread does which range is not defined.  Does not nest.  Only
+ * inside rt_team_enter … rt_team_leave.
+ */
+void rt_team_for(struct rt_team *team, size_t n, size_t grain, rt_team_f *fn, void *arg);
+
+/* rt_team_enter / _leave: one caller at a time has the team; workers spin a little for the next
+ * rt_team_for while it is held, then sleep. */
+void rt_team_enter(struct rt_team *team);
+void rt_team_leave(struct rt_team *team);
+
+#endif
