@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.h — one line per event on standard error: `level event key=value …`.
+ * With journald behind it (JOURNAL_STREAM) the level is its <N> prefix.  Any
+ * thread; a line is one write(2).
+ */
+#ifndef LARDER_DAEMON_LOG_H
+#define LARDER_DAEMON_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* log_level_parse(s, out): error, warning, info, debug. */
+bool log_level_parse(const char *s, enum log_level *out);
+void log_level_set(enum log_level level);
+bool log_wants(enum log_level level);
+
+/*
+ * log_error("store_open", "error=\"%s\"", text): ${event} is one word, the
+ * rest key=value pairs.  Control characters in the line become `?`.
+ */
+void log_error(const char *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_warning(const char *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_info(const char *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_debug(const char *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

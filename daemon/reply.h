@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reply.h — the only way to answer.
+ *
+ * A reply_* call fills rq->reply and sends nothing: server.c turns it into
+ * bytes when the request is back on the event loop.  So they may be called on
+ * whatever thread has the request.  Exactly one per request.  Each returns 0,
+ * so that a handler can `return reply_json(…)`.
+ *
+ * Every answer gets, without being asked: Date, X-Request-Id,
+ * X-Content-Type-Options, Vary: Origin, the CORS headers that the guard
+ * decided on, and, unless the handler set them, Cache-Control: no-store,
+ * Content-Security-Policy and Cross-Origin-Resource-Policy.  A HEAD is
+ * answered with the headers of the GET and no body.
+ */
+#ifndef LARDER_DAEMON_REPLY_H
+#define LARDER_DAEMON_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fault;
+struct request;
+struct store_file;
+struct store_map;
+struct text;
+
+#define REPLY_HEADERS_MAX 24
+#define REPLY_PARTS_MAX 256
+
+struct reply_part {
+	const void *data;
+	size_t size; /* bytes */
+};
+
+struct reply {
+	unsigned status; /* 0 = nothing yet */
+	struct {
+		const char *name, *value;
+	} header[REPLY_HEADERS_MAX];
+	unsigned header_count;
+	const struct reply_part *part; /* [part_count], in order */
+	unsigned part_count;
+	struct reply_part one;         /* where a body of one part lives */
+	struct store_map *map;         /* body = map[map_offset .. + map_size]; owned */
+	uint64_t map_offset, map_size; /* bytes */
+	uint64_t length;               /* of the body a GET has, bytes */
+	bool own_length;               /* Content-Length is written even without a body (HEAD) */
+};
+
+/*
+ * reply_header(rq, name, value): one more header, before or after the reply_*
+ * call.  Borrows both until DONE: static or from the arena.  A name that was
+ * set already is replaced, but Vary, Set-Cookie and the like may not be set.
+ */
+void reply_header(struct request *rq, const char *name, const char *value);
+/* reply_headerf: the value is formatted into the arena. */
+void reply_headerf(struct request *rq, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* reply_bytes: ${data}[size] borrowed until DONE (static, arena, or released by arena_defer). */
+int reply_bytes(struct request *rq, unsigned status, const char *type, const void *data,
+		size_t size);
+/* reply_json: application/json. */
+int reply_json(struct request *rq, unsigned status, const char *json, size_t size);
+/* reply_text(rq, status, type, t): what ${t} holds; 500 when t ran out of memory. */
+int reply_text(struct request *rq, unsigned status, const char *type, const struct text *t);
+/*
+ * reply_parts: a body of several pieces, sent without copying (JSON prefix,
+ * then tensors).  ${part}[count] is copied, what it points to is borrowed
+ * until DONE.  count ≤ REPLY_PARTS_MAX.
+ */
+int reply_parts(struct request *rq, unsigned status, const char *type,
+		const struct reply_part *part, unsigned count);
+/* reply_empty: no body (204, 304, or 202 with a Location). */
+int reply_empty(struct request *rq, unsigned status);
+/* reply_fault: {"error":"…"} with fault->http; adds Retry-After. */
+int reply_fault(struct request *rq, const struct fault *fault);
+
+/* How reply_file answers. */
+struct reply_file {
+	const char *name;  /* last segment: decides the type */
+	const char *etag;  /* with the quotes */
+	const char *cache; /* Cache-Control */
+	int64_t modified_s;
+};
+/*
+ * reply_map(rq, map, f): a stored file with conditionals and ranges as RFC
+ * 9110 §13 and §14 say: 200, 206, 304, 412 or 416.  Takes ${map}.
+ */
+int reply_map(struct request *rq, struct store_map *map, const struct reply_file *f);
+/* reply_static: the same for bytes that live as long as the program. */
+int reply_static(struct request *rq, const void *data, size_t size, const char *type,
+		 const struct reply_file *f);
+
+#endif
