@@ -25,7 +25,7 @@ static const struct {
 #define SUITE(name) {#name, check_##name},
 #include SUITES
 #undef SUITE
-	{NULL, NULL},
+    {NULL, NULL},
 };
 
 /* Is the suite wanted? Without arguments all are. */
