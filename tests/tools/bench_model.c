@@ -1,11 +1,261 @@
 /* SPDX-License-Identifier: MIT */
-/* bench-model: its place in the build, until it is written. */
+/*
+ * bench-model — time one model in this process; prints one JSON line (CONTRACT,
+ * "Test tools").  Inputs are made by the contract's rules, or come from a golden
+ * case.  Never part of a test: timings gate nothing.
+ */
 #include <config.h>
 
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 
-int main(void)
+#include "tests/tools/files.h"
+#include "tests/tools/golden_case.h"
+#include "tests/tools/tool.h"
+
+struct shape_arg {
+	const char *name;
+	size_t name_size;
+	struct rt_shape shape;
+};
+struct bench {
+	struct tool_opts opts;
+	int runs;
+	const char *model_path, *case_dir;
+	struct shape_arg shapes[32];
+	int shape_count;
+};
+
+static double now_ms(void)
 {
-	fputs("bench-model: not built yet\n", stderr);
-	return 2;
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x, y;
+
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	return x < y ? -1 : x > y;
+}
+
+__attribute__((noreturn)) static void usage(void)
+{
+	fprintf(stderr, "usage: bench-model [--threads N] [--runs N] [--cpu-level L]\n"
+			"         [--shape NAME=1,3,224,224]… [--case DIR] MODEL\n");
+	exit(2);
+}
+
+static void parse_shape(struct bench *b, const char *text)
+{
+	const char *eq = text ? strrchr(text, '=') : NULL;
+	struct shape_arg *s = &b->shapes[b->shape_count];
+
+	if (!eq || b->shape_count == 32)
+		usage();
+	s->name = text;
+	s->name_size = (size_t)(eq - text);
+	s->shape.rank = 0;
+	for (const char *p = eq + 1; *p;) {
+		char *end;
+		long long d = strtoll(p, &end, 10);
+		if (end == p || d < 0 || s->shape.rank == RT_RANK_MAX || (*end && *end != ','))
+			usage();
+		s->shape.dims[s->shape.rank++] = d;
+		p = *end ? end + 1 : end;
+	}
+	b->shape_count++;
+}
+
+static void parse_args(struct bench *b, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		if (tool_option(&b->opts, argc, argv, &i))
+			continue;
+		if (strcmp(argv[i], "--runs") == 0) {
+			b->runs = (int)tool_number("--runs", value, 1, 1000000);
+			i++;
+		} else if (strcmp(argv[i], "--shape") == 0) {
+			parse_shape(b, value);
+			i++;
+		} else if (strcmp(argv[i], "--case") == 0 && value) {
+			b->case_dir = value;
+			i++;
+		} else if (argv[i][0] == '-' || b->model_path) {
+			usage();
+		} else {
+			b->model_path = argv[i];
+		}
+	}
+	if (!b->model_path)
+		usage();
+}
+
+/* The contract's inputs: a linear congruential sequence for floats, a small ramp for integers. */
+static void fill(const char *name, struct rt_tensor *t)
+{
+	int64_t n = rt_tensor_elems(t);
+	bool mask = strstr(name, "mask") != NULL;
+	size_t width = rt_dtype_bits(t->dtype) / 8;
+
+	for (int64_t i = 0; i < n; i++) {
+		uint64_t lcg = ((uint64_t)i * 1103515245u + 12345u) & 0x7fffffffu;
+		float f = mask ? 1.0f : (float)((double)lcg / 2147483648.0);
+		double d = (double)f;
+		int64_t k = mask ? 1 : (i * 37 + 11) % 1000;
+		uint16_t h = t->dtype == RT_F16 ? rt_f32_to_f16(f) : rt_f32_to_bf16(f);
+		char *at = (char *)t->data + (size_t)i * width;
+		if (t->dtype == RT_F32)
+			memcpy(at, &f, sizeof f);
+		else if (t->dtype == RT_F64)
+			memcpy(at, &d, sizeof d);
+		else if (t->dtype == RT_F16 || t->dtype == RT_BF16)
+			memcpy(at, &h, sizeof h);
+		else if (t->dtype == RT_BOOL)
+			*at = (char)(k & 1);
+		else
+			memcpy(at, &k, width); /* little-endian: the low bytes */
+	}
+}
+
+static bool make_inputs(const struct bench *b, const struct rt_model *m, struct rt_tensor *in)
+{
+	for (size_t i = 0; i < rt_model_input_count(m); i++) {
+		const struct rt_port *p = rt_model_input(m, i);
+		size_t bytes;
+
+		in[i] = (struct rt_tensor){.dtype = p->dtype, .shape = p->shape};
+		for (int k = 0; k < in[i].shape.rank; k++)
+			if (in[i].shape.dims[k] < 0)
+				in[i].shape.dims[k] = 1;
+		if (in[i].shape.rank < 0)
+			in[i].shape.rank = 0;
+		for (int k = 0; k < b->shape_count; k++)
+			if (strlen(p->name) == b->shapes[k].name_size &&
+			    memcmp(p->name, b->shapes[k].name, b->shapes[k].name_size) == 0)
+				in[i].shape = b->shapes[k].shape;
+		if (p->optional)
+			continue;
+		if (p->dtype == RT_STR || p->dtype == RT_NONE ||
+		    !rt_shape_bytes(&in[i].shape, p->dtype, &bytes)) {
+			fprintf(stderr, "cannot make the input '%s'\n", p->name);
+			return false;
+		}
+		in[i].data = calloc(1, bytes + 64);
+		if (!in[i].data)
+			return false;
+		fill(p->name, &in[i]);
+	}
+	return true;
+}
+
+static void print_line(const struct bench *b, const struct rt_model *m, double load, double first,
+		       double *times)
+{
+	struct rusage use;
+
+	getrusage(RUSAGE_SELF, &use);
+	qsort(times, (size_t)b->runs, sizeof *times, by_value);
+	json_t *j = json_pack(
+	    "{s:s, s:f, s:f, s:f, s:f, s:f, s:s, s:i, s:i}", "model", b->model_path, "load_ms",
+	    load, "first_ms", first, "min_ms", times[0], "median_ms", times[b->runs / 2],
+	    "peak_rss_mb", (double)use.ru_maxrss / 1024.0, "cpu_level",
+	    rt_cpu_level_name(rt_model_cpu_level(m)), "threads", b->opts.threads, "runs", b->runs);
+	char *s = json_dumps(j, JSON_REAL_PRECISION(6));
+	puts(s);
+	free(s);
+	json_decref(j);
+}
+
+static int bench_run(const struct bench *b, struct rt_model *m, struct rt_team *team, double load)
+{
+	struct rt_tensor *in = calloc(rt_model_input_count(m) + 1, sizeof *in);
+	struct rt_tensor *out = calloc(rt_model_output_count(m) + 1, sizeof *out);
+	double *times = calloc((size_t)b->runs, sizeof *times), start = now_ms(), first;
+	struct golden_case *gc = NULL;
+	struct rt_session *s = NULL;
+	static struct rt_error err;
+
+	if (!in || !out || !times || rt_session_open(m, team, &s, &err) != RT_OK) {
+		fprintf(stderr, "session: %s\n", err.text);
+		return 1;
+	}
+	load += now_ms() - start;
+	if (b->case_dir) {
+		gc = golden_case_open(b->case_dir, err.text, sizeof err.text);
+		if (!gc || !golden_case_inputs(gc, m, in, err.text, sizeof err.text)) {
+			fprintf(stderr, "%s: %s\n", b->case_dir, err.text);
+			return 1;
+		}
+	} else if (!make_inputs(b, m, in)) {
+		return 1;
+	}
+	start = now_ms();
+	if (rt_session_run(s, in, out, NULL, NULL, &err) != RT_OK) {
+		fprintf(stderr, "%s: %s\n", b->model_path, err.text);
+		return 1;
+	}
+	first = now_ms() - start;
+	for (int i = 0; i < b->runs; i++) {
+		start = now_ms();
+		if (rt_session_run(s, in, out, NULL, NULL, &err) != RT_OK) {
+			fprintf(stderr, "%s: %s\n", b->model_path, err.text);
+			return 1;
+		}
+		times[i] = now_ms() - start;
+	}
+	print_line(b, m, load, first, times);
+	rt_session_close(s);
+	if (!gc)
+		for (size_t i = 0; i < rt_model_input_count(m); i++)
+			free(in[i].data);
+	golden_case_close(gc);
+	free(in);
+	free(out);
+	free(times);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench b = {.opts = {.cpu_level = rt_cpu_best(), .threads = 1}, .runs = 30};
+	struct rt_team *team;
+	struct rt_model *m = NULL;
+	struct files_beside beside;
+	struct rt_bytes file;
+	static struct rt_error err;
+	double start;
+	int rc;
+
+	parse_args(&b, argc, argv);
+	if (!files_map(b.model_path, &file)) {
+		fprintf(stderr, "%s: cannot be read\n", b.model_path);
+		return 1;
+	}
+	team = rt_team_new(b.opts.threads);
+	files_beside_init(&beside, b.model_path);
+	start = now_ms();
+	if (!team || rt_model_open(file,
+				   &(struct rt_model_opts){.cpu_level = b.opts.cpu_level,
+							   .find = files_beside_find,
+							   .find_arg = &beside},
+				   &m, &err) != RT_OK) {
+		fprintf(stderr, "%s: %s\n", b.model_path, err.text);
+		return 1;
+	}
+	rc = bench_run(&b, m, team, now_ms() - start);
+	rt_model_close(m);
+	rt_team_free(team);
+	files_beside_release(&beside);
+	files_unmap(&file);
+	return rc;
 }
