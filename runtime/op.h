@@ -15,6 +15,10 @@
  * infer needs the value of an input that only a run can give, ends a segment of
  * the plan: what comes before it is run first, then it is inferred or evaluated.
  *
+ * Nodes whose inputs are all known when the plan is made (constants, Shape and
+ * what is computed from it) and whose outputs are small are run then, with the
+ * ordinary infer and run; their outputs are values that later infers can read.
+ *
  * `state` belongs to the node and the model (written by bind, then read-only:
  * several sessions use it at once).  `shape_state` belongs to one plan (written
  * by infer, read by run).
@@ -111,6 +115,8 @@ struct rt_op {
 	uint32_t alias_inputs; /* bit i: output 0 may take input i's memory if bytes are equal: run
 				* reads element k of that input before it writes element k, and no
 				* other element afterwards */
+	bool shapes_only;      /* run reads the shapes of its inputs, never their data (Shape, Size) */
+	bool is_random;        /* two runs differ: never folded (RandomNormal, Multinomial) */
 	bool is_view;          /* output 0 has input 0's bytes (Reshape, Identity): never run */
 	size_t state_bytes;
 	rt_op_type_f *type;   /* NULL: every output has the type of input 0 */
@@ -135,6 +141,8 @@ struct rt_op_row {
 
 /* rt_op_find(domain, op_type, opset): the row, or NULL.  op_table.c. */
 const struct rt_op_row *rt_op_find(enum rt_domain domain, const char *op_type, int64_t opset);
+/* rt_op_known(domain, op_type): whether any row has that name (for messages). */
+bool rt_op_known(enum rt_domain domain, const char *op_type);
 size_t rt_op_count(void);
 const struct rt_op_row *rt_op_row_get(size_t i);
 

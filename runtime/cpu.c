@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpu.c — which instruction sets this machine, its system and this build have.
+ * The only file that asks; kernels are chosen by kernels/select.c.
+ *
+ * __builtin_cpu_supports looks at XGETBV too, so that a system which does not
+ * save the wide registers is not said to have them.
+ */
+#include <config.h>
+
+#include <string.h>
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+#include "runtime/runtime.h"
+
+static const char *const names[RT_CPU_LEVEL_COUNT] = {
+    [RT_CPU_SCALAR] = "scalar", [RT_CPU_SSE41] = "sse41", [RT_CPU_AVX2] = "avx2",
+    [RT_CPU_AVX512] = "avx512", [RT_CPU_NEON] = "neon",   [RT_CPU_AVX512VNNI] = "avx512vnni",
+};
+
+#if defined(__x86_64__) || defined(__i386__)
+
+static bool has_sse41(void)
+{
+	return __builtin_cpu_supports("sse4.1") != 0;
+}
+
+/* Not every compiler's builtin knows it by name; the system's part is that of AVX. */
+static bool has_f16c(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
+static bool has_avx2(void)
+{
+	return has_sse41() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+	       has_f16c();
+}
+
+static bool has_avx512(void)
+{
+	return has_avx2() && __builtin_cpu_supports("avx512f") &&
+	       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+	       __builtin_cpu_supports("avx512vl");
+}
+
+static bool has_avx512vnni(void)
+{
+	return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+
+#else
+
+static bool has_sse41(void)
+{
+	return false;
+}
+
+static bool has_avx2(void)
+{
+	return false;
+}
+
+static bool has_avx512(void)
+{
+	return false;
+}
+
+static bool has_avx512vnni(void)
+{
+	return false;
+}
+
+#endif
+
+static bool has_neon(void)
+{
+#ifdef __aarch64__ /* Advanced SIMD is part of the base architecture */
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* What the build has: configure leaves a macro undefined where a compiler lacks the set. */
+static bool built(enum rt_cpu_level level)
+{
+	switch (level) {
+#ifdef RT_HAVE_SSE41
+	case RT_CPU_SSE41:
+#endif
+#ifdef RT_HAVE_AVX2
+	case RT_CPU_AVX2:
+#endif
+#ifdef RT_HAVE_AVX512
+	case RT_CPU_AVX512:
+#endif
+#ifdef RT_HAVE_AVX512VNNI
+	case RT_CPU_AVX512VNNI:
+#endif
+#ifdef RT_HAVE_NEON
+	case RT_CPU_NEON:
+#endif
+	case RT_CPU_SCALAR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool rt_cpu_has(enum rt_cpu_level level)
+{
+	if (!built(level))
+		return false;
+	switch (level) {
+	case RT_CPU_SCALAR:
+		return true;
+	case RT_CPU_SSE41:
+		return has_sse41();
+	case RT_CPU_AVX2:
+		return has_avx2();
+	case RT_CPU_AVX512:
+		return has_avx512();
+	case RT_CPU_AVX512VNNI:
+		return has_avx512vnni();
+	case RT_CPU_NEON:
+		return has_neon();
+	case RT_CPU_LEVEL_COUNT:
+	default:
+		return false;
+	}
+}
+
+enum rt_cpu_level rt_cpu_best(void)
+{
+	for (int level = RT_CPU_LEVEL_COUNT - 1; level > RT_CPU_SCALAR; level--) {
+		if (rt_cpu_has((enum rt_cpu_level)level))
+			return (enum rt_cpu_level)level;
+	}
+	return RT_CPU_SCALAR;
+}
+
+const char *rt_cpu_level_name(enum rt_cpu_level level)
+{
+	return (unsigned)level < RT_CPU_LEVEL_COUNT ? names[level] : "unknown";
+}
+
+bool rt_cpu_level_parse(const char *name, enum rt_cpu_level *out)
+{
+	if (strcmp(name, "best") == 0) {
+		*out = rt_cpu_best();
+		return true;
+	}
+	for (int level = 0; level < RT_CPU_LEVEL_COUNT; level++) {
+		if (strcmp(name, names[level]) == 0) {
+			*out = (enum rt_cpu_level)level;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * op_table.c — expands ops.def: which operators there are, and the lookup that
+ * rt_graph_resolve makes once per node.  Nothing else knows the list.
+ */
+#include <config.h>
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "runtime/op.h"
+
+#define LATEST RT_LATEST
+
+#define OP(op, domain, since, last, object, input, dtypes) extern const struct rt_op object;
+#include "runtime/ops.def"
+#undef OP
+
+static const struct rt_op_row rows[] = {
+#define OP(op, domain, since, last, object, input, dtypes)                                         \
+	{#op, RT_##domain, since, last, &object, dtypes, input},
+#include "runtime/ops.def"
+#undef OP
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+size_t rt_op_count(void)
+{
+	return ROWS;
+}
+
+const struct rt_op_row *rt_op_row_get(size_t i)
+{
+	must(i < ROWS);
+	return &rows[i];
+}
+
+const struct rt_op_row *rt_op_find(enum rt_domain domain, const char *op_type, int64_t opset)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		if (rows[i].domain == domain && rows[i].since <= opset && opset <= rows[i].last &&
+		    strcmp(rows[i].op_type, op_type) == 0)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+bool rt_op_known(enum rt_domain domain, const char *op_type)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		if (rows[i].domain == domain && strcmp(rows[i].op_type, op_type) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Is row ${i} the first of its operator? */
+static bool first_of_its_name(size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (rows[k].domain == rows[i].domain &&
+		    strcmp(rows[k].op_type, rows[i].op_type) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void print_dtypes(FILE *f, uint32_t mask)
+{
+	const char *comma = "";
+
+	for (unsigned t = 1; t < RT_DTYPE_COUNT; t++) {
+		if ((mask >> t & 1) == 0)
+			continue;
+		(void)fprintf(f, "%s%s", comma, rt_dtype_name((enum rt_dtype)t));
+		comma = ",";
+	}
+}
+
+size_t rt_ops_print(FILE *f)
+{
+	size_t operators = 0;
+
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct rt_op_row *r = &rows[i];
+
+		if (r->domain == RT_LARDER)
+			continue;
+		operators += first_of_its_name(i);
+		(void)fprintf(f, "%-12s %-28s %3" PRId64 "-", rt_domain_name(r->domain), r->op_type,
+			      r->since);
+		if (r->last == RT_LATEST)
+			(void)fputs("...", f);
+		else
+			(void)fprintf(f, "%-3" PRId64, r->last);
+		(void)fputc(' ', f);
+		print_dtypes(f, r->dtypes);
+		(void)fputc('\n', f);
+	}
+	return operators;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * team.c — a fixed set of threads that split one loop at a time.
+ *
+ * A job is n items cut into equal pieces.  Its state is one 64-bit word: the
+ * job's number, how many pieces it has, the next one that nobody has taken.
+ * Taking a piece is one compare-and-swap on that word: it succeeds only while
+ * the same job still has pieces, so a thread that wakes late takes nothing and
+ * harms nothing, and the caller never waits for a thread that has no piece.
+ * The fields of a job are written before its word is published and stay until
+ * its last piece is done; a late reader may see fields of two jobs, but then
+ * its swap fails, hence the relaxed atomics.
+ *
+ * While a caller holds the team (rt_team_enter), idle threads spin for a short
+ * time, because the next loop is microseconds away; then they sleep on a futex.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/team.h"
+
+#define SPINS 4000           /* about 40 µs of pauses */
+#define PIECES_PER_THREAD 4  /* so that a thread that is held up costs little */
+#define TEAM_THREADS_MAX 256 /* more is a mistake in a configuration; pieces fit 16 bits */
+
+struct worker {
+	struct rt_team *team;
+	pthread_t thread;
+	int index; /* 1..threads−1; the caller is 0 */
+};
+
+struct rt_team {
+	int threads;
+	pthread_mutex_t held; /* by the one caller between enter and leave */
+	struct worker *workers;
+	int started;
+
+	/* the job */
+	_Alignas(64) atomic_uint_least64_t word; /* number << 32 | pieces << 16 | next piece */
+	_Atomic(rt_team_f *) fn;
+	_Atomic(void *) arg;
+	atomic_size_t n; /* items */
+
+	_Alignas(64) atomic_uint done; /* pieces finished; the caller sleeps on it */
+	atomic_uint caller_sleeps;
+
+	_Alignas(64) atomic_uint bell; /* rung for each job; workers sleep on it */
+	atomic_int sleepers;
+	atomic_bool busy; /* somebody holds the team: spin before sleeping */
+	atomic_bool quit;
+};
+
+static void pause_a_little(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static void futex_wait(atomic_uint *word, unsigned seen)
+{
+	(void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+static void futex_wake(atomic_uint *word, int count)
+{
+	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+/* ---- pieces ---------------------------------------------------------------------------------- */
+
+/* First item of piece ${i} of ${pieces}; lengths differ by one at most. */
+static size_t piece_begin(size_t n, unsigned pieces, unsigned i)
+{
+	size_t rest = n % pieces;
+
+	return n / pieces * i + (i < rest ? i : rest);
+}
+
+/* Take and do pieces of the current job until it has none left. */
+static void work(struct rt_team *t, int thread)
+{
+	uint64_t word = atomic_load_explicit(&t->word, memory_order_acquire);
+
+	for (;;) {
+		unsigned next = word & 0xffff, pieces = word >> 16 & 0xffff;
+		rt_team_f *fn = atomic_load_explicit(&t->fn, memory_order_relaxed);
+		void *arg = atomic_load_explicit(&t->arg, memory_order_relaxed);
+		size_t n = atomic_load_explicit(&t->n, memory_order_relaxed);
+
+		if (next >= pieces)
+			return;
+		if (!atomic_compare_exchange_weak_explicit(
+			&t->word, &word, word + 1, memory_order_acq_rel, memory_order_acquire))
+			continue; /* ${word} is fresh again */
+		word++;
+		fn(arg, piece_begin(n, pieces, next), piece_begin(n, pieces, next + 1), thread);
+		if (atomic_fetch_add_explicit(&t->done, 1, memory_order_seq_cst) + 1 == pieces &&
+		    atomic_load_explicit(&t->caller_sleeps, memory_order_seq_cst) != 0)
+			futex_wake(&t->done, 1);
+	}
+}
+
+static void wait_for_done(struct rt_team *t, unsigned pieces)
+{
+	unsigned done;
+
+	for (int i = 0; i < SPINS; i++) {
+		if (atomic_load_explicit(&t->done, memory_order_acquire) == pieces)
+			return;
+		pause_a_little();
+	}
+	atomic_store_explicit(&t->caller_sleeps, 1, memory_order_seq_cst);
+	while ((done = atomic_load_explicit(&t->done, memory_order_seq_cst)) != pieces)
+		futex_wait(&t->done, done);
+	atomic_store_explicit(&t->caller_sleeps, 0, memory_order_relaxed);
+}
+
+void rt_team_for(struct rt_team *t, size_t n, size_t grain, rt_team_f *fn, void *arg)
+{
+	uint64_t number;
+	size_t pieces;
+
+	if (n == 0)
+		return;
+	if (grain == 0)
+		grain = 1;
+	if (t->threads == 1 || n <= grain) {
+		fn(arg, 0, n, 0);
+		return;
+	}
+	pieces = (size_t)t->threads * PIECES_PER_THREAD;
+	if (pieces > n / grain)
+		pieces = n / grain;
+	number = atomic_load_explicit(&t->word, memory_order_relaxed) >> 32;
+
+	atomic_store_explicit(&t->fn, fn, memory_order_relaxed);
+	atomic_store_explicit(&t->arg, arg, memory_order_relaxed);
+	atomic_store_explicit(&t->n, n, memory_order_relaxed);
+	atomic_store_explicit(&t->done, 0, memory_order_relaxed);
+	atomic_store_explicit(&t->word, ((number + 1) & UINT32_MAX) << 32 | (uint64_t)pieces << 16,
+			      memory_order_release);
+	atomic_fetch_add_explicit(&t->bell, 1, memory_order_seq_cst);
+	if (atomic_load_explicit(&t->sleepers, memory_order_seq_cst) > 0)
+		futex_wake(&t->bell, (int)pieces - 1);
+
+	work(t, 0);
+	wait_for_done(t, (unsigned)pieces);
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+/* Wait until the bell has rung since ${seen}. */
+static void wait_for_bell(struct rt_team *t, unsigned seen)
+{
+	for (int i = 0; i < SPINS; i++) {
+		if (atomic_load_explicit(&t->bell, memory_order_acquire) != seen)
+			return;
+		if (!atomic_load_explicit(&t->busy, memory_order_relaxed))
+			break;
+		pause_a_little();
+	}
+	atomic_fetch_add_explicit(&t->sleepers, 1, memory_order_seq_cst);
+	while (atomic_load_explicit(&t->bell, memory_order_seq_cst) == seen)
+		futex_wait(&t->bell, seen);
+	atomic_fetch_sub_explicit(&t->sleepers, 1, memory_order_seq_cst);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct rt_team *t = w->team;
+	unsigned seen = 0;
+
+	for (;;) {
+		wait_for_bell(t, seen);
+		seen = atomic_load_explicit(&t->bell, memory_order_acquire);
+		if (atomic_load_explicit(&t->quit, memory_order_acquire))
+			return NULL;
+		work(t, w->index);
+	}
+}
+
+struct rt_team *rt_team_new(int threads)
+{
+	struct rt_team *t;
+	sigset_t all, old;
+	size_t bytes = (sizeof(*t) + 63) / 64 * 64;
+
+	must(threads >= 1);
+	if (threads > TEAM_THREADS_MAX)
+		threads = TEAM_THREADS_MAX;
+	t = aligned_alloc(64, bytes);
+	if (t == NULL)
+		return NULL;
+	memset(t, 0, bytes);
+	t->threads = threads;
+	if (pthread_mutex_init(&t->held, NULL) != 0) {
+		free(t);
+		return NULL;
+	}
+	t->workers = calloc((size_t)threads, sizeof(*t->workers));
+	if (t->workers == NULL)
+		goto fail;
+	/* Signals belong to the threads of the program, not to these. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (int i = 1; i < threads; i++) {
+		struct worker *w = &t->workers[i];
+
+		w->team = t;
+		w->index = i;
+		if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+			break;
+		t->started++;
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (t->started == threads - 1)
+		return t;
+fail:
+	rt_team_free(t);
+	return NULL;
+}
+
+void rt_team_free(struct rt_team *t)
+{
+	if (t == NULL)
+		return;
+	atomic_store_explicit(&t->quit, true, memory_order_release);
+	atomic_fetch_add_explicit(&t->bell, 1, memory_order_seq_cst);
+	futex_wake(&t->bell, INT_MAX);
+	for (int i = 1; i <= t->started; i++)
+		(void)pthread_join(t->workers[i].thread, NULL);
+	(void)pthread_mutex_destroy(&t->held);
+	free(t->workers);
+	free(t);
+}
+
+int rt_team_threads(const struct rt_team *t)
+{
+	return t->threads;
+}
+
+void rt_team_enter(struct rt_team *t)
+{
+	must(pthread_mutex_lock(&t->held) == 0);
+	atomic_store_explicit(&t->busy, true, memory_order_relaxed);
+}
+
+void rt_team_leave(struct rt_team *t)
+{
+	atomic_store_explicit(&t->busy, false, memory_order_relaxed);
+	must(pthread_mutex_unlock(&t->held) == 0);
+}
