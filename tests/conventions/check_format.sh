@@ -23,7 +23,6 @@ wider() {
   done
 }
 none 'lines of at most 100 columns' "$(wider 100 $(sources '*.c' '*.h') configure.ac)"
-none 'rows of tables of at most 160 columns' "$(wider 160 $(sources '*.def'))"
 none 'no space at the end of a line, no carriage return' "$(
   grep -nE "[[:space:]]+\$|$(printf '\r')" $(sources '*.c' '*.h' '*.def' '*.sh' '*.js' '*.mjs' '*.html' '*.css' '*.py') \
     Makefile.am configure.ac bootstrap README.md | cut -c 1-120 | head -20
