@@ -8,16 +8,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "runtime/op.h"
-
-#define LATEST RT_LATEST
-
-#define OP(op, domain, since, last, object, input, dtypes) extern const struct rt_op object;
-#include "runtime/ops.def"
-#undef OP
+#include "runtime/ops/ops.h"
 
 static const struct rt_op_row rows[] = {
-#define OP(op, domain, since, last, object, input, dtypes)                                         \
+#define OP(op, domain, since, last, object, dtypes, input)                                         \
 	{#op, RT_##domain, since, last, &object, dtypes, input},
 #include "runtime/ops.def"
 #undef OP

@@ -4,7 +4,7 @@
  */
 #include <config.h>
 
-#include "runtime/op.h"
+#include "runtime/ops/ops.h"
 
 const struct rt_op rt_op_identity = {
     .in_min = 1,
