@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unary.body.h — the loops of unary.c for one float type: T, and F(f) that
+ * names the function of libm for it.  a and b are the operator's parameters.
+ */
+LOOP(Abs, F(fabs)(x))
+LOOP(Acos, F(acos)(x))
+LOOP(Acosh, F(acosh)(x))
+LOOP(Asin, F(asin)(x))
+LOOP(Asinh, F(asinh)(x))
+LOOP(Atan, F(atan)(x))
+LOOP(Atanh, F(atanh)(x))
+LOOP(Ceil, F(ceil)(x))
+LOOP(Celu, x > 0 ? x : a * F(expm1)(x / a))
+LOOP(Cos, F(cos)(x))
+LOOP(Cosh, F(cosh)(x))
+LOOP(Elu, b *(x > 0 ? x : a * F(expm1)(x)))
+LOOP(Erf, F(erf)(x))
+LOOP(Exp, F(exp)(x))
+LOOP(Floor, F(floor)(x))
+LOOP(Gelu, x / 2 * (1 + F(erf)(x * (T)0.70710678118654752440)))
+LOOP(GeluTanh, x / 2 * (1 + F(tanh)((T)0.79788456080286535588 * (x + (T)0.044715 * x * x * x))))
+LOOP(HardSigmoid, F(fmax)(F(fmin)(a *x + b, 1), 0))
+LOOP(HardSwish, x *F(fmax)(F(fmin)(x / 6 + (T)0.5, 1), 0))
+LOOP(LeakyRelu, x < 0 ? a * x : x)
+LOOP(Log, F(log)(x))
+LOOP(Mish, x *F(tanh)(F(fmax)(x, 0) + F(log1p)(F(exp)(-F(fabs)(x)))))
+LOOP(Neg, -x)
+LOOP(Reciprocal, 1 / x)
+LOOP(Relu, x < 0 ? 0 : x)
+LOOP(Round, F(nearbyint)(x))
+LOOP(Shrink, x<-a ? x + b : x> a ? x - b : 0)
+LOOP(Sigmoid, 1 / (1 + F(exp)(-x)))
+LOOP(Sign, x > 0 ? 1 : x < 0 ? -1 : x)
+LOOP(Sin, F(sin)(x))
+LOOP(Sinh, F(sinh)(x))
+LOOP(Softplus, F(fmax)(x, 0) + F(log1p)(F(exp)(-F(fabs)(x))))
+LOOP(Softsign, x / (1 + F(fabs)(x)))
+LOOP(Sqrt, F(sqrt)(x))
+LOOP(Swish, x / (1 + F(exp)(-a * x)))
+LOOP(Tan, F(tan)(x))
+LOOP(Tanh, F(tanh)(x))
+LOOP(ThresholdedRelu, x > a ? x : 0)
+TEST(IsInf, isinf(x) && (x > 0 ? a != 0 : b != 0))
+TEST(IsNaN, isnan(x))
+#undef ID
+#undef T
+#undef F

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walk.h — the one place that turns shapes into loops.
+ *
+ * A walk visits the same index space in several operands at once, each with
+ * its own strides (0 = the operand is broadcast along that dimension).  Making
+ * one merges every pair of neighbouring dimensions that all operands cross in
+ * one step, so what is left is one contiguous-as-possible inner run and an
+ * odometer of outer dimensions.  Operators give a function for the run.
+ */
+#ifndef LARDER_RUNTIME_OPS_WALK_H
+#define LARDER_RUNTIME_OPS_WALK_H
+
+#include "runtime/op.h"
+
+#define RT_WALK_OPERANDS 4 /* an output and up to three inputs */
+#define RT_WALK_RANK 16    /* Tile and DepthToSpace split dimensions */
+
+struct rt_walk {
+	int operands;
+	int rank;                                        /* of the odometer */
+	int64_t dims[RT_WALK_RANK];                      /* [rank], slowest first */
+	int64_t strides[RT_WALK_OPERANDS][RT_WALK_RANK]; /* elements */
+	int64_t inner;                                   /* elements of a run; 0 = nothing at all */
+	int64_t inner_strides[RT_WALK_OPERANDS];         /* elements */
+	int64_t outer;                                   /* runs */
+};
+
+/*
+ * rt_walk_strided(w, operands, rank, dims, strides): any strides, of either
+ * sign.  ${rank} ≤ RT_WALK_RANK; strides[k] belongs to operand k, [rank].
+ */
+void rt_walk_strided(struct rt_walk *w, int operands, int rank, const int64_t *dims,
+		     const int64_t strides[][RT_WALK_RANK]);
+
+/*
+ * rt_walk_broadcast(w, out, in, count): operand 0 is dense in ${out}; operand
+ * 1 + k is dense in ${in[k]}, which broadcasts to ${out} (rt_op_broadcast said so).
+ */
+void rt_walk_broadcast(struct rt_walk *w, const struct rt_shape *out,
+		       const struct rt_shape *const *in, int count);
+
+/* One run, or a piece of one: ${n} elements from element ${at[k]} of operand k on. */
+typedef void rt_walk_f(void *arg, const int64_t *at, int64_t n);
+
+/* rt_walk_each(w, team, fn, arg): all runs; long runs are cut, ranges go to all threads. */
+void rt_walk_each(const struct rt_walk *w, struct rt_team *team, rt_walk_f *fn, void *arg);
+
+/*
+ * rt_walk_copy(w, team, size, out, in): copy elements of ${size} bytes (1, 2, 4, 8,
+ * 16) from operand 1 to operand 0, tile by tile where the strides make a
+ * transposition.  ${out} and ${in} are where index 0 of the space is.
+ */
+void rt_walk_copy(const struct rt_walk *w, struct rt_team *team, size_t size, void *out,
+		  const void *in);
+
+/* rt_walk_grain(cost): items for rt_team_for so that a range is worth waking a thread, where one
+ * item costs about ${cost} element operations. */
+size_t rt_walk_grain(int64_t cost);
+
+/* rt_walk_strides(shape, out): dense strides in elements, [shape->rank]; 0 where the dim is 1. */
+void rt_walk_strides(const struct rt_shape *shape, int64_t *out);
+
+#endif
