@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+//
+// The status page: asks /metrics every two seconds and the list of models when it may have changed,
+// as long as the page is looked at.
+
+import { connect } from '/larder.js';
+
+const EVERY = 2000; // milliseconds between two looks
+const KEPT = 60; // looks that a curve goes back
+const $ = (id) => document.getElementById(id);
+
+/** What is shown of /metrics: [title, unit, (now, past) => { value, note, curve }] */
+const GAUGES = [
+  ['Requests', '', (m, rates) => ({
+    value: whole(m.larder_requests_total),
+    note: `${rate(rates.at(-1)?.requests)} a second`,
+    curve: rates.map((r) => r.requests),
+  })],
+  ['Sent', '', (m, rates) => ({
+    ...bytes(m.larder_sent_bytes_total),
+    note: `${size(rates.at(-1)?.sent ?? 0)} a second`,
+    curve: rates.map((r) => r.sent),
+  })],
+  ['Inferences', '', (m, rates) => ({
+    value: whole(m.larder_inferences_total ?? m.larder_infer_requests_total),
+    note: m.larder_jobs_active ? `${whole(m.larder_jobs_active)} under way` : 'none under way',
+    curve: rates.map((r) => r.inferences),
+  })],
+  ['Refused', '', (m) => {
+    const refused = Object.entries(m).filter(([name]) => /^larder_refused_/.test(name));
+    const most = refused.sort((a, b) => b[1] - a[1])[0];
+    return {
+      value: whole(refused.reduce((n, [, count]) => n + count, 0)),
+      note: most?.[1] ? `most for their ${most[0].slice('larder_refused_'.length, -'_total'.length)}`
+        : 'no request was turned away',
+    };
+  }],
+  ['Connections', '', (m) => ({ value: whole(m.larder_connections), note: 'open now' })],
+  ['Memory', '', (m) => ({
+    ...bytes(m.process_resident_memory_bytes),
+    note: 'resident, weights in use included',
+  })],
+];
+
+// --- words and numbers --------------------------------------------------------------------------
+
+const number = new Intl.NumberFormat('en');
+
+function whole(n) {
+  return n === undefined ? '–' : number.format(Math.round(n));
+}
+
+function rate(n = 0) {
+  return n < 10 ? n.toFixed(1) : whole(n);
+}
+
+/** { value, unit } with three digits or so, in powers of 1024 */
+function bytes(n) {
+  if (n === undefined)
+    return { value: '–' };
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const step = n < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(n) / 10));
+  const value = n / 1024 ** step;
+  return { value: step && value < 100 ? value.toFixed(1) : String(Math.round(value)), unit: units[step] };
+}
+
+function size(n) {
+  const { value, unit } = bytes(n);
+  return `${value} ${unit}`;
+}
+
+function duration(seconds) {
+  const [d, h, m] = [seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60].map(Math.floor);
+  if (d)
+    return `${d} d ${h} h`;
+  if (h)
+    return `${h} h ${m} min`;
+  return m ? `${m} min` : `${Math.floor(seconds)} s`;
+}
+
+function count(n, one, many = `${one}s`) {
+  return `${n === 0 ? 'no' : number.format(n)} ${n === 1 ? one : many}`;
+}
+
+function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  if (className)
+    made.className = className;
+  made.append(...children);
+  return made;
+}
+
+function setText(node, text) {
+  if (node.textContent !== text)
+    node.textContent = text;
+}
+
+// --- counters -----------------------------------------------------------------------------------
+
+/** Prometheus text -> { name: sum over its labels } */
+function parseMetrics(text) {
+  const out = {};
+  for (const line of text.split('\n')) {
+    const found = /^([a-zA-Z_:][\w:]*)(?:\{.*\})? (\S+)/.exec(line);
+    if (found)
+      out[found[1]] = (out[found[1]] ?? 0) + Number(found[2]);
+  }
+  return out;
+}
+
+const cells = GAUGES.map(([title]) => {
+  const value = element('p', 'value');
+  const note = element('p', 'note');
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  svg.setAttribute('viewBox', `0 0 ${KEPT - 1} 20`);
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('aria-hidden', 'true');
+  svg.append(path);
+  const number = document.createTextNode('–');
+  const unit = element('small');
+  value.append(number, unit);
+  $('gauges').append(element('div', 'gauge card', svg, element('h3', '', title), value, note));
+  return { number, unit, note, path };
+});
+
+function curve(values) {
+  const top = Math.max(...values, 1e-9);
+  if (values.length < 2 || !values.some(Boolean))
+    return '';
+  const first = KEPT - values.length;
+  const line = values.map((v, i) => `${first + i} ${(19 - v / top * 15).toFixed(2)}`).join('L');
+  return `M${first} 21L${line}L${KEPT - 1} 21Z`;
+}
+
+const rates = [];
+let before = null;
+
+function showMetrics(metrics) {
+  const now = {
+    at: performance.now(),
+    requests: metrics.larder_requests_total ?? 0,
+    sent: metrics.larder_sent_bytes_total ?? 0,
+    inferences: metrics.larder_inferences_total ?? metrics.larder_infer_requests_total ?? 0,
+  };
+  if (before) {
+    const seconds = (now.at - before.at) / 1000;
+    const per = (what) => Math.max(0, now[what] - before[what]) / seconds;
+    rates.push({ requests: per('requests'), sent: per('sent'), inferences: per('inferences') });
+    if (rates.length > KEPT)
+      rates.shift();
+  }
+  before = now;
+  GAUGES.forEach(([, , read], i) => {
+    const { value, unit, note, curve: values } = read(metrics, rates);
+    const cell = cells[i];
+    setText(cell.number, value);
+    setText(cell.unit, unit ?? '');
+    setText(cell.note, note);
+    cell.path.setAttribute('d', values ? curve(values) : '');
+  });
+}
+
+// --- models -------------------------------------------------------------------------------------
+
+let shownModels = '';
+
+function modelCard(model) {
+  const path = (part) => part.split('/').map(encodeURIComponent).join('/');
+  const rows = model.files.map((file) => {
+    const link = element('a', '', file.path);
+    link.href = `/${path(model.id)}/resolve/main/${path(file.path)}`;
+    link.download = '';
+    const digest = element('code', '', file.sha256 ? `${file.sha256.slice(0, 12)}…` : '');
+    digest.title = file.sha256 ?? '';
+    return element('tr', '', element('td', '', link), element('td', '', size(file.bytes)),
+      element('td', '', digest));
+  });
+  const head = element('tr', '', ...['File', 'Size', 'SHA-256'].map((t) => element('th', '', t)));
+  const files = element('div', 'files', element('table', '', head, ...rows));
+  if (model.id === 'digits') {
+    const link = element('a', '', 'Draw a digit and let it read');
+    link.href = '/demo/';
+    files.append(element('p', 'try', link));
+  }
+  const badge = element('span', model.runnable ? 'badge runs' : 'badge',
+    model.runnable ? 'runs here' : 'served only');
+  const summary = element('summary', '', element('span', 'id', model.id), badge,
+    element('span', 'size', `${count(model.files.length, 'file')} · ${size(model.bytes)}`));
+  const card = element('details', 'model card', summary, files);
+  card.dataset.id = model.id;
+  return element('li', '', card);
+}
+
+function showModels(models) {
+  const all = models.reduce((n, m) => n + m.bytes, 0);
+  setText($('headline'), models.length === 0 ? 'An empty larder.'
+    : `${count(models.length, 'model')} in the larder, ${size(all)}.`);
+  const state = JSON.stringify(models);
+  if (state === shownModels)
+    return;
+  shownModels = state;
+  const open = new Set([...document.querySelectorAll('.model[open]')].map((c) => c.dataset.id));
+  const cards = models.toSorted((a, b) => a.id.localeCompare(b.id)).map(modelCard);
+  for (const card of cards)
+    card.firstElementChild.open = open.has(card.firstElementChild.dataset.id) || models.length === 1;
+  $('models').replaceChildren(...cards);
+  $('empty').hidden = models.length > 0;
+}
+
+// --- the loop -----------------------------------------------------------------------------------
+
+function showState(on, text) {
+  $('state').className = `state ${on ? 'on' : 'off'}`;
+  setText($('state').lastElementChild, text);
+}
+
+let larder = null;
+
+async function look() {
+  try {
+    larder ??= await connect();
+    const [metrics, models] = await Promise.all([
+      fetch('/metrics').then((reply) => (reply.ok ? reply.text() : Promise.reject(
+        new Error(`/metrics answered ${reply.status}`)))),
+      larder.models(),
+    ]);
+    const values = parseMetrics(metrics);
+    showMetrics(values);
+    showModels(models);
+    const since = values.process_start_time_seconds;
+    showState(true, since ? `Running for ${duration(Date.now() / 1000 - since)}` : 'Running');
+    setText($('foot'), `larder ${larder.version} at ${location.host}`);
+  } catch (error) {
+    larder = null;
+    before = null;
+    showState(false, `No answer: ${error.message}`);
+  }
+}
+
+for (;;) {
+  if (document.visibilityState === 'visible')
+    await look();
+  await new Promise((go) => {
+    setTimeout(go, EVERY);
+    document.addEventListener('visibilitychange', go, { once: true });
+  });
+}
