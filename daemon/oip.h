@@ -77,7 +77,4 @@ int oip_answer(const struct oip_request *rq, const struct oip_ports *ports,
 	       const struct rt_tensor *tensors, const char *model, const char *version,
 	       struct arena *arena, struct oip_answer *out, struct fault *fault) RT_MUST_CHECK;
 
-/* oip_ports_json(t, ports): `"inputs":[…],"outputs":[…]` of a model's metadata. */
-void oip_ports_json(struct text *t, const struct oip_ports *ports);
-
 #endif

@@ -24,7 +24,7 @@
 struct scan {
 	const char *at, *end;
 	struct text out;
-	const char *copied; /* everything before is in ${out} or cut */
+	const char *copied;             /* everything before is in ${out} or cut */
 	bool object[OIP_DEPTH_MAX + 1]; /* [1..depth]: what was opened */
 	int depth;
 	bool key_next;  /* in an object, where a key may stand */
