@@ -10,6 +10,9 @@
  *
  * Memory.  Everything a graph holds that is not a view into the model's bytes
  * is allocated with rt_graph_alloc and freed with the graph; passes never free.
+ * Sub-graphs take theirs from the outermost graph and go with it.
+ *
+ * Rows of passes.def are expanded at the end.
  */
 #ifndef LARDER_RUNTIME_GRAPH_H
 #define LARDER_RUNTIME_GRAPH_H
@@ -28,6 +31,8 @@ enum rt_domain {
 	RT_DOMAIN_COUNT
 };
 const char *rt_domain_name(enum rt_domain d);
+/* rt_domain_of(name): RT_OTHER when larder has no operators of it. */
+enum rt_domain rt_domain_of(const char *name);
 
 enum rt_attr_kind {
 	RT_ATTR_INT,
@@ -82,6 +87,9 @@ struct rt_node {
 	int attr_count;
 	struct rt_attr *attrs;
 	const struct rt_op *op; /* set by rt_graph_resolve; NULL before */
+	uint32_t dtypes;        /* of its row; set with op */
+	int dtype_input;        /* of its row */
+	void *state;            /* op->state_bytes, written by bind (bind.c) */
 	bool dead;              /* taken out by a pass; rt_graph_compact removes it */
 };
 
@@ -96,13 +104,17 @@ struct rt_graph {
 	int input_count, output_count;
 	struct rt_block *blocks; /* memory of rt_graph_alloc */
 	size_t block_bytes;
-	size_t memory_budget; /* for constants that passes compute */
+	size_t memory_budget; /* for constants that passes compute; rt_graph_alloc keeps to it */
+	int depth;            /* 0: the model's graph; of its sub-graphs 1, … */
 };
 
 /* rt_graph_new: NULL when out of memory. */
 struct rt_graph *rt_graph_new(void);
+/* rt_graph_new_child(parent): a sub-graph, freed with the outermost graph. */
+struct rt_graph *rt_graph_new_child(struct rt_graph *parent);
 void rt_graph_free(struct rt_graph *g); /* NULL is allowed; sub-graphs in attributes go with it */
-/* rt_graph_alloc(g, size): zeroed, aligned to 64, freed with the graph; NULL when out of memory. */
+/* rt_graph_alloc(g, size): zeroed, aligned to 64, freed with the graph; NULL when out of memory
+ * or budget. */
 void *rt_graph_alloc(struct rt_graph *g, size_t size_bytes);
 char *rt_graph_strdup(struct rt_graph *g, const char *s, size_t len);
 
@@ -120,9 +132,32 @@ void rt_graph_compact(struct rt_graph *g);
 /* rt_graph_use_count(g, value): how many node inputs name it, + 1 if it is a graph output (also
  * counts uses in sub-graphs). */
 int rt_graph_use_count(const struct rt_graph *g, int value);
+/* rt_graph_count_uses(g, counts): the same for every value at once; ${counts} has value_count
+ * entries. */
+void rt_graph_count_uses(const struct rt_graph *g, int *counts);
+
+/*
+ * What a node reads: its inputs, and the values of ${g} that its sub-graphs
+ * stand on.
+ *
+ *	struct rt_uses u = rt_graph_uses(&g->nodes[i]);
+ *	int v;
+ *	while ((v = rt_graph_next_use(&u)) != RT_NO_VALUE)
+ *		…
+ */
+struct rt_uses {
+	const struct rt_node *node;
+	int input, attr, value; /* where the walk is */
+};
+struct rt_uses rt_graph_uses(const struct rt_node *n);
+int rt_graph_next_use(struct rt_uses *u);
+
 /* rt_graph_replace_uses(g, from, to): every node input and graph output that is ${from} is ${to}.
  */
 void rt_graph_replace_uses(struct rt_graph *g, int from, int to);
+
+/* rt_node_label(n, buf, size): "node 'conv1' (Conv)" for messages; returns ${buf}. */
+char *rt_node_label(const struct rt_node *n, char *buf, size_t size);
 
 /* Attributes of a node; the default when it has none of that name. */
 const struct rt_attr *rt_node_attr(const struct rt_node *n, const char *name); /* NULL = none */
@@ -146,5 +181,13 @@ int rt_graph_resolve(struct rt_graph *g, struct rt_error *err) RT_MUST_CHECK;
 /* A pass changes the graph and leaves it sorted and resolved.  It never fails on a legal graph but
  * for lack of memory, and an optimisation that does not apply is simply not done. */
 typedef int rt_pass_f(struct rt_graph *g, struct rt_error *err);
+
+#define PASS(name, always) rt_pass_f rt_pass_##name;
+#include "runtime/passes.def"
+#undef PASS
+
+/* rt_graph_optimise(g, all, err): run the passes of passes.def in order; without ${all} only
+ * those that are always needed. */
+int rt_graph_optimise(struct rt_graph *g, bool all, struct rt_error *err) RT_MUST_CHECK;
 
 #endif

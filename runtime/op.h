@@ -115,9 +115,9 @@ struct rt_op {
 	uint32_t alias_inputs; /* bit i: output 0 may take input i's memory if bytes are equal: run
 				* reads element k of that input before it writes element k, and no
 				* other element afterwards */
-	bool shapes_only;      /* run reads the shapes of its inputs, never their data (Shape, Size) */
-	bool is_random;        /* two runs differ: never folded (RandomNormal, Multinomial) */
-	bool is_view;          /* output 0 has input 0's bytes (Reshape, Identity): never run */
+	bool shapes_only; /* run reads the shapes of its inputs, never their data (Shape, Size) */
+	bool is_random;   /* two runs differ: never folded (RandomNormal, Multinomial) */
+	bool is_view;     /* output 0 has input 0's bytes (Reshape, Identity): never run */
 	size_t state_bytes;
 	rt_op_type_f *type;   /* NULL: every output has the type of input 0 */
 	rt_op_bind_f *bind;   /* NULL: nothing to read */
