@@ -2,7 +2,7 @@
 /*
  * kernels.h — one typed slot per kind of kernel.
  *
- * select.c fills a table per CPU level from the lists (kinds.def, <kind>.def);
+ * kernels.c fills a table per CPU level from the lists (kinds.def, <kind>.def);
  * ops/ call through the table and never name an instruction set:
  *
  *	const struct rt_kernels *k = b->kernels;
@@ -102,7 +102,7 @@ struct rt_x32_transpose {
 /* What happens to a tile before it is stored, in this order. */
 struct rt_epilogue {
 	const float *bias;     /* [N], or NULL */
-	const float *residual; /* [M][N], row stride ld_residual, or NULL; may be C itself */
+	const float *residual; /* [M][N], row stride ld_residual, or NULL; not C */
 	size_t ld_residual;
 	float lo, hi; /* clamped to lo..hi; NaN stays; −inf, +inf = not */
 };
@@ -111,7 +111,7 @@ struct rt_epilogue {
  * One tile, m ≤ mr rows by n ≤ nr columns:
  *	C = epilogue((accumulate ? C : 0) + A · W)
  * ${epilogue} is NULL while more of K is to come.  W is a panel of packed
- * weights (pack.h): [k][nv·lanes], nv = 1 or 2 vectors wide, n ≤ nv·lanes.
+ * weights (gemm.h): [k][nv·lanes], nv = 1 or 2 vectors wide, n ≤ nv·lanes.
  */
 struct rt_gemm_tile {
 	size_t m, n, k;
@@ -175,7 +175,7 @@ struct rt_kernels {
  */
 const struct rt_kernels *rt_kernels_select(enum rt_cpu_level level);
 
-/* Every variant, for select.c and the tests. */
+/* Every variant, for kernels.c and the tests. */
 #define KERNEL(level, symbol) extern const struct rt_f32_unary symbol;
 #include "runtime/kernels/f32_unary.def"
 #undef KERNEL

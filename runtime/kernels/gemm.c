@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gemm.c — whole matrix products: packing of W, the division of C among
+ * threads and caches, and the walk over tiles.  Called by ops/matmul.c and
+ * ops/conv*.c.  Allocates nothing.
+ *
+ * C is cut into items: some rows (their A, as much of it as stays in the second
+ * cache) by some panels.  Within an item K is cut so that a stretch of one panel
+ * stays in the first cache while the item's rows pass over it:
+ *
+ *	for a stretch of K, for each panel, for each tile of rows
+ *
+ * Rows are dealt out evenly: 30 rows in tiles of at most 14 are 10 + 10 + 10,
+ * not 14 + 14 + 2, for short tiles leave the multipliers idle.
+ */
+#include <config.h>
+
+#include <string.h>
+
+#include "runtime/kernels/gemm.h"
+
+#define K_STRETCH 512          /* K of one pass: 64 KiB of a panel of 32 columns */
+#define A_BYTES (512u * 1024u) /* of A per item */
+#define ITEM_WORK 400000u      /* multiplications that are worth another thread */
+
+size_t rt_gemm_panels(const struct rt_kernels *kernels, size_t n)
+{
+	return (n + kernels->f32_gemm->nr - 1) / kernels->f32_gemm->nr;
+}
+
+/* Columns of panel ${p} in memory: the last may be half as wide. */
+static size_t panel_width(size_t nr, size_t n, size_t p)
+{
+	return n - p * nr > nr / 2 ? nr : nr / 2;
+}
+
+size_t rt_gemm_pack_elems(const struct rt_kernels *kernels, size_t n, size_t k)
+{
+	size_t nr = kernels->f32_gemm->nr, panels = rt_gemm_panels(kernels, n);
+	return panels == 0 ? 0 : ((panels - 1) * nr + panel_width(nr, n, panels - 1)) * k;
+}
+
+/* One panel of ${have} ≤ ${width} columns. */
+static void pack_panel(const struct rt_kernels *kernels, size_t have, size_t width, size_t k,
+		       const float *b, size_t row, size_t col, float *to)
+{
+	if (row == 1 && have == width) {
+		kernels->x32_transpose->run(width, k, b, col, to, width);
+		return;
+	}
+	for (size_t i = 0; i < k; i++, to += width) {
+		const float *from = b + i * row;
+		if (col == 1)
+			memcpy(to, from, have * sizeof *to);
+		else
+			for (size_t j = 0; j < have; j++)
+				to[j] = from[j * col];
+		for (size_t j = have; j < width; j++)
+			to[j] = 0;
+	}
+}
+
+void rt_gemm_pack(const struct rt_kernels *kernels, size_t n, size_t k, const float *b, size_t row,
+		  size_t col, size_t first, size_t count, float *packed)
+{
+	size_t nr = kernels->f32_gemm->nr;
+	for (size_t p = first; p < first + count; p++) {
+		size_t left = n - p * nr;
+		pack_panel(kernels, left < nr ? left : nr, panel_width(nr, n, p), k,
+			   b + p * nr * col, row, col, packed + p * nr * k);
+	}
+}
+
+/* How one product is cut. */
+struct cut {
+	size_t tiles, panels;        /* of the whole */
+	size_t row_cuts, panel_cuts; /* items = batch · row_cuts · panel_cuts */
+	size_t rows_max;             /* of an item */
+	size_t ld;                   /* row stride of gathered A */
+};
+
+static size_t ceil_div(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Where share ${i} of ${tiles} equal shares of ${m} begins. */
+static size_t share(size_t m, size_t tiles, size_t i)
+{
+	return (size_t)((unsigned long long)m * i / tiles);
+}
+
+static void cut(const struct rt_gemm *g, size_t threads, struct cut *c)
+{
+	const struct rt_f32_gemm *kernel = g->kernels->f32_gemm;
+	size_t mr = g->n <= kernel->nr / 2 ? kernel->mr1 : kernel->mr;
+	size_t fit = A_BYTES / sizeof(float) / (g->k + 1) / mr; /* tiles whose A stays cached */
+	size_t work = g->m * g->n * g->k * g->batch, want = 1;
+	c->tiles = ceil_div(g->m, mr);
+	c->panels = rt_gemm_panels(g->kernels, g->n);
+	c->row_cuts = ceil_div(c->tiles, fit ? fit : 1);
+	c->panel_cuts = 1;
+	if (threads > 1)
+		want = least(threads * 4, 1 + work / ITEM_WORK);
+	if (g->batch * c->row_cuts < want)
+		c->row_cuts = least(c->tiles, ceil_div(want, g->batch));
+	/* Cutting panels reads A again, so only when there are too few rows to share. */
+	if (g->batch * c->row_cuts < want && g->batch * c->row_cuts < threads * 2)
+		c->panel_cuts = least(c->panels, ceil_div(want, g->batch * c->row_cuts));
+	c->rows_max = least(g->m, ceil_div(c->tiles, c->row_cuts) * mr);
+	/* An odd number of lines apart, so that rows do not fall on the same sets of the cache. */
+	c->ld = (ceil_div(g->k, 16) | 1) * 16;
+}
+
+size_t rt_gemm_scratch_bytes(const struct rt_gemm *g, int threads)
+{
+	struct cut c;
+	if (g->a || g->m == 0 || g->batch == 0)
+		return 0;
+	cut(g, (size_t)threads, &c);
+	return c.rows_max * c.ld * sizeof(float) * (size_t)threads;
+}
+
+struct job {
+	const struct rt_gemm *g;
+	struct cut cut;
+	float *scratch; /* [threads][rows_max][ld] */
+};
+
+/* Some rows by some panels of one product of the batch. */
+struct item {
+	size_t rows, first_panel, end_panel;
+	const float *a, *w, *bias, *residual;
+	size_t lda;
+	float *c;
+};
+
+/* One stretch of K of one panel, all rows of the item. */
+static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t panel,
+			  size_t k_first, size_t k_end)
+{
+	const struct rt_f32_gemm *kernel = g->kernels->f32_gemm;
+	size_t col = panel * kernel->nr, width = panel_width(kernel->nr, g->n, panel);
+	size_t mr = width < kernel->nr ? kernel->mr1 : kernel->mr;
+	size_t tiles = ceil_div(it->rows, mr);
+	struct rt_epilogue e = g->epilogue;
+	struct rt_gemm_tile t = {
+	    .n = least(g->n - col, width),
+	    .k = k_end - k_first,
+	    .lda = it->lda,
+	    .w = it->w + col * g->k + k_first * width,
+	    .ldc = g->ldc,
+	    .accumulate = k_first > 0,
+	    .epilogue = k_end == g->k ? &e : NULL,
+	};
+	e.bias = it->bias ? it->bias + col : NULL;
+	for (size_t i = 0; i < tiles; i++) {
+		size_t row = share(it->rows, tiles, i);
+		t.m = share(it->rows, tiles, i + 1) - row;
+		t.a = it->a + row * it->lda + k_first;
+		t.c = it->c + row * g->ldc + col;
+		if (it->residual)
+			e.residual = it->residual + row * e.ld_residual + col;
+		kernel->tile(&t);
+	}
+}
+
+static void run_item(const struct rt_gemm *g, const struct item *it)
+{
+	size_t nr = g->kernels->f32_gemm->nr;
+	size_t stretches = it->rows > g->kernels->f32_gemm->mr ? ceil_div(g->k, K_STRETCH) : 1;
+	size_t from = it->first_panel * nr, to = least(g->n, it->end_panel * nr);
+	if (stretches == 0)
+		stretches = 1;
+	for (size_t s = 0; s < stretches; s++)
+		for (size_t p = it->first_panel; p < it->end_panel; p++)
+			panel_stretch(g, it, p, share(g->k, stretches, s),
+				      share(g->k, stretches, s + 1));
+	if (!g->activation)
+		return;
+	if (to - from == g->ldc) {
+		g->activation(it->rows * g->ldc, it->c, it->c, &g->activation_params);
+		return;
+	}
+	for (size_t i = 0; i < it->rows; i++) {
+		float *row = it->c + i * g->ldc + from;
+		g->activation(to - from, row, row, &g->activation_params);
+	}
+}
+
+/* Items ${begin} … ${end} − 1; those of the same rows follow each other and share gathered A. */
+static void run_items(void *arg, size_t begin, size_t end, int thread)
+{
+	const struct job *job = arg;
+	const struct rt_gemm *g = job->g;
+	const struct cut *c = &job->cut;
+	float *mine = job->scratch ? job->scratch + (size_t)thread * c->rows_max * c->ld : NULL;
+	size_t gathered = (size_t)-1;
+	for (size_t i = begin; i < end; i++) {
+		size_t rows = i / c->panel_cuts, part = i % c->panel_cuts;
+		size_t b = rows / c->row_cuts, r = rows % c->row_cuts;
+		size_t first = share(g->m, c->tiles, share(c->tiles, c->row_cuts, r));
+		size_t last = share(g->m, c->tiles, share(c->tiles, c->row_cuts, r + 1));
+		size_t at[3] = {b * g->a_step, b * g->w_step, b * g->c_step};
+		struct item it = {.rows = last - first,
+				  .first_panel = share(c->panels, c->panel_cuts, part),
+				  .end_panel = share(c->panels, c->panel_cuts, part + 1)};
+		if (g->at)
+			g->at(g->at_arg, b, at);
+		if (g->a) {
+			it.a = g->a + at[0] + first * g->lda;
+			it.lda = g->lda;
+		} else {
+			if (gathered != rows)
+				g->rows(g->rows_arg, b, first, it.rows, mine, c->ld);
+			gathered = rows;
+			it.a = mine;
+			it.lda = c->ld;
+		}
+		it.w = g->w + at[1];
+		it.c = g->c + at[2] + first * g->ldc;
+		if (g->epilogue.bias)
+			it.bias = g->epilogue.bias + b * g->bias_step;
+		if (g->epilogue.residual)
+			it.residual = g->epilogue.residual + b * g->residual_step +
+				      first * g->epilogue.ld_residual;
+		run_item(g, &it);
+	}
+}
+
+void rt_gemm_run(const struct rt_gemm *g, struct rt_team *team, void *scratch)
+{
+	struct job job = {.g = g, .scratch = g->a ? NULL : scratch};
+	if (g->m == 0 || g->n == 0 || g->batch == 0)
+		return;
+	cut(g, (size_t)rt_team_threads(team), &job.cut);
+	rt_team_for(team, g->batch * job.cut.row_cuts * job.cut.panel_cuts, 1, run_items, &job);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * selftest.c — fixed inputs for every kind of kernel.  Called by kernels.c
+ * while it fills the table of a CPU level; must stay quick (well under a
+ * millisecond for all kinds together) and allocates nothing.
+ */
+#include <config.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/kernels/selftest.h"
+
+#define N 71 /* no multiple of any vector */
+
+/* A fixed sequence in −4 … 4 that holds no two equal neighbours. */
+static void fill(size_t n, uint32_t seed, float *x)
+{
+	for (size_t i = 0; i < n; i++) {
+		seed = seed * 1103515245u + 12345u;
+		x[i] = (float)((int32_t)(seed >> 8) - (1 << 23)) * 0x1p-21f;
+	}
+}
+
+static bool near(size_t n, const float *ref, const float *got, float scale)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (ref[i] != ref[i] && got[i] != got[i])
+			continue;
+		if (!(fabsf(ref[i] - got[i]) <= 2e-6f * (fabsf(ref[i]) + scale)))
+			return false;
+	}
+	return true;
+}
+
+bool rt_selftest_f32_unary(const struct rt_f32_unary *ref, const struct rt_f32_unary *got)
+{
+	const struct rt_unary_params p = {0.75f, 1.25f};
+	float x[N], want[N + 1], have[N + 1];
+	fill(N, 1, x);
+	for (int op = 0; op < RT_UNARY_COUNT; op++) {
+		want[N] = have[N] = 7;
+		ref->fn[op](N, x, want, &p);
+		got->fn[op](N, x, have, &p);
+		if (!near(N + 1, want, have, 0.25f))
+			return false;
+	}
+	return true;
+}
+
+bool rt_selftest_f32_binary(const struct rt_f32_binary *ref, const struct rt_f32_binary *got)
+{
+	float a[N], b[N], want[N + 1], have[N + 1];
+	fill(N, 2, a);
+	fill(N, 3, b);
+	want[N] = have[N] = 7;
+	for (int op = 0; op < RT_BINARY_COUNT; op++) {
+		ref->vv[op](N, a, b, want);
+		got->vv[op](N, a, b, have);
+		if (!near(N + 1, want, have, 0))
+			return false;
+		ref->vs[op](N, a, b, want);
+		got->vs[op](N, a, b, have);
+		if (!near(N + 1, want, have, 0))
+			return false;
+		ref->sv[op](N, a, b, want);
+		got->sv[op](N, a, b, have);
+		if (!near(N + 1, want, have, 0))
+			return false;
+	}
+	ref->muladd(N, a, b, a, want);
+	got->muladd(N, a, b, a, have);
+	return near(N + 1, want, have, 1);
+}
+
+bool rt_selftest_f32_row(const struct rt_f32_row *ref, const struct rt_f32_row *got)
+{
+	float x[N], s[N], b[N], want[N + 1], have[N + 1];
+	fill(N, 4, x);
+	fill(N, 5, s);
+	fill(N, 6, b);
+	want[N] = have[N] = 7;
+	for (int op = 0; op < RT_REDUCE_COUNT; op++) {
+		want[op] = ref->reduce[op](N, x);
+		have[op] = got->reduce[op](N, x);
+	}
+	if (!near(RT_REDUCE_COUNT, want, have, 16))
+		return false;
+	ref->softmax(N, x, want);
+	got->softmax(N, x, have);
+	if (!near(N + 1, want, have, 0))
+		return false;
+	ref->log_softmax(N, x, want);
+	got->log_softmax(N, x, have);
+	if (!near(N + 1, want, have, 0))
+		return false;
+	ref->layer_norm(N, x, s, b, 1e-5f, want);
+	got->layer_norm(N, x, s, b, 1e-5f, have);
+	if (!near(N + 1, want, have, 4))
+		return false;
+	ref->rms_norm(N, x, s, 1e-5f, want);
+	got->rms_norm(N, x, s, 1e-5f, have);
+	return near(N + 1, want, have, 0.25f);
+}
+
+bool rt_selftest_f16_convert(const struct rt_f16_convert *ref, const struct rt_f16_convert *got)
+{
+	/* Each power of two there is, with a tie, and the infinities. */
+	uint16_t h[2 * N] = {0}, back[2][N + 1] = {{0}};
+	float x[N], want[2 * N], have[2 * N];
+	for (size_t i = 0; i < 64; i++)
+		h[i] = (uint16_t)(i << 10 | (i < 63 && i != 31 ? i * 7 & 1023 : 0));
+	ref->to_f32(2 * N - 1, h, want);
+	got->to_f32(2 * N - 1, h, have);
+	if (memcmp(want, have, (2 * N - 1) * sizeof *want))
+		return false;
+	for (size_t i = 0; i < N; i++)
+		x[i] = ldexpf(1.0f + (float)(2 * i + 1) * 0x1p-11f, (int)i - 30);
+	ref->from_f32(N, x, back[0]);
+	got->from_f32(N, x, back[1]);
+	return !memcmp(back[0], back[1], sizeof back[0]);
+}
+
+bool rt_selftest_x32_transpose(const struct rt_x32_transpose *ref,
+			       const struct rt_x32_transpose *got)
+{
+	uint32_t x[19 * 21], want[21 * 20] = {0}, have[21 * 20] = {0};
+	for (size_t i = 0; i < 19 * 21; i++)
+		x[i] = (uint32_t)i * 2654435761u;
+	ref->run(19, 21, x, 21, want, 20);
+	got->run(19, 21, x, 21, have, 20);
+	return !memcmp(want, have, sizeof want);
+}
+
+/* Both variants pack W in their own width, so each is compared with a plain product. */
+static bool gemm_tile(const struct rt_f32_gemm *g, size_t m, size_t n, size_t width)
+{
+	enum { K = 5, LD = 40, ROWS = 32 };
+	float a[ROWS * K], w[K * LD], c[ROWS * LD], want[ROWS * LD], bias[LD];
+	const struct rt_epilogue e = {.bias = bias, .lo = -8, .hi = 9};
+	const struct rt_gemm_tile t = {.m = m,
+				       .n = n,
+				       .k = K,
+				       .a = a,
+				       .lda = K,
+				       .w = w,
+				       .c = c,
+				       .ldc = LD,
+				       .accumulate = true,
+				       .epilogue = &e};
+	fill(ROWS * K, 7, a);
+	fill(K * LD, 8, w);
+	fill(LD, 9, bias);
+	fill(ROWS * LD, 10, c);
+	memcpy(want, c, sizeof want);
+	for (size_t i = 0; i < m; i++) {
+		for (size_t j = 0; j < n; j++) {
+			double sum = (double)c[i * LD + j] + (double)bias[j];
+			for (size_t k = 0; k < K; k++)
+				sum += (double)a[i * K + k] * (double)w[k * width + j];
+			want[i * LD + j] = (float)fmin(9, fmax(-8, sum));
+		}
+	}
+	g->tile(&t);
+	return near(ROWS * LD, want, c, 16);
+}
+
+bool rt_selftest_f32_gemm(const struct rt_f32_gemm *ref, const struct rt_f32_gemm *got)
+{
+	(void)ref;
+	if (got->nr > 40 || got->mr > 32 || got->mr1 > 32)
+		return false;
+	return gemm_tile(got, got->mr, got->nr, got->nr) &&
+	       gemm_tile(got, 1, got->nr - 1, got->nr) &&
+	       gemm_tile(got, got->mr1, 1, got->nr / 2) && gemm_tile(got, 2, 1, got->nr / 2);
+}
+
+/* A window of 3 × 3 taps, five pixels, 21 channels, stride 1 or 2. */
+static void window(struct rt_window *win, const float **rows, const float *x, size_t stride,
+		   float *y)
+{
+	for (size_t r = 0; r < 3; r++)
+		rows[r] = x + r * 12 * 21;
+	*win = (struct rt_window){.channels = 21,
+				  .pixels = 5,
+				  .rows = 3,
+				  .cols = 3,
+				  .in = rows,
+				  .in_tap = 21,
+				  .in_step = stride * 21,
+				  .y = y,
+				  .y_step = 21};
+}
+
+bool rt_selftest_f32_dwconv(const struct rt_f32_dwconv *ref, const struct rt_f32_dwconv *got)
+{
+	float x[3 * 12 * 21], w[9 * 21], want[5 * 21 + 1], have[5 * 21 + 1];
+	const float *rows[3];
+	struct rt_window win;
+	fill(3 * 12 * 21, 11, x);
+	fill(9 * 21, 12, w);
+	want[5 * 21] = have[5 * 21] = 7;
+	for (size_t stride = 1; stride <= 2; stride++) {
+		window(&win, rows, x, stride, want);
+		ref->run(&win, w, 3 * 21, 21, x, -20, INFINITY);
+		win.y = have;
+		got->run(&win, w, 3 * 21, 21, x, -20, INFINITY);
+		if (!near(5 * 21 + 1, want, have, 32))
+			return false;
+	}
+	return true;
+}
+
+bool rt_selftest_f32_pool(const struct rt_f32_pool *ref, const struct rt_f32_pool *got)
+{
+	float x[3 * 12 * 21], want[5 * 21 + 1], have[5 * 21 + 1];
+	const float *rows[3];
+	struct rt_window win;
+	fill(3 * 12 * 21, 13, x);
+	want[5 * 21] = have[5 * 21] = 7;
+	window(&win, rows, x, 2, want);
+	ref->max(&win);
+	win.y = have;
+	got->max(&win);
+	if (!near(5 * 21 + 1, want, have, 0))
+		return false;
+	win.y = want;
+	ref->sum(&win, 0.125f);
+	win.y = have;
+	got->sum(&win, 0.125f);
+	return near(5 * 21 + 1, want, have, 4);
+}

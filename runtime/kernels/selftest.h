@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * selftest.h — does a kernel variant give what the scalar one gives?  A short
+ * known-answer test that kernels.c runs once per variant before it is used; the
+ * thorough comparison is tests/runtime/check_kernels.c.
+ */
+#ifndef LARDER_RUNTIME_KERNELS_SELFTEST_H
+#define LARDER_RUNTIME_KERNELS_SELFTEST_H
+
+#include "runtime/kernels/kernels.h"
+
+/* true when ${got} agrees with ${ref} on the fixed input: to the bit for moves and conversions, to
+ * 2e-6 relative for arithmetic. */
+#define KIND(kind, what)                                                                           \
+	bool rt_selftest_##kind(const struct rt_##kind *ref, const struct rt_##kind *got);
+#include "runtime/kernels/kinds.def"
+#undef KIND
+
+#endif
