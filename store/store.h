@@ -78,11 +78,12 @@ bool store_digest_equal(const struct store_digest *a, const struct store_digest 
 /* store_digest_of(data, size, out): SHA-256 of ${size} bytes. */
 int store_digest_of(const void *data, size_t size, struct store_digest *out) STORE_MUST_CHECK;
 
-/* ---- open, close (store/index.c) ---------------------------------------- */
+/* ---- open, close (store/store.c) ---------------------------------------- */
 
 struct store_opts {
 	const char *dir; /* state folder; created (0700) when missing; borrowed */
 	bool read_only;  /* reads only: no lock, no recovery (larderctl on a stopped store) */
+	int64_t grace_s; /* how long a blob waits to be named by an import; 0 = 6 hours */
 };
 
 /*
@@ -92,17 +93,20 @@ struct store_opts {
  */
 int store_open(const struct store_opts *opts, struct store **out,
 	       struct store_error *err) STORE_MUST_CHECK;
-/* store_close(store): NULL is allowed.  Mappings that are still referenced stay valid. */
+/*
+ * store_close(store): NULL is allowed.  Mappings that are still referenced stay
+ * valid; writers and imports must be gone.
+ */
 void store_close(struct store *store);
 
-/* ---- names (store/name.c) ------------------------------------------------ */
+/* ---- names (store/name.c, rev.c, path.c) ---------------------------------- */
 
 /*
  * Names are keys, never file names.  A legal model name has one or two
- * segments; a legal path one or more.  A segment is non-empty, valid UTF-8,
- * not `.` or `..`, without `/`, `\`, NUL or control characters.  A model's
- * segment may not contain `--` next to a two-segment alias clash: `org--name`
- * is how `org/name` is written where no slash can stand.
+ * segments; a legal path or revision one or more.  A segment is non-empty,
+ * valid UTF-8, not `.` or `..`, without `/`, `\`, NUL or control characters.
+ * `org--name` is how `org/name` is written where no slash can stand, so a
+ * model's name holds no `--`, and no `-` beside its slash.
  */
 bool store_name_ok(const char *model);
 bool store_rev_ok(const char *revision);
@@ -121,7 +125,10 @@ int store_map_open(struct store *store, const struct store_digest *digest, struc
 		   struct store_error *err) STORE_MUST_CHECK;
 /* store_map_ref(map): another reference to the same mapping; returns ${map}. */
 struct store_map *store_map_ref(struct store_map *map);
-/* store_map_unref(map): NULL is allowed; the last one unmaps. */
+/*
+ * store_map_unref(map): NULL is allowed.  The last one unmaps, at once or, for
+ * a small blob, a little later: it is likely to be asked for again.
+ */
 void store_map_unref(struct store_map *map);
 const void *store_map_data(const struct store_map *map);
 size_t store_map_size(const struct store_map *map); /* bytes */
@@ -139,7 +146,7 @@ bool store_map_resident(const struct store_map *map, size_t offset, size_t size)
 int store_map_populate(const struct store_map *map, size_t offset, size_t size,
 		       struct store_error *err) STORE_MUST_CHECK;
 
-/* ---- blobs: writing (store/blob.c) ----------------------------------------- */
+/* ---- blobs: writing (store/writer.c, blob.c) --------------------------------- */
 
 /*
  * store_writer_open → store_writer_append* → store_writer_commit, or
@@ -148,6 +155,9 @@ int store_map_populate(const struct store_map *map, size_t offset, size_t size,
  * (STORE_DIGEST), rename into place, fsync of the folder, index row.  Content
  * that the store has already is not stored twice.  After commit or abort the
  * writer is gone (taken), whatever was returned.  One thread at a time.  Writes.
+ *
+ * A blob that no import has named yet is kept for store_opts.grace_s after its
+ * last commit, over restarts too.
  */
 int store_writer_open(struct store *store, struct store_writer **out,
 		      struct store_error *err) STORE_MUST_CHECK;
@@ -183,7 +193,7 @@ int store_import_commit(struct store_import *im, char ret_commit[STORE_COMMIT_HE
 			struct store_error *err) STORE_MUST_CHECK; /* takes im */
 void store_import_abort(struct store_import *im);                  /* NULL is allowed */
 
-/* ---- models: reading (store/model.c) ------------------------------------------ */
+/* ---- models: reading (store/file.c, model.c) ----------------------------------- */
 
 /* One file of a snapshot, as a copy: nothing in it points into the store. */
 struct store_file {
@@ -236,7 +246,9 @@ int store_model_files(struct store *store, const char *model, const char *revisi
 /*
  * store_model_remove(store, model, revision, err): forget a revision, or the
  * whole model when ${revision} is NULL; blobs that nothing names any more are
- * deleted (their mappings stay valid until unreferenced).  Write.
+ * deleted (their mappings stay valid until unreferenced).  A snapshot goes with
+ * the last name for it, or with all its names when ${revision} is a commit; a
+ * model goes when it has no named revision left.  Write.
  */
 int store_model_remove(struct store *store, const char *model, const char *revision,
 		       struct store_error *err) STORE_MUST_CHECK;
@@ -244,7 +256,7 @@ int store_model_remove(struct store *store, const char *model, const char *revis
 int store_model_pin(struct store *store, const char *model, bool pinned,
 		    struct store_error *err) STORE_MUST_CHECK;
 
-/* ---- care (store/fsck.c, store/index.c) ---------------------------------------- */
+/* ---- care (store/verify.c, use.c, store.c) -------------------------------------- */
 
 struct store_verify {
 	uint64_t blobs, bytes; /* looked at */
@@ -262,8 +274,15 @@ typedef int store_verify_f(void *arg, const struct store_digest *digest, const c
 int store_verify(struct store *store, store_verify_f *fn, void *arg, struct store_verify *out,
 		 struct store_error *err) STORE_MUST_CHECK;
 
+/*
+ * store_use_flush(store, err): write the last uses that are noted in memory;
+ * store_close does it too.  Call it every few minutes.  Write.
+ */
+int store_use_flush(struct store *store, struct store_error *err) STORE_MUST_CHECK;
+
 struct store_stats {
-	uint64_t models, files, blobs, blob_bytes, maps;
+	uint64_t models, files, blobs, blob_bytes; /* stored */
+	uint64_t maps;                             /* mappings that exist now */
 };
 int store_stats_get(struct store *store, struct store_stats *out,
 		    struct store_error *err) STORE_MUST_CHECK; /* read */

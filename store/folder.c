@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * folder.c — the state folder as files.  Called by writer.c, map.c, fsck.c,
+ * verify.c and collect.c; it is the only file that creates, renames or removes
+ * anything below blobs/ and tmp/.  It knows nothing of the index.
+ *
+ * A name is durable only when its folder was fsynced: the folder of a blob
+ * after each rename, blobs/ after each new folder in it, and once more when
+ * the store is opened, for what a killed process may have left unsynced.
+ */
+#include <config.h>
+
+#include "store/folder.h"
+#include "store/status.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+
+/* `ab/abcd…`, relative to blobs/; the first two digits alone are the folder. */
+struct blob_name {
+	char hex[STORE_DIGEST_HEX + 1];
+	char folder[3];
+	char path[3 + STORE_DIGEST_HEX + 1];
+};
+
+static void name_blob(const struct store_digest *digest, struct blob_name *out)
+{
+	store_digest_hex(digest, out->hex);
+	snprintf(out->folder, sizeof(out->folder), "%.2s", out->hex);
+	snprintf(out->path, sizeof(out->path), "%.2s/%s", out->hex, out->hex);
+}
+
+/* ---- open, close ------------------------------------------------------------- */
+
+/* A folder below ${at}, made when it is missing and may be. */
+static int open_folder(int at, const char *name, bool make, const char *what, int *out,
+		       struct store_error *err)
+{
+	int fd;
+
+	if (make && mkdirat(at, name, 0700) != 0 && errno != EEXIST)
+		return store_status_errno(err, errno, what);
+	fd = openat(at, name, FOLDER_FLAGS);
+	if (fd < 0)
+		return store_status_errno(err, errno, what);
+	*out = fd;
+	return 0;
+}
+
+static int take_lock(struct store_folder *f, struct store_error *err)
+{
+	f->lock = openat(f->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (f->lock < 0)
+		return store_status_errno(err, errno, "opening the lock of the state folder");
+	if (flock(f->lock, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return store_status_fail(err, STORE_LOCKED, NULL);
+	return store_status_errno(err, errno, "locking the state folder");
+}
+
+int store_folder_open(const char *dir, bool read_only, struct store_folder *f,
+		      struct store_error *err)
+{
+	int status;
+
+	*f = (struct store_folder){-1, -1, -1, -1};
+	status = open_folder(AT_FDCWD, dir, !read_only, "opening the state folder", &f->dir, err);
+	if (status == 0 && !read_only)
+		status = take_lock(f, err);
+	if (status == 0)
+		status = open_folder(f->dir, "blobs", !read_only, "opening the folder of blobs",
+				     &f->blobs, err);
+	if (status == 0 && !read_only)
+		status =
+		    open_folder(f->dir, "tmp", true, "opening the temporary folder", &f->tmp, err);
+	if (status == 0 && !read_only && (fsync(f->blobs) != 0 || fsync(f->dir) != 0))
+		status = store_status_errno(err, errno, "syncing the state folder");
+	if (status != 0)
+		store_folder_close(f);
+	return status;
+}
+
+void store_folder_close(struct store_folder *f)
+{
+	int *fds[] = {&f->tmp, &f->blobs, &f->dir, &f->lock};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+/* ---- temporaries --------------------------------------------------------------- */
+
+int store_folder_temp(const struct store_folder *f, char name[STORE_TEMP_NAME], int *ret_fd,
+		      struct store_error *err)
+{
+	static atomic_uint_fast64_t
+	    count; /* tmp/ is ours alone and was empty: any number will do */
+	int fd;
+
+	do {
+		snprintf(name, STORE_TEMP_NAME, "%" PRIx64, (uint64_t)atomic_fetch_add(&count, 1));
+		fd = openat(f->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			    0400);
+	} while (fd < 0 && errno == EEXIST);
+	if (fd < 0)
+		return store_status_errno(err, errno, "creating a temporary file");
+	*ret_fd = fd;
+	return 0;
+}
+
+void store_folder_drop_temp(const struct store_folder *f, const char *name)
+{
+	(void)unlinkat(f->tmp, name, 0); /* what stays is removed when the store is opened */
+}
+
+int store_folder_clear_tmp(const struct store_folder *f, struct store_error *err)
+{
+	int fd = openat(f->tmp, ".", FOLDER_FLAGS);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int status = 0;
+
+	if (d == NULL) {
+		status = store_status_errno(err, errno, "reading the temporary folder");
+		if (fd >= 0)
+			close(fd);
+		return status;
+	}
+	while ((e = readdir(d)) != NULL) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (unlinkat(f->tmp, e->d_name, 0) != 0 && errno != ENOENT) {
+			status = store_status_errno(err, errno, "emptying the temporary folder");
+			break;
+		}
+	}
+	closedir(d);
+	return status;
+}
+
+/* ---- blobs --------------------------------------------------------------------- */
+
+/* The folder `ab`, made durable when it is new. */
+static int open_ab(const struct store_folder *f, const struct blob_name *n, int *ret_fd,
+		   struct store_error *err)
+{
+	if (mkdirat(f->blobs, n->folder, 0700) == 0) {
+		if (fsync(f->blobs) != 0) {
+			int saved = errno;
+
+			(void)unlinkat(f->blobs, n->folder, AT_REMOVEDIR);
+			return store_status_errno(err, saved, "syncing the folder of blobs");
+		}
+	} else if (errno != EEXIST) {
+		return store_status_errno(err, errno, "making a folder for a blob");
+	}
+	return open_folder(f->blobs, n->folder, false, "opening the folder of a blob", ret_fd, err);
+}
+
+int store_folder_publish(const struct store_folder *f, const char *name,
+			 const struct store_digest *digest, struct store_error *err)
+{
+	struct blob_name n;
+	int ab = -1;
+	int status;
+
+	name_blob(digest, &n);
+	status = open_ab(f, &n, &ab, err);
+	if (status != 0)
+		goto fail_drop;
+	if (renameat(f->tmp, name, ab, n.hex) != 0) {
+		status = store_status_errno(err, errno, "naming a blob");
+		goto fail_close;
+	}
+	if (fsync(ab) != 0) {
+		status = store_status_errno(err, errno, "syncing the folder of a blob");
+		(void)unlinkat(ab, n.hex, 0);
+		goto fail_close;
+	}
+	close(ab);
+	return 0;
+
+fail_close:
+	close(ab);
+fail_drop:
+	store_folder_drop_temp(f, name);
+	return status;
+}
+
+int store_folder_blob(const struct store_folder *f, const struct store_digest *digest)
+{
+	struct blob_name n;
+	int fd;
+
+	name_blob(digest, &n);
+	fd = openat(f->blobs, n.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+off_t store_folder_size(const struct store_folder *f, const struct store_digest *digest)
+{
+	struct blob_name n;
+	struct stat st;
+
+	name_blob(digest, &n);
+	if (fstatat(f->blobs, n.path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? st.st_size : -ENOENT;
+}
+
+bool store_folder_is(const struct store_folder *f, const struct store_digest *digest, int fd)
+{
+	struct blob_name n;
+	struct stat here, there;
+
+	name_blob(digest, &n);
+	return fstat(fd, &here) == 0 &&
+	       fstatat(f->blobs, n.path, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+int store_folder_remove(const struct store_folder *f, const struct store_digest *digest)
+{
+	struct blob_name n;
+
+	name_blob(digest, &n);
+	return unlinkat(f->blobs, n.path, 0) == 0 ? 0 : -errno;
+}
+
+/* ---- walking ------------------------------------------------------------------- */
+
+/* Is the entry ${name} of blobs/${ab} a blob's file? */
+static bool is_blob(int ab_fd, const char *ab, const char *name, struct store_digest *out)
+{
+	struct stat st;
+
+	return store_digest_parse(name, strlen(name), out) && strncmp(name, ab, 2) == 0 &&
+	       fstatat(ab_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+static int walk_ab(int fd, const char *ab, store_folder_f *fn, void *arg, struct store_error *err)
+{
+	struct store_digest digest;
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+	int status = 0;
+
+	if (d == NULL) {
+		status = store_status_errno(err, errno, "reading the folder of blobs");
+		close(fd);
+		return status;
+	}
+	while (status == 0 && (e = readdir(d)) != NULL) {
+		if (is_blob(fd, ab, e->d_name, &digest))
+			status = fn(arg, &digest, err);
+	}
+	closedir(d);
+	return status;
+}
+
+int store_folder_walk(const struct store_folder *f, store_folder_f *fn, void *arg,
+		      struct store_error *err)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		char ab[3];
+		int status;
+		int fd;
+
+		snprintf(ab, sizeof(ab), "%02x", i & 0xff);
+		fd = openat(f->blobs, ab, FOLDER_FLAGS);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0)
+			return store_status_errno(err, errno, "reading the folder of blobs");
+		status = walk_ab(fd, ab, fn, arg, err);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * folder.h — the state folder as files: the lock, the blobs, the temporaries.
+ * Everything below it is reached by descriptors, so no path is ever built.
+ */
+#ifndef LARDER_STORE_FOLDER_H
+#define LARDER_STORE_FOLDER_H
+
+#include "store/store.h"
+
+#include <sys/types.h>
+
+struct store_folder {
+	int dir, blobs, tmp, lock; /* descriptors; -1 where there is none */
+};
+
+#define STORE_TEMP_NAME 24 /* bytes of a temporary's name, with the NUL */
+
+/*
+ * store_folder_open(dir, read_only, f, err): create what is missing and take
+ * the lock; STORE_LOCKED when another process has it.  Read-only takes no lock
+ * and creates nothing.
+ */
+int store_folder_open(const char *dir, bool read_only, struct store_folder *f,
+		      struct store_error *err) STORE_MUST_CHECK;
+void store_folder_close(struct store_folder *f);
+
+/* store_folder_temp: a new empty file in tmp/, open for writing. */
+int store_folder_temp(const struct store_folder *f, char name[STORE_TEMP_NAME], int *ret_fd,
+		      struct store_error *err) STORE_MUST_CHECK;
+void store_folder_drop_temp(const struct store_folder *f, const char *name);
+/*
+ * store_folder_publish(f, name, digest, err): give a temporary, whose bytes
+ * are on the disk, the name of a blob, and bring that name to the disk too.
+ * On failure neither exists.  One thread at a time.
+ */
+int store_folder_publish(const struct store_folder *f, const char *name,
+			 const struct store_digest *digest,
+			 struct store_error *err) STORE_MUST_CHECK;
+/* store_folder_blob: a blob open for reading, or -errno. */
+int store_folder_blob(const struct store_folder *f, const struct store_digest *digest);
+/* store_folder_size: the size of a blob's file in bytes, or -errno. */
+off_t store_folder_size(const struct store_folder *f, const struct store_digest *digest);
+/* store_folder_is: is ${fd}, from store_folder_blob, still the file of that blob? */
+bool store_folder_is(const struct store_folder *f, const struct store_digest *digest, int fd);
+/* store_folder_remove: 0 or -errno. */
+int store_folder_remove(const struct store_folder *f, const struct store_digest *digest);
+
+/* store_folder_clear_tmp(f): remove every temporary. */
+int store_folder_clear_tmp(const struct store_folder *f, struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_folder_walk(f, fn, arg, err): every regular file that is named as a
+ * blob, in no order.  Stops when ${fn} does not return 0, and returns that.
+ */
+typedef int store_folder_f(void *arg, const struct store_digest *digest, struct store_error *err);
+int store_folder_walk(const struct store_folder *f, store_folder_f *fn, void *arg,
+		      struct store_error *err) STORE_MUST_CHECK;
+
+#endif

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * index.c — SQLite, and nothing but SQLite.  Called by every file of store/
+ * that needs a row.  It opens the index, brings its schema up to date, keeps
+ * the connections and runs the statements of statements.def.  It must never
+ * touch a blob, nor know what a statement is for.
+ *
+ * Why it is set up as it is: WAL, so that readers on the event loop do not
+ * wait for a writer's fsync; synchronous=FULL, so that a commit that returned
+ * has survived a power cut; one writer under our own mutex, so that SQLite's
+ * lock is never fought for inside the process.  Another process (a backup, a
+ * shell) may still hold it: the writer waits BUSY_WRITE_MS, a reader hardly.
+ */
+#include <config.h>
+
+#include "store/index.h"
+#include "store/must.h"
+#include "store/status.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	BUSY_WRITE_MS = 5000,
+	BUSY_READ_MS = 2,
+	READERS_KEPT = 4, /* idle reading connections that stay open */
+	URI_MAX = 3 * 4096 + 64,
+};
+
+struct store_conn {
+	sqlite3 *db;
+	sqlite3_stmt *stmt[STMT_COUNT]; /* NULL where the statement is not for this connection */
+	bool writer;
+	struct store_conn *next; /* in the list of idle readers */
+};
+
+struct store_index {
+	char uri[URI_MAX];
+	bool read_only;
+	pthread_mutex_t write_lock;
+	struct store_conn *writer; /* NULL when read-only */
+	pthread_mutex_t idle_lock; /* guards the next two; never held for long */
+	struct store_conn *idle;
+	int idle_count;
+};
+
+static const struct {
+	enum { READ, WRITE } who;
+	const char *sql;
+} statements[STMT_COUNT] = {
+#define STATEMENT(name, who, sql) [STMT_##name] = {who, sql},
+#include "store/statements.def"
+#undef STATEMENT
+};
+
+static const struct {
+	int version;
+	const char *sql;
+} migrations[] = {
+#define MIGRATION(version, sql) {version, sql},
+#include "store/migrations.def"
+#undef MIGRATION
+};
+enum { NEWEST = sizeof(migrations) / sizeof(migrations[0]) };
+
+static const char temp_schema[] = "CREATE TEMP TABLE added ("
+				  "  import_id INTEGER NOT NULL,"
+				  "  path TEXT NOT NULL,"
+				  "  digest BLOB NOT NULL,"
+				  "  size INTEGER NOT NULL,"
+				  "  PRIMARY KEY (import_id, path)"
+				  ") STRICT, WITHOUT ROWID;"
+				  "CREATE INDEX temp.added_digest ON added (digest);";
+
+/* The status that an SQLite result stands for; texts of SQLite's own hold no paths. */
+static int index_fail(struct store_error *err, int rc)
+{
+	int status = STORE_IO;
+
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		status = STORE_BUSY;
+		break;
+	case SQLITE_FULL:
+		status = STORE_FULL;
+		break;
+	case SQLITE_NOMEM:
+		status = STORE_MEMORY;
+		break;
+	case SQLITE_IOERR:
+		status = rc == SQLITE_IOERR_NOMEM ? STORE_MEMORY : STORE_IO;
+		break;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_CONSTRAINT:
+	case SQLITE_ERROR: /* a table that should be there is not */
+	case SQLITE_MISMATCH:
+	case SQLITE_SCHEMA:
+		status = STORE_INDEX;
+		break;
+	default:
+		break;
+	}
+	return store_status_fail(err, status, "index: %s", sqlite3_errstr(rc));
+}
+
+/* ---- connections ----------------------------------------------------------- */
+
+static void conn_free(struct store_conn *conn)
+{
+	if (conn == NULL)
+		return;
+	for (int i = 0; i < STMT_COUNT; i++)
+		sqlite3_finalize(conn->stmt[i]);
+	sqlite3_close(conn->db);
+	free(conn);
+}
+
+static int pragmas(sqlite3 *db, bool writer)
+{
+	static const char both[] = "PRAGMA trusted_schema = OFF;"
+				   "PRAGMA cell_size_check = ON;"
+				   "PRAGMA cache_size = -1024;" /* KiB */
+				   "PRAGMA temp_store = MEMORY;";
+	static const char write[] = "PRAGMA journal_mode = WAL;"
+				    "PRAGMA synchronous = FULL;"
+				    "PRAGMA foreign_keys = ON;"
+				    "PRAGMA journal_size_limit = 4194304;";
+	int rc;
+
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_busy_timeout(db, writer ? BUSY_WRITE_MS : BUSY_READ_MS);
+	rc = sqlite3_exec(db, both, NULL, NULL, NULL);
+	if (rc == SQLITE_OK && writer)
+		rc = sqlite3_exec(db, write, NULL, NULL, NULL);
+	return rc;
+}
+
+/* Open the file, without statements yet. */
+static int conn_open(struct store_index *index, bool writer, struct store_conn **out,
+		     struct store_error *err)
+{
+	int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	struct store_conn *conn = calloc(1, sizeof(*conn));
+	int rc;
+
+	if (conn == NULL)
+		return store_status_fail(err, STORE_MEMORY, NULL);
+	conn->writer = writer;
+	flags |= writer ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+	rc = sqlite3_open_v2(index->uri, &conn->db, flags, NULL);
+	if (rc == SQLITE_OK)
+		rc = pragmas(conn->db, writer);
+	if (rc != SQLITE_OK) {
+		conn_free(conn);
+		return index_fail(err, rc);
+	}
+	*out = conn;
+	return 0;
+}
+
+static int conn_prepare(struct store_conn *conn, struct store_error *err)
+{
+	int rc = SQLITE_OK;
+
+	if (conn->writer)
+		rc = sqlite3_exec(conn->db, temp_schema, NULL, NULL, NULL);
+	for (int i = 0; rc == SQLITE_OK && i < STMT_COUNT; i++) {
+		if (statements[i].who == READ || conn->writer)
+			rc = sqlite3_prepare_v3(conn->db, statements[i].sql, -1,
+						SQLITE_PREPARE_PERSISTENT, &conn->stmt[i], NULL);
+	}
+	return rc == SQLITE_OK ? 0 : index_fail(err, rc);
+}
+
+/* ---- schema ---------------------------------------------------------------- */
+
+static int version_of(sqlite3 *db, int *out)
+{
+	sqlite3_stmt *stmt;
+	int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*out = sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* One step of the schema: whole, or not at all. */
+static int migrate_to(sqlite3 *db, int i)
+{
+	char set[64];
+	int rc;
+
+	snprintf(set, sizeof(set), "PRAGMA user_version = %d", migrations[i].version);
+	rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, migrations[i].sql, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, set, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+	if (rc != SQLITE_OK && !sqlite3_get_autocommit(db))
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}
+
+static int migrate(struct store_conn *conn, struct store_error *err)
+{
+	int version = 0;
+	int rc = version_of(conn->db, &version);
+
+	if (rc != SQLITE_OK)
+		return index_fail(err, rc);
+	if (version > NEWEST)
+		return store_status_fail(err, STORE_VERSION,
+					 "the index has version %d, this larder knows up to %d",
+					 version, (int)NEWEST);
+	if (version < NEWEST && !conn->writer)
+		return store_status_fail(err, STORE_VERSION,
+					 "the index has version %d and must be opened for writing "
+					 "once to become %d",
+					 version, (int)NEWEST);
+	for (int i = version; i < NEWEST; i++) {
+		must(migrations[i].version == i + 1);
+		rc = migrate_to(conn->db, i);
+		if (rc != SQLITE_OK)
+			return index_fail(err, rc);
+	}
+	return 0;
+}
+
+/* ---- open, close ------------------------------------------------------------- */
+
+/* `file:` and ${path}, with what a URI gives a meaning escaped (RFC 3986 §2.1). */
+static bool make_uri(const char *path, const char *query, char out[URI_MAX])
+{
+	size_t at = 0;
+
+	at += (size_t)snprintf(out, URI_MAX, "file:");
+	for (; *path != '\0'; path++) {
+		bool plain = *path != '%' && *path != '?' && *path != '#';
+		int n;
+
+		n = snprintf(out + at, URI_MAX - at, plain ? "%c" : "%%%02x",
+			     (unsigned)(unsigned char)*path);
+		at += (size_t)n;
+		if (at + strlen(query) + 1 > URI_MAX)
+			return false;
+	}
+	snprintf(out + at, URI_MAX - at, "%s", query);
+	return true;
+}
+
+/*
+ * Where the index is.  A store that is only read, and that nobody has open
+ * (there is no WAL then), is opened as immutable: SQLite would otherwise want
+ * to create files beside it, which a read-only folder does not allow.
+ */
+static int locate(struct store_index *index, const char *dir, struct store_error *err)
+{
+	char file[4096];
+	char wal[4096 + 8];
+	int n = snprintf(file, sizeof(file), "%s/index.sqlite", dir);
+	bool alone;
+
+	if (n < 0 || (size_t)n >= sizeof(file))
+		return store_status_fail(err, STORE_INVALID,
+					 "the name of the state folder is too long");
+	snprintf(wal, sizeof(wal), "%s-wal", file);
+	if (index->read_only && access(file, F_OK) != 0)
+		return store_status_fail(err, STORE_NOT_FOUND,
+					 "there is no store in the state folder");
+	alone = index->read_only && access(wal, F_OK) != 0;
+	if (!make_uri(file, alone ? "?immutable=1" : "", index->uri))
+		return store_status_fail(err, STORE_INVALID,
+					 "the name of the state folder is too long");
+	return 0;
+}
+
+static int open_first(struct store_index *index, struct store_error *err)
+{
+	struct store_conn *conn;
+	int status = conn_open(index, !index->read_only, &conn, err);
+
+	if (status != 0)
+		return status;
+	if (index->read_only) {
+		index->idle = conn;
+		index->idle_count = 1;
+	} else {
+		index->writer = conn;
+	}
+	status = migrate(conn, err);
+	if (status == 0)
+		status = conn_prepare(conn, err);
+	return status;
+}
+
+int store_index_open(const char *dir, bool read_only, struct store_index **out,
+		     struct store_error *err)
+{
+	struct store_index *index = calloc(1, sizeof(*index));
+	struct store_conn *reader;
+	int status;
+
+	if (index == NULL)
+		return store_status_fail(err, STORE_MEMORY, NULL);
+	index->read_only = read_only;
+	pthread_mutex_init(&index->write_lock, NULL);
+	pthread_mutex_init(&index->idle_lock, NULL);
+	status = locate(index, dir, err);
+	if (status == 0)
+		status = open_first(index, err);
+	/* the first read should not have to open its connection */
+	if (status == 0)
+		status = store_index_reader(index, &reader, err);
+	if (status != 0) {
+		store_index_close(index);
+		return status;
+	}
+	store_index_done(index, reader);
+	*out = index;
+	return 0;
+}
+
+void store_index_close(struct store_index *index)
+{
+	if (index == NULL)
+		return;
+	while (index->idle != NULL) {
+		struct store_conn *conn = index->idle;
+
+		index->idle = conn->next;
+		conn_free(conn);
+	}
+	conn_free(index->writer); /* the last one: it folds the WAL into the index */
+	pthread_mutex_destroy(&index->write_lock);
+	pthread_mutex_destroy(&index->idle_lock);
+	free(index);
+}
+
+/* ---- who may use a connection ------------------------------------------------ */
+
+struct store_conn *store_index_lock(struct store_index *index)
+{
+	must(index->writer != NULL);
+	pthread_mutex_lock(&index->write_lock);
+	return index->writer;
+}
+
+void store_index_unlock(struct store_index *index)
+{
+	must(sqlite3_get_autocommit(index->writer->db));
+	pthread_mutex_unlock(&index->write_lock);
+}
+
+int store_index_begin(struct store_conn *conn, struct store_error *err)
+{
+	return store_index_exec(conn, conn->writer ? STMT_BEGIN_WRITE : STMT_BEGIN, NO_ARGS, err);
+}
+
+int store_index_commit(struct store_conn *conn, struct store_error *err)
+{
+	int status = store_index_exec(conn, STMT_COMMIT, NO_ARGS, err);
+
+	if (status != 0)
+		store_index_rollback(conn);
+	return status;
+}
+
+void store_index_rollback(struct store_conn *conn)
+{
+	/* SQLite rolls back by itself after some errors; then there is nothing left to do. */
+	if (sqlite3_get_autocommit(conn->db))
+		return;
+	sqlite3_step(conn->stmt[STMT_ROLLBACK]);
+	sqlite3_reset(conn->stmt[STMT_ROLLBACK]);
+	must(sqlite3_get_autocommit(conn->db));
+}
+
+int store_index_reader(struct store_index *index, struct store_conn **out, struct store_error *err)
+{
+	struct store_conn *conn;
+	int status;
+
+	pthread_mutex_lock(&index->idle_lock);
+	conn = index->idle;
+	if (conn != NULL) {
+		index->idle = conn->next;
+		index->idle_count--;
+	}
+	pthread_mutex_unlock(&index->idle_lock);
+	if (conn == NULL) {
+		status = conn_open(index, false, &conn, err);
+		if (status != 0)
+			return status;
+		status = conn_prepare(conn, err);
+		if (status != 0) {
+			conn_free(conn);
+			return status;
+		}
+	}
+	status = store_index_begin(conn, err);
+	if (status != 0) {
+		conn_free(conn);
+		return status;
+	}
+	*out = conn;
+	return 0;
+}
+
+void store_index_done(struct store_index *index, struct store_conn *conn)
+{
+	bool keep;
+
+	store_index_rollback(conn); /* nothing was written: it only ends */
+	pthread_mutex_lock(&index->idle_lock);
+	keep = index->idle_count < READERS_KEPT;
+	if (keep) {
+		conn->next = index->idle;
+		index->idle = conn;
+		index->idle_count++;
+	}
+	pthread_mutex_unlock(&index->idle_lock);
+	if (!keep)
+		conn_free(conn);
+}
+
+/* ---- statements -------------------------------------------------------------- */
+
+void store_index_start(struct store_conn *conn, enum store_stmt stmt, const struct store_arg *args)
+{
+	sqlite3_stmt *s = conn->stmt[stmt];
+
+	must(s != NULL);
+	must(!sqlite3_stmt_busy(s));
+	for (int i = 1; args->kind != ARG_END; i++, args++) {
+		int rc = SQLITE_MISUSE;
+
+		if (args->kind == ARG_INT)
+			rc = sqlite3_bind_int64(s, i, args->number);
+		else if (args->kind == ARG_TEXT)
+			rc = sqlite3_bind_text(s, i, args->text, -1, SQLITE_STATIC);
+		else if (args->kind == ARG_DIGEST)
+			rc = sqlite3_bind_blob(s, i, args->digest->bytes, STORE_DIGEST_BYTES,
+					       SQLITE_STATIC);
+		must(rc == SQLITE_OK);
+	}
+}
+
+int store_index_next(struct store_conn *conn, enum store_stmt stmt, struct store_error *err)
+{
+	sqlite3_stmt *s = conn->stmt[stmt];
+	int rc = sqlite3_step(s);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	store_index_stop(conn, stmt);
+	return rc == SQLITE_DONE ? 0 : index_fail(err, rc);
+}
+
+void store_index_stop(struct store_conn *conn, enum store_stmt stmt)
+{
+	sqlite3_reset(conn->stmt[stmt]);
+	sqlite3_clear_bindings(conn->stmt[stmt]); /* they point to the caller's memory */
+}
+
+int store_index_row(struct store_conn *conn, enum store_stmt stmt, const struct store_arg *args,
+		    struct store_error *err)
+{
+	store_index_start(conn, stmt, args);
+	return store_index_next(conn, stmt, err);
+}
+
+int store_index_exec(struct store_conn *conn, enum store_stmt stmt, const struct store_arg *args,
+		     struct store_error *err)
+{
+	int status = store_index_row(conn, stmt, args, err);
+
+	must(status != 1);
+	return status;
+}
+
+int64_t store_index_int(struct store_conn *conn, enum store_stmt stmt, int column)
+{
+	return sqlite3_column_int64(conn->stmt[stmt], column);
+}
+
+const char *store_index_text(struct store_conn *conn, enum store_stmt stmt, int column)
+{
+	const unsigned char *text = sqlite3_column_text(conn->stmt[stmt], column);
+
+	return text == NULL ? "" : (const char *)text;
+}
+
+bool store_index_digest(struct store_conn *conn, enum store_stmt stmt, int column,
+			struct store_digest *out)
+{
+	const void *bytes = sqlite3_column_blob(conn->stmt[stmt], column);
+
+	if (bytes == NULL || sqlite3_column_bytes(conn->stmt[stmt], column) != STORE_DIGEST_BYTES)
+		return false;
+	memcpy(out->bytes, bytes, STORE_DIGEST_BYTES);
+	return true;
+}
+
+int64_t store_index_changes(struct store_conn *conn)
+{
+	return sqlite3_changes64(conn->db);
+}
+
+int64_t store_index_last_id(struct store_conn *conn)
+{
+	return sqlite3_last_insert_rowid(conn->db);
+}

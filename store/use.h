@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * use.h — when each snapshot was last used: noted in memory, written now and
+ * then, so that a request never writes.
+ */
+#ifndef LARDER_STORE_USE_H
+#define LARDER_STORE_USE_H
+
+#include "store/store.h"
+
+struct store_uses; /* opaque: snapshot id → Unix time, not yet in the index */
+
+int store_use_new(struct store_uses **out, struct store_error *err) STORE_MUST_CHECK;
+void store_use_free(struct store_uses *uses); /* NULL is allowed */
+/* store_use_note: out of memory, the note is lost; a last use is only a hint. */
+void store_use_note(struct store_uses *uses, int64_t snapshot_id, int64_t used_s);
+/* store_use_of: the noted time, or 0. */
+int64_t store_use_of(struct store_uses *uses, int64_t snapshot_id);
+
+#endif

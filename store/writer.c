@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * writer.c — a blob being written, as DESIGN orders the steps: temporary file,
+ * hash while streaming, fsync, rename, fsync of the folder, row in the index.
+ * Called for uploads, imports and downloads.  It must never give a name to
+ * bytes that were not hashed, nor a row to bytes that are not on the disk.
+ *
+ * The rename and the row happen while the index's writer is locked; so does
+ * the removal of blobs (collect.c).  A blob can therefore not be taken away
+ * between the two, and one that is written while an equal one is removed is
+ * there afterwards.
+ */
+#include <config.h>
+
+#include "store/blob.h"
+#include "store/digest.h"
+#include "store/fsck.h"
+#include "store/map.h"
+#include "store/state.h"
+#include "store/status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* How much may wait in memory before the disk is told to begin: the fsync is short then. */
+enum { WRITEBACK_BYTES = 8 * 1024 * 1024 };
+
+struct store_writer {
+	struct store *store;
+	struct store_hash *hash;
+	int fd; /* of the temporary */
+	char name[STORE_TEMP_NAME];
+	uint64_t size;    /* bytes appended */
+	uint64_t started; /* bytes whose way to the disk has begun */
+	int status;       /* the first failure; nothing is appended or committed after it */
+};
+
+int store_writer_open(struct store *store, struct store_writer **out, struct store_error *err)
+{
+	struct store_writer *w;
+	int status;
+
+	status = store_writable(store, err);
+	if (status == 0)
+		status = store_fsck_mark(store, err);
+	if (status != 0)
+		return status;
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return store_status_fail(err, STORE_MEMORY, NULL);
+	w->store = store;
+	status = store_digest_begin(&w->hash, err);
+	if (status != 0)
+		goto fail_free;
+	status = store_folder_temp(&store->folder, w->name, &w->fd, err);
+	if (status != 0)
+		goto fail_drop;
+	*out = w;
+	return 0;
+
+fail_drop:
+	store_digest_drop(w->hash);
+fail_free:
+	free(w);
+	return status;
+}
+
+static int write_all(struct store_writer *w, const uint8_t *data, size_t size,
+		     struct store_error *err)
+{
+	while (size > 0) {
+		ssize_t n = write(w->fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return store_status_errno(err, n < 0 ? errno : EIO, "writing a blob");
+		data += n;
+		size -= (size_t)n;
+		w->size += (uint64_t)n;
+	}
+	if (w->size - w->started >= WRITEBACK_BYTES) {
+		/* only a hint: whatever goes wrong is reported by the fsync */
+		(void)sync_file_range(w->fd, (off_t)w->started, (off_t)(w->size - w->started),
+				      SYNC_FILE_RANGE_WRITE);
+		w->started = w->size;
+	}
+	return 0;
+}
+
+int store_writer_append(struct store_writer *w, const void *data, size_t size,
+			struct store_error *err)
+{
+	if (w->status != 0)
+		return store_status_fail(err, w->status, "the blob could not be written before");
+	if (size > (uint64_t)INT64_MAX - w->size)
+		w->status = store_status_fail(err, STORE_FULL, "the blob is too large");
+	if (w->status == 0)
+		w->status = store_digest_add(w->hash, data, size, err);
+	if (w->status == 0)
+		w->status = write_all(w, data, size, err);
+	return w->status;
+}
+
+/* Free a writer; its temporary goes unless it became a blob. */
+static void writer_free(struct store_writer *w, bool published)
+{
+	store_digest_drop(w->hash);
+	close(w->fd);
+	if (!published)
+		store_folder_drop_temp(&w->store->folder, w->name);
+	free(w);
+}
+
+void store_writer_abort(struct store_writer *w)
+{
+	if (w != NULL)
+		writer_free(w, false);
+}
+
+static int sync_file(struct store_writer *w, struct store_error *err)
+{
+	if (fsync(w->fd) != 0)
+		return store_status_errno(err, errno, "syncing a blob");
+	return 0;
+}
+
+/* The answer of store_blob_stored, without the lock: it may be outdated at once. */
+static int seems_stored(struct store_writer *w, const struct store_digest *digest,
+			struct store_error *err)
+{
+	struct store_conn *conn;
+	int status = store_index_reader(w->store->index, &conn, err);
+
+	if (status != 0)
+		return status;
+	status = store_blob_stored(w->store, conn, digest, w->size, err);
+	store_index_done(w->store->index, conn);
+	return status;
+}
+
+/*
+ * Rename and row.  When the row fails for want of space it was certainly not
+ * written, and the file goes again; after another failure of the index it may
+ * have been, so the file stays for the next start to judge (fsck.c).
+ */
+static int publish(struct store_writer *w, struct store_conn *conn,
+		   const struct store_digest *digest, bool *ret_published, struct store_error *err)
+{
+	struct store *store = w->store;
+	int status = store_folder_publish(&store->folder, w->name, digest, err);
+
+	if (status != 0)
+		return status;
+	*ret_published = true;
+	status = store_index_exec(
+	    conn, STMT_BLOB_PUT, ARGS(A_DIGEST(digest), A_INT(w->size), A_INT(store_now_s())), err);
+	if (status == STORE_FULL || status == STORE_BUSY)
+		(void)store_folder_remove(&store->folder, digest);
+	/* whoever mapped a damaged file of this name keeps it; the next one maps this */
+	store_map_forget(store->maps, digest);
+	return status;
+}
+
+/* With the writer of the index locked: claim the blob that is stored, or publish this one. */
+static int settle(struct store_writer *w, struct store_conn *conn,
+		  const struct store_digest *digest, bool synced, bool *ret_published,
+		  struct store_error *err)
+{
+	int status = store_blob_stored(w->store, conn, digest, w->size, err);
+
+	if (status < 0)
+		return status;
+	if (status == 1)
+		return store_index_exec(conn, STMT_BLOB_CLAIM,
+					ARGS(A_DIGEST(digest), A_INT(store_now_s())), err);
+	if (!synced) {
+		/* it was removed since we looked without the lock */
+		status = sync_file(w, err);
+		if (status != 0)
+			return status;
+	}
+	return publish(w, conn, digest, ret_published, err);
+}
+
+/* The digest of what was appended, compared with ${expect}. */
+static int finish_hash(struct store_writer *w, const struct store_digest *expect,
+		       struct store_digest *out, struct store_error *err)
+{
+	struct store_hash *hash = w->hash;
+	char want[STORE_DIGEST_HEX + 1];
+	char got[STORE_DIGEST_HEX + 1];
+	int status;
+
+	if (w->status != 0)
+		return store_status_fail(err, w->status, "the blob could not be written before");
+	w->hash = NULL;
+	status = store_digest_end(hash, out, err);
+	if (status != 0 || expect == NULL || store_digest_equal(out, expect))
+		return status;
+	store_digest_hex(expect, want);
+	store_digest_hex(out, got);
+	return store_status_fail(err, STORE_DIGEST, "the content has SHA-256 %s instead of %s", got,
+				 want);
+}
+
+int store_writer_commit(struct store_writer *w, const struct store_digest *expect,
+			struct store_digest *ret_digest, uint64_t *ret_size,
+			struct store_error *err)
+{
+	struct store_digest digest;
+	struct store_conn *conn;
+	bool published = false;
+	bool synced = false;
+	uint64_t size = w->size;
+	int status;
+
+	status = finish_hash(w, expect, &digest, err);
+	if (status == 0)
+		status = seems_stored(w, &digest, err);
+	if (status == 0) {
+		/* the long wait, while nothing is locked */
+		status = sync_file(w, err);
+		synced = true;
+	}
+	if (status >= 0) {
+		conn = store_index_lock(w->store->index);
+		status = settle(w, conn, &digest, synced, &published, err);
+		store_index_unlock(w->store->index);
+	}
+	writer_free(w, published);
+	if (status != 0)
+		return status;
+	*ret_digest = digest;
+	if (ret_size != NULL)
+		*ret_size = size;
+	return 0;
+}
