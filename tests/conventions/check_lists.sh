@@ -6,9 +6,9 @@ set -u
 cd "$top_srcdir" || exit 99
 
 if git ls-files --error-unmatch configure.ac >/dev/null 2>&1; then
-  files=$(git ls-files store runtime daemon www systemd tests)
+  files=$(git ls-files store runtime daemon www systemd tests | grep -v '^tests/fuzz/corpus/')
 else
-  files=$(sources '*' | grep -vE '/(\.deps|\.libs)/|\.(o|lo|la|log|trs)$')
+  files=$(sources '*' | grep -vE '^tests/fuzz/corpus/|/(\.deps|\.libs)/|\.(o|lo|la|log|trs)$')
 fi
 # one file per word, as make sees it: continued lines joined, remarks dropped
 words=$(sed 's/#.*//; s/\\$//' Makefile.am | tr ' \t' '\n\n' | sort -u)
