@@ -38,7 +38,7 @@ const GAUGES = [
   ['Connections', '', (m) => ({ value: whole(m.larder_connections), note: 'open now' })],
   ['Memory', '', (m) => ({
     ...bytes(m.process_resident_memory_bytes),
-    note: 'resident, weights in use included',
+    note: 'resident',
   })],
 ];
 
@@ -112,25 +112,31 @@ const cells = GAUGES.map(([title]) => {
   const value = element('p', 'value');
   const note = element('p', 'note');
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  const [area, line] = ['area', 'line'].map((kind) => {
+    const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+    path.setAttribute('class', kind);
+    svg.append(path);
+    return path;
+  });
   svg.setAttribute('viewBox', `0 0 ${KEPT - 1} 20`);
   svg.setAttribute('preserveAspectRatio', 'none');
   svg.setAttribute('aria-hidden', 'true');
-  svg.append(path);
   const number = document.createTextNode('–');
   const unit = element('small');
   value.append(number, unit);
   $('gauges').append(element('div', 'gauge card', svg, element('h3', '', title), value, note));
-  return { number, unit, note, path };
+  return { number, unit, note, area, line };
 });
 
+/** The last looks as a line, newest at the right edge; nothing to see if all are 0. */
 function curve(values) {
-  const top = Math.max(...values, 1e-9);
-  if (values.length < 2 || !values.some(Boolean))
-    return '';
-  const first = KEPT - values.length;
-  const line = values.map((v, i) => `${first + i} ${(19 - v / top * 15).toFixed(2)}`).join('L');
-  return `M${first} 21L${line}L${KEPT - 1} 21Z`;
+  if (!values?.some(Boolean) || values.length < 2)
+    return ['', ''];
+  const top = Math.max(...values);
+  const step = (KEPT - 1) / (Math.max(values.length, KEPT / 4) - 1);
+  const at = (i) => (KEPT - 1 - (values.length - 1 - i) * step).toFixed(2);
+  const line = values.map((v, i) => `${at(i)} ${(19 - v / top * 16).toFixed(2)}`).join('L');
+  return [`M${at(0)} 20L${line}L${KEPT - 1} 20Z`, `M${line}`];
 }
 
 const rates = [];
@@ -157,7 +163,9 @@ function showMetrics(metrics) {
     setText(cell.number, value);
     setText(cell.unit, unit ?? '');
     setText(cell.note, note);
-    cell.path.setAttribute('d', values ? curve(values) : '');
+    const [area, line] = curve(values);
+    cell.area.setAttribute('d', area);
+    cell.line.setAttribute('d', line);
   });
 }
 

@@ -52,7 +52,7 @@ function showAnswer(probabilities) {
   bars.forEach(({ item, share, fill }, digit) => {
     const p = probabilities[digit];
     fill.style.setProperty('--p', p);
-    share.textContent = p >= 0.005 ? `${Math.round(p * 100)} %` : '';
+    share.textContent = p >= 0.005 ? `${p < 0.999 ? Math.min(99, Math.round(p * 100)) : 100} %` : '';
     item.classList.toggle('best', digit === best);
     item.setAttribute('aria-label', `${digit}: ${(p * 100).toFixed(1)} %`);
   });
@@ -103,28 +103,30 @@ function showPicture(picture) {
   context.putImageData(pixels, 0, 0);
 }
 
-function showTrip(ms) {
+/** Request to last byte, as the browser saw it; the daemon adds how long the model took. */
+function showTimes(ms, compute) {
   answers++;
   trips.push(ms);
   if (trips.length > 60)
     trips.shift();
   setText('trip', ms.toFixed(1));
   setText('count', String(answers));
+  if (compute) {
+    $('computeRow').hidden = false;
+    setText('compute', compute.duration.toFixed(2));
+  }
   const top = Math.max(4, ...trips);
-  const points = trips.map((t, i) => `${(i * 2 + 120 - trips.length * 2).toFixed(1)} ${(27 - t / top * 25).toFixed(1)}`);
+  const points = trips.map((t, i) => `${i * 2 + 120 - trips.length * 2} ${(27 - t / top * 25).toFixed(1)}`);
   $('trace').firstElementChild.setAttribute('d', points.length > 1 ? `M${points.join('L')}` : '');
 }
 
-/** The daemon says in Server-Timing how long the model itself took. */
-function watchServerTiming() {
+function watchTimes() {
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
-      const compute = entry.name.includes('/infer')
-        && entry.serverTiming?.find((t) => /infer|compute|run/.test(t.name));
-      if (compute) {
-        $('computeRow').hidden = false;
-        setText('compute', compute.duration.toFixed(2));
-      }
+      if (!entry.name.endsWith(`/v2/models/${MODEL}/infer`) || entry.responseStatus >= 400)
+        continue;
+      showTimes(entry.responseEnd - entry.startTime,
+        entry.serverTiming?.find((t) => /infer|compute|run/.test(t.name)));
     }
   }).observe({ type: 'resource', buffered: true });
 }
@@ -145,11 +147,9 @@ async function read() {
       const picture = rasterise(frame(pad.strokes.filter((s) => s.length)));
       showPicture(picture);
       larder ??= await connect();
-      const began = performance.now();
       const { probabilities } = await larder.infer(MODEL, {
         image: { type: 'float32', dims: [1, 1, SIDE, SIDE], data: picture },
       });
-      showTrip(performance.now() - began);
       notice(null);
       if (pad.strokes.length)
         showAnswer(probabilities.data);
@@ -231,7 +231,7 @@ const { probabilities } = await larder.infer('${MODEL}', {
 });`;
 
 showNothing();
-watchServerTiming();
+watchTimes();
 connect().then((found) => {
   larder = found;
   $('foot').textContent = `larder ${found.version} at ${location.host}`;

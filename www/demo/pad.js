@@ -142,7 +142,7 @@ export class Pad extends EventTarget {
   }
 }
 
-/** Puts a shape in the middle of the sheet and gives it points close enough for an animation. */
+/** Puts a shape in the middle of the sheet, as a smooth curve of points a pen's step apart. */
 function place(shape) {
   const all = shape.flat();
   const xs = all.map((p) => p[0]);
@@ -151,13 +151,17 @@ function place(shape) {
   const scale = 0.58 / Math.max(right - left, bottom - top);
   const put = ([x, y]) => [0.5 + (x - (left + right) / 2) * scale, 0.5 + (y - (top + bottom) / 2) * scale];
   return shape.map((stroke) => {
-    const out = [put(stroke[0])];
-    for (let i = 1; i < stroke.length; i++) {
-      const [ax, ay] = put(stroke[i - 1]);
-      const [bx, by] = put(stroke[i]);
-      const parts = Math.max(1, Math.round(Math.hypot(bx - ax, by - ay) / 0.015));
-      for (let k = 1; k <= parts; k++)
-        out.push([ax + (bx - ax) * k / parts, ay + (by - ay) * k / parts]);
+    const p = stroke.map(put);
+    const out = [p[0]];
+    for (let i = 0; i + 1 < p.length; i++) { // a Catmull-Rom curve from p[i] to p[i + 1]
+      const [before, from, to, after] = [p[Math.max(0, i - 1)], p[i], p[i + 1], p[Math.min(p.length - 1, i + 2)]];
+      const parts = Math.max(1, Math.round(Math.hypot(to[0] - from[0], to[1] - from[1]) / 0.01));
+      for (let k = 1; k <= parts; k++) {
+        const t = k / parts;
+        out.push([0, 1].map((c) => from[c] + 0.5 * t * (to[c] - before[c]
+          + t * (2 * before[c] - 5 * from[c] + 4 * to[c] - after[c]
+            + t * (3 * (from[c] - to[c]) + after[c] - before[c])))));
+      }
     }
     return out;
   });

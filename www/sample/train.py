@@ -13,6 +13,7 @@ page, and rasterised exactly as the demo page does (www/demo/raster.js).
     weights-1.bin         external data: the two convolutions
     weights-2.bin         external data: the two fully connected layers
     reference.json        inputs and outputs computed by numpy, for tests
+    digit.json            a drawn 7 as the body of an infer request, for curl
     ../demo/strokes.json  strokes for the "draw one for me" button of the demo
 
 Needs python3 and numpy, one core and about four minutes. Same seed, same numpy
@@ -294,6 +295,10 @@ def write_reference(p):
     note = "strokes -> image as the demo page frames them; image -> probabilities by numpy"
     text = json.dumps({"note": note, "tolerance": 1e-4, "cases": cases}, separators=(",", ":"))
     (HERE / "reference.json").write_text(text.replace('{"digit"', '\n{"digit"') + "\n")
+    ask = {"name": "image", "shape": [1, 1, 28, 28], "datatype": "FP32",
+           "data": [round(v, 3) for v in cases[7]["image"]]}
+    text = json.dumps({"inputs": [ask]}, separators=(",", ":")).replace("0.0,", "0,")
+    (HERE / "digit.json").write_text(text + "\n")
     print("reference:", " ".join(
         f"{c['digit']}:{int(np.argmax(c['probabilities']))}" for c in cases))
 
