@@ -13,16 +13,12 @@ else
     'clang-format 14 is not installed; other versions format differently'
 fi
 
-# wider LIMIT FILE…: lines of more than LIMIT columns
-wider() {
-  limit=$1
-  shift
-  for file; do
-    expand -t 8 "$file" | awk -v f="$file" -v limit="$limit" \
-      'length($0) > limit { print f ":" NR ": " length($0) }'
+# grep, not awk: columns are characters, and some awks count bytes
+none 'lines of at most 100 columns' "$(
+  for file in $(sources '*.c' '*.h') configure.ac; do
+    expand -t 8 "$file" | LC_ALL=C.UTF-8 grep -nE '^.{101}' | cut -c 1-60 | sed "s|^|$file:|"
   done
-}
-none 'lines of at most 100 columns' "$(wider 100 $(sources '*.c' '*.h') configure.ac)"
+)"
 none 'no space at the end of a line, no carriage return' "$(
   grep -nE "[[:space:]]+\$|$(printf '\r')" $(sources '*.c' '*.h' '*.def' '*.sh' '*.js' '*.mjs' '*.html' '*.css' '*.py') \
     Makefile.am configure.ac bootstrap README.md | cut -c 1-120 | head -20

@@ -21,7 +21,10 @@ none 'every file is in a list of Makefile.am' "$(
 none 'every file in a list exists' "$(
   printf '%s\n' "$words" | grep -E '^(store|runtime|daemon|www|tests)/.*\.(c|h|def|sh|mjs|js|html|css)$' |
     while IFS= read -r file; do
-      [ -f "$file" ] || [ -f "$top_builddir/$file" ] || echo "$file"
+      case $file in
+        www/assets_data.h | tests/cross/config.h) continue ;; # made in the build folder
+      esac
+      [ -f "$file" ] || echo "$file"
     done
 )"
 done_testing

@@ -22,7 +22,7 @@ none 'no path of a particular machine' \
 none 'no package registry' \
   "$(grep -nIE 'npmj[s]\.(org|com)|registr[y]\.(npm|yarn)|pyp[i]\.org|crate[s]\.io|de[b]\.debian\.org' $existing | cut -c 1-120)"
 none 'no debts in comments' \
-  "$(grep -nIE '\b(TO[D]O|FIX[M]E|HAC[K])\b' $(printf '%s\n' $existing | grep -E '\.([ch]|js|mjs|sh|def)$') | cut -c 1-120)"
+  "$(grep -nIE '\b(TO[D]O|FIX[M]E|HAC[K])\b' $(printf '%s\n' $existing | grep -E '\.([ch]|js|mjs|def|py)$') | cut -c 1-120)"
 none 'shell scripts parse' \
   "$(for file in $(sources '*.sh') tests/run; do sh -n "$file" 2>&1; done)"
 none 'no broken links' "$(find . -name .git -prune -o -name node_modules -prune -o -type l ! -exec test -e {} \; -print)"
