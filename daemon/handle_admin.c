@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handle_admin.c — the administration that is about no single model: blobs,
+ * verification, numbers, allowed origins.  See handle_models.c for the rest.
+ */
+#include <config.h>
+
+#include <string.h>
+#include <uv.h>
+
+#include "daemon/job.h"
+#include "daemon/metrics.h"
+#include "daemon/origins.h"
+#include "daemon/request.h"
+#include "daemon/residency.h"
+#include "daemon/text.h"
+#include "store/store.h"
+
+#define JSON_TYPE "application/json"
+#define VERIFY_TIMEOUT_MS (24u * 3600 * 1000) /* it takes as long as the disk takes */
+
+/* ---- blobs ------------------------------------------------------------------------- */
+
+int handle_admin_blob(struct request *rq, struct fault *fault)
+{
+	const char *hex = rq->part[PART_DIGEST];
+	struct store_digest digest;
+	struct text t;
+	uint64_t size;
+
+	if (!store_digest_parse(hex, strlen(hex), &digest) ||
+	    !store_blob_has(rq->ctx->store, &digest, &size))
+		return fault_set(fault, 404, "no such blob");
+	text_init(&t, &rq->arena);
+	text_printf(&t, "{\"sha256\":\"%s\",\"bytes\":%llu}\n", hex, (unsigned long long)size);
+	return reply_text(rq, 200, JSON_TYPE, &t);
+}
+
+/* ---- verify --------------------------------------------------------------------------- */
+
+struct bad {
+	struct text t;
+	unsigned count;
+};
+
+static int bad_blob(void *arg, const struct store_digest *digest, const char *what)
+{
+	struct bad *bad = arg;
+	char hex[STORE_DIGEST_HEX + 1];
+
+	store_digest_hex(digest, hex);
+	text_printf(&bad->t, "%s{\"sha256\":\"%s\",\"what\":", bad->count++ == 0 ? "" : ",", hex);
+	text_json(&bad->t, what);
+	text_add(&bad->t, "}");
+	return 0;
+}
+
+static int verify(struct request *rq, void *arg, struct fault *fault)
+{
+	struct store_verify v;
+	struct store_error err;
+	struct bad bad = {.count = 0};
+	struct text t;
+
+	(void)arg;
+	text_init(&bad.t, &rq->arena);
+	if (store_verify(rq->ctx->store, bad_blob, &bad, &v, &err) != 0)
+		return fault_store(fault, err.status, err.text);
+	text_init(&t, &rq->arena);
+	text_printf(&t,
+		    "{\"blobs\":%llu,\"bytes\":%llu,\"damaged\":%llu,\"missing\":%llu,"
+		    "\"foreign\":%llu,\"bad\":[",
+		    (unsigned long long)v.blobs, (unsigned long long)v.bytes,
+		    (unsigned long long)v.damaged, (unsigned long long)v.missing,
+		    (unsigned long long)v.foreign);
+	if (bad.count != 0)
+		text_add_n(&t, bad.t.data, bad.t.size);
+	text_add(&t, "]}\n");
+	return reply_text(rq, 200, JSON_TYPE, &t);
+}
+
+int handle_admin_verify(struct request *rq, struct fault *fault)
+{
+	(void)fault;
+	return job_start(rq, verify, NULL, VERIFY_TIMEOUT_MS);
+}
+
+/* ---- numbers ---------------------------------------------------------------------------- */
+
+struct loaded {
+	struct text *t;
+	unsigned count;
+};
+
+static void loaded_json(void *arg, const struct residency_info *info)
+{
+	struct loaded *loaded = arg;
+	struct text *t = loaded->t;
+
+	text_add(t, loaded->count++ == 0 ? "\n{\"id\":" : ",\n{\"id\":");
+	text_json(t, info->model);
+	text_add(t, ",\"file\":");
+	text_json(t, info->file);
+	text_printf(t, ",\"commit\":\"%s\",\"state\":\"%s\",\"mapped_bytes\":%llu", info->commit,
+		    info->loading ? "loading" : "ready", (unsigned long long)info->mapped_bytes);
+	text_printf(t, ",\"heap_bytes\":%llu,\"runs\":%llu,\"sessions\":%u,\"load_ms\":%.1f}",
+		    (unsigned long long)info->heap_bytes, (unsigned long long)info->runs,
+		    info->sessions, (double)info->load_ns / 1e6);
+}
+
+int handle_admin_stats(struct request *rq, struct fault *fault)
+{
+	struct store_stats s;
+	struct store_error err;
+	struct loaded loaded = {.count = 0};
+	struct text t;
+
+	if (store_stats_get(rq->ctx->store, &s, &err) != 0)
+		return fault_store(fault, err.status, err.text);
+	text_init(&t, &rq->arena);
+	text_printf(&t, "{\"version\":\"%s\",\"uptime_s\":%llu,", PACKAGE_VERSION,
+		    (unsigned long long)((uv_hrtime() - rq->ctx->started_ns) / 1000000000u));
+	text_printf(&t,
+		    "\n\"store\":{\"models\":%llu,\"files\":%llu,\"blobs\":%llu,"
+		    "\"blob_bytes\":%llu,\"maps\":%llu},",
+		    (unsigned long long)s.models, (unsigned long long)s.files,
+		    (unsigned long long)s.blobs, (unsigned long long)s.blob_bytes,
+		    (unsigned long long)s.maps);
+	text_printf(&t,
+		    "\n\"http\":{\"requests\":%llu,\"sent_bytes\":%llu,\"received_bytes\":%llu},",
+		    (unsigned long long)metrics_get(METRIC_requests),
+		    (unsigned long long)metrics_get(METRIC_sent_bytes),
+		    (unsigned long long)metrics_get(METRIC_received_bytes));
+	text_printf(&t,
+		    "\n\"inference\":{\"success\":%llu,\"failed\":%llu,\"cancelled\":%llu,"
+		    "\"compute_ns\":%llu},",
+		    (unsigned long long)metrics_get(METRIC_inferences),
+		    (unsigned long long)metrics_get(METRIC_inferences_failed),
+		    (unsigned long long)metrics_get(METRIC_inferences_cancelled),
+		    (unsigned long long)metrics_get(METRIC_inference_ns));
+	text_add(&t, "\n\"loaded\":[");
+	loaded.t = &t;
+	if (rq->ctx->residency != NULL)
+		residency_each(rq->ctx->residency, loaded_json, &loaded);
+	text_add(&t, "]}\n");
+	return reply_text(rq, 200, JSON_TYPE, &t);
+}
+
+/* ---- origins -------------------------------------------------------------------------------- */
+
+struct origin_list {
+	struct text t;
+	unsigned count;
+};
+
+static void origin_json(void *arg, const char *origin, bool fixed)
+{
+	struct origin_list *list = arg;
+
+	text_add(&list->t, list->count++ == 0 ? "{\"origin\":" : ",{\"origin\":");
+	text_json(&list->t, origin);
+	text_printf(&list->t, ",\"configured\":%s}", fixed ? "true" : "false");
+}
+
+static int reply_origins(struct request *rq)
+{
+	struct origin_list list = {.count = 0};
+
+	text_init(&list.t, &rq->arena);
+	text_add(&list.t, "{\"origins\":[");
+	origins_each(rq->ctx->origins, origin_json, &list);
+	text_add(&list.t, "]}\n");
+	return reply_text(rq, 200, JSON_TYPE, &list.t);
+}
+
+int handle_admin_origins(struct request *rq, struct fault *fault)
+{
+	(void)fault;
+	return reply_origins(rq);
+}
+
+typedef int change_f(struct origins *o, const char *origin, struct fault *fault);
+
+/* {"origin":"https://…"}, or ?origin= */
+static int change_origin(struct request *rq, change_f *change, struct fault *fault)
+{
+	const char *origin = request_query(rq, "origin");
+
+	if (rq->json != NULL)
+		origin = json_string_value(json_object_get(rq->json, "origin"));
+	if (origin == NULL)
+		return fault_set(fault, 400, "{\"origin\":\"https://…\"} is needed");
+	if (change(rq->ctx->origins, origin, fault) != 0)
+		return -1;
+	return reply_origins(rq);
+}
+
+int handle_admin_allow(struct request *rq, struct fault *fault)
+{
+	return change_origin(rq, origins_add, fault);
+}
+
+int handle_admin_disallow(struct request *rq, struct fault *fault)
+{
+	return change_origin(rq, origins_remove, fault);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * residency_load.c — see residency_load.h.  Called by residency.c on a pool
+ * thread, without its lock.
+ *
+ * Every page of every file is read here, by the system call that reports an
+ * unreadable one: a bad disk fails the load, and does not kill the process from
+ * under a mapping.
+ */
+#include <config.h>
+
+#include "daemon/residency_load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What find_data needs to know. */
+struct finder {
+	struct residency_load *load;
+	const struct runnable *what;
+	struct store *store;
+	struct rt_error *err;
+};
+
+/* Map a blob, read it in, and keep it as long as the model. */
+static int hold(struct residency_load *l, struct store *store, const struct store_digest *digest,
+		const char *name, struct rt_bytes *out, struct rt_error *err)
+{
+	struct store_map *map, **more;
+	struct store_error why;
+
+	if (l->map_count == l->map_cap) {
+		size_t cap = l->map_cap == 0 ? 4 : l->map_cap * 2;
+
+		more = realloc(l->maps, cap * sizeof *more);
+		if (more == NULL)
+			return rt_error_set(err, RT_MEMORY, "out of memory");
+		l->maps = more;
+		l->map_cap = cap;
+	}
+	if (store_map_open(store, digest, &map, &why) != 0)
+		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
+	l->maps[l->map_count++] = map;
+	l->mapped_bytes += store_map_size(map);
+	if (store_map_populate(map, 0, store_map_size(map), &why) != 0)
+		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
+	*out = (struct rt_bytes){store_map_data(map), store_map_size(map)};
+	return RT_OK;
+}
+
+/* rt_find_f: `location` is relative to the folder of the model's file. */
+static int find_data(void *arg, const char *location, struct rt_bytes *out)
+{
+	struct finder *f = arg;
+	const char *slash = strrchr(f->what->path, '/');
+	int folder = slash != NULL ? (int)(slash - f->what->path) + 1 : 0;
+	char path[STORE_PATH_MAX + 1];
+	struct store_file file;
+	struct store_error why;
+	int n;
+
+	while (strncmp(location, "./", 2) == 0)
+		location += 2;
+	n = snprintf(path, sizeof path, "%.*s%s", folder, f->what->path, location);
+	if (n < 0 || (size_t)n >= sizeof path)
+		return rt_error_set(f->err, RT_NOT_FOUND, "external data: the name is too long");
+	if (store_file_find(f->store, f->what->model, f->what->file.commit, path, &file, &why) != 0)
+		return rt_error_set(f->err,
+				    why.status == STORE_NOT_FOUND || why.status == STORE_INVALID
+					? RT_NOT_FOUND
+					: RT_IO,
+				    "external data \"%.200s\": %s", location, why.text);
+	return hold(f->load, f->store, &file.digest, location, out, f->err);
+}
+
+static int list_ports(struct residency_load *l, struct rt_error *err)
+{
+	size_t ins = rt_model_input_count(l->model), outs = rt_model_output_count(l->model);
+
+	l->port_list = calloc(ins + outs + 1, sizeof *l->port_list);
+	if (l->port_list == NULL)
+		return rt_error_set(err, RT_MEMORY, "out of memory");
+	for (size_t i = 0; i < ins; i++)
+		l->port_list[i] = rt_model_input(l->model, i);
+	for (size_t i = 0; i < outs; i++)
+		l->port_list[ins + i] = rt_model_output(l->model, i);
+	l->ports = (struct oip_ports){ins, outs, l->port_list, l->port_list + ins};
+	return RT_OK;
+}
+
+int residency_load_open(struct residency_load *l, const struct runnable *what,
+			const struct residency_load_opts *opts, struct rt_error *err)
+{
+	struct finder finder = {l, what, opts->store, err};
+	struct rt_model_opts model_opts = {
+	    .cpu_level = opts->cpu_level,
+	    .find = find_data,
+	    .find_arg = &finder,
+	    .memory_budget = opts->memory_budget,
+	};
+	struct rt_bytes bytes;
+	int status;
+
+	status = hold(l, opts->store, &what->file.digest, what->path, &bytes, err);
+	if (status == RT_OK)
+		status = rt_model_open(bytes, &model_opts, &l->model, err);
+	if (status == RT_OK)
+		status = list_ports(l, err);
+	if (status != RT_OK)
+		residency_load_close(l);
+	return status;
+}
+
+void residency_load_close(struct residency_load *l)
+{
+	rt_model_close(l->model);
+	for (size_t i = 0; i < l->map_count; i++)
+		store_map_unref(l->maps[i]);
+	free(l->maps);
+	free(l->port_list);
+	memset(l, 0, sizeof *l);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * residency_load.h — a stored file, and the files it refers to, as a model that
+ * can run.  Private to residency.c.
+ */
+#ifndef LARDER_DAEMON_RESIDENCY_LOAD_H
+#define LARDER_DAEMON_RESIDENCY_LOAD_H
+
+#include "daemon/oip.h"
+#include "daemon/runnable.h"
+#include "runtime/runtime.h"
+
+/* The model and what it stands on.  Zeroed = nothing is loaded. */
+struct residency_load {
+	struct rt_model *model;
+	struct store_map **maps; /* [map_count]; the model's bytes, then its weights' */
+	size_t map_count, map_cap;
+	uint64_t mapped_bytes;
+	struct oip_ports ports;
+	const struct rt_port **port_list;
+};
+
+struct residency_load_opts {
+	struct store *store;
+	enum rt_cpu_level cpu_level;
+	uint64_t memory_budget; /* bytes */
+};
+
+/*
+ * residency_load_open(l, what, opts, err): ${l} zeroed.  External data are looked
+ * for in the snapshot of ${what}, relative to its folder, through the index: no
+ * name ever reaches a file system.  0 or a negative rt_status; ${l} is zeroed
+ * again then.  Blocks for as long as the disk takes.
+ */
+int residency_load_open(struct residency_load *l, const struct runnable *what,
+			const struct residency_load_opts *opts, struct rt_error *err) RT_MUST_CHECK;
+/* residency_load_close(l): sessions of the model must be closed. */
+void residency_load_close(struct residency_load *l);
+
+#endif
