@@ -10,8 +10,8 @@
  * once.
  */
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/unroll.h"
 
-#define UNROLL _Pragma("GCC unroll 16")
 #define P 4
 
 struct dw {

@@ -13,8 +13,7 @@
  * it are that plus lda and 2·lda, which the addressing modes give for nothing.
  */
 #include "runtime/kernels/kernels.h"
-
-#define UNROLL _Pragma("GCC unroll 32")
+#include "runtime/kernels/unroll.h"
 
 static inline __attribute__((always_inline)) v load_lanes(const float *p, size_t n)
 {

@@ -7,8 +7,8 @@
 #include <math.h>
 
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/unroll.h"
 
-#define UNROLL _Pragma("GCC unroll 16")
 #define WIDE 4 /* vectors of channels at a time: their chains of operations overlap */
 
 static inline __attribute__((always_inline)) v load_lanes(const float *p, size_t n)
