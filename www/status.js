@@ -22,8 +22,10 @@ const GAUGES = [
     curve: rates.map((r) => r.sent),
   })],
   ['Inferences', '', (m, rates) => ({
-    value: whole(m.larder_inferences_total ?? m.larder_infer_requests_total),
-    note: m.larder_jobs_active ? `${whole(m.larder_jobs_active)} under way` : 'none under way',
+    value: whole(m.larder_inferences_total),
+    note: m.larder_inferences_total
+      ? `${(m.larder_inference_ns_total / m.larder_inferences_total / 1e6).toFixed(2)} ms each, on average`
+      : 'none yet',
     curve: rates.map((r) => r.inferences),
   })],
   ['Refused', '', (m) => {
@@ -147,7 +149,7 @@ function showMetrics(metrics) {
     at: performance.now(),
     requests: metrics.larder_requests_total ?? 0,
     sent: metrics.larder_sent_bytes_total ?? 0,
-    inferences: metrics.larder_inferences_total ?? metrics.larder_infer_requests_total ?? 0,
+    inferences: metrics.larder_inferences_total ?? 0,
   };
   if (before) {
     const seconds = (now.at - before.at) / 1000;
@@ -236,8 +238,8 @@ async function look() {
     const values = parseMetrics(metrics);
     showMetrics(values);
     showModels(models);
-    const since = values.process_start_time_seconds;
-    showState(true, since ? `Running for ${duration(Date.now() / 1000 - since)}` : 'Running');
+    const seconds = values.process_uptime_seconds;
+    showState(true, seconds === undefined ? 'Running' : `Running for ${duration(seconds)}`);
     setText($('foot'), `larder ${larder.version} at ${location.host}`);
   } catch (error) {
     larder = null;

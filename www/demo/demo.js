@@ -192,6 +192,8 @@ async function playDigit(digit) {
     if (!reply.ok)
       throw new Error(`/demo/strokes.json answered ${reply.status}`);
     return reply.json();
+  }, (cause) => {
+    throw new LarderUnavailable('connection lost', location.origin, { cause });
   });
   try {
     const ways = (await shapes)[digit];

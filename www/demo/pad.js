@@ -75,7 +75,6 @@ export class Pad extends EventTarget {
       this.#playing = null;
     }
     e.preventDefault();
-    this.#canvas.focus({ preventScroll: true });
     this.#canvas.setPointerCapture(e.pointerId);
     this.#pointer = e.pointerId;
     this.#current = [this.#at(e)];

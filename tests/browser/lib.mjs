@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+//
+// What the browser tests share: where things are, a real larderd in a folder of its own, Debian's
+// chromium, and a second web server (another origin) for pages that are not larder's.
+
+import { spawn, execFile } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+export const SOURCE = process.env.top_srcdir ?? path.resolve(HERE, '../..');
+export const BUILD = process.env.top_builddir ?? path.join(SOURCE, 'build');
+export const SHARED = process.env.LARDER_SHARED ?? path.join(SOURCE, '../shared');
+export const SHOTS = path.join(BUILD, 'tests/browser/shots');
+const CHROMIUM = '/usr/bin/chromium';
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+const require = createRequire(path.join(SOURCE, 'tests/package.json'));
+
+/** An npm package of tests/package.json, or null where it is not installed. */
+export function load(name) {
+  try {
+    return require(name);
+  } catch (error) {
+    if (error.code === 'MODULE_NOT_FOUND')
+      return null;
+    throw error;
+  }
+}
+
+/** The folder of an npm package, or null. */
+export function folder(name) {
+  const found = path.join(SOURCE, 'tests/node_modules', name);
+  return fs.existsSync(found) ? found : null;
+}
+
+/** Why tests with a browser cannot run here, or false. */
+export function noBrowser() {
+  if (!fs.existsSync(path.join(BUILD, 'larderd')))
+    return 'larderd is not built';
+  if (!fs.existsSync(CHROMIUM))
+    return `no ${CHROMIUM}`;
+  if (!folder('playwright-core'))
+    return 'playwright-core is not installed (cd tests && npm ci --ignore-scripts)';
+  return false;
+}
+
+export function golden(file) {
+  const where = path.join(SHARED, 'models', file);
+  return fs.existsSync(where) ? where : null;
+}
+
+/** A loopback port that nobody listens on. */
+export async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((ready) => server.once('listening', ready));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+/**
+ * Starts larderd with the sample model and an empty store. Returns { url, ctl(...words), stop() }.
+ * `origins` are allowed from the start.
+ */
+export async function startLarder({ origins = [], sample = true } = {}) {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-browser-'));
+  const port = await freePort();
+  const socket = path.join(dir, 'admin.sock');
+  const config = path.join(dir, 'larder.conf');
+  fs.writeFileSync(config, origins.length ? `origins = ${origins.join(' ')}\n` : '');
+  const child = spawn(path.join(BUILD, 'larderd'), [
+    '--config', config, '--state-dir', path.join(dir, 'state'), '--admin-socket', socket,
+    '--listen', `127.0.0.1:${port}`, '--offline', ...(sample ? ['--sample'] : []),
+  ], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stdout.on('data', (text) => { said += text; });
+  child.stderr.on('data', (text) => { said += text; });
+  const ended = new Promise((done) => child.once('exit', (code, signal) => done(code ?? signal)));
+  const url = `http://127.0.0.1:${port}`;
+  const ctl = (...words) => promisify(execFile)(path.join(BUILD, 'larderctl'),
+    ['--admin-socket', socket, ...words]);
+  const stop = async () => {
+    child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), 15000);
+    const code = await ended;
+    clearTimeout(late);
+    fs.rmSync(dir, { recursive: true, force: true });
+    if (code !== 0)
+      throw new Error(`larderd ended with ${code}:\n${said}`);
+  };
+  for (let tries = 0; ; tries++) {
+    const ok = await fetch(`${url}/healthz`).then((reply) => reply.ok, () => false);
+    if (ok)
+      return { url, port, ctl, stop };
+    if (child.exitCode !== null || tries === 200) {
+      child.kill('SIGKILL');
+      throw new Error(`larderd did not start:\n${said}`);
+    }
+    await new Promise((go) => setTimeout(go, 50));
+  }
+}
+
+export async function startBrowser() {
+  const { chromium } = load('playwright-core');
+  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
+}
+
+/** A page in a context of its own; everything that goes wrong in it lands in page.complaints. */
+export async function openPage(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.complaints = [];
+  page.on('pageerror', (error) => page.complaints.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error')
+      page.complaints.push(message.text());
+  });
+  await page.goto(url);
+  return page;
+}
+
+/**
+ * A web server on a loopback port of its own: `/` is an empty page, every other path a file of one
+ * of the `roots` ({ '/prefix/': folder }).
+ */
+export async function startSite(roots = {}) {
+  const types = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
+  const server = http.createServer((request, reply) => {
+    const { pathname } = new URL(request.url, 'http://site');
+    const root = Object.keys(roots).find((prefix) => pathname.startsWith(prefix));
+    const file = root && path.join(roots[root], path.normalize(pathname.slice(root.length)));
+    if (pathname === '/') {
+      reply.setHeader('Content-Type', 'text/html');
+      reply.end('<!doctype html><link rel="icon" href="data:,"><title>a site</title>');
+    } else if (file && !path.relative(roots[root], file).startsWith('..') && fs.existsSync(file)) {
+      reply.setHeader('Content-Type', types[path.extname(file)] ?? 'application/octet-stream');
+      fs.createReadStream(file).pipe(reply);
+    } else {
+      reply.statusCode = 404;
+      reply.end();
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await new Promise((ready) => server.once('listening', ready));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    stop: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** A golden case: { inputs, outputs } with the file of each tensor read. */
+export function readGolden(dir) {
+  const about = JSON.parse(fs.readFileSync(path.join(dir, 'golden.json'), 'utf8'));
+  const read = (t) => ({ ...t, bytes: fs.readFileSync(path.join(dir, t.file)) });
+  return { ...about, inputs: about.inputs.map(read), outputs: about.outputs.map(read) };
+}
+
+export const floats = (bytes) => new Float32Array(
+  bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+
+/** The largest difference, and what CONTRACT allows for a float model's output. */
+export function compare(got, want) {
+  let worst = 0;
+  let most = 0;
+  for (let i = 0; i < want.length; i++) {
+    worst = Math.max(worst, Math.abs(got[i] - want[i]));
+    most = Math.max(most, Math.abs(want[i]));
+  }
+  return { worst: got.length === want.length ? worst : Infinity, limit: 1e-4 + 1e-3 * most };
+}
