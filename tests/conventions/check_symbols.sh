@@ -37,7 +37,7 @@ outside() {
     {
       stem = $1
       gsub(/-/, "__", stem)
-      known = 1 # the file's own noun; shorter ones must have a header
+      known = 1 # the noun of the file itself; shorter ones must have a header
       while (1) {
         noun = prefix stem
         if (known && ($2 == noun || index($2, noun "_") == 1)) next
