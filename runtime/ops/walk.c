@@ -13,6 +13,7 @@
 
 /* A thread is woken for this many element operations; a run is cut at it too. */
 #define WALK_PIECE 16384
+#define WALK_SHORTEST 16 /* shortest piece of a run */
 #define WALK_TILE 16
 
 size_t rt_walk_grain(int64_t cost)
@@ -22,10 +23,34 @@ size_t rt_walk_grain(int64_t cost)
 	return cost >= WALK_PIECE ? 1 : (size_t)(WALK_PIECE / cost);
 }
 
+bool rt_walk_is_empty(const struct rt_shape *shape)
+{
+	for (int d = 0; d < shape->rank; d++) {
+		if (shape->dims[d] == 0)
+			return true;
+	}
+	return false;
+}
+
+void rt_walk_around(const struct rt_shape *shape, int axis, int64_t *outer, int64_t *inner)
+{
+	*outer = *inner = rt_walk_is_empty(shape) ? 0 : 1;
+	for (int d = 0; d < shape->rank && *outer != 0; d++) {
+		if (d < axis)
+			*outer *= shape->dims[d];
+		else if (d > axis)
+			*inner *= shape->dims[d];
+	}
+}
+
 void rt_walk_strides(const struct rt_shape *shape, int64_t *out)
 {
 	int64_t step = 1;
 
+	if (rt_walk_is_empty(shape)) {
+		memset(out, 0, sizeof(*out) * (size_t)shape->rank);
+		return;
+	}
 	for (int d = shape->rank - 1; d >= 0; d--) {
 		out[d] = shape->dims[d] == 1 ? 0 : step;
 		step *= shape->dims[d];
@@ -170,14 +195,21 @@ static void each_range(void *arg, size_t begin, size_t end, int thread)
 void rt_walk_each(const struct rt_walk *w, struct rt_team *team, rt_walk_f *fn, void *arg)
 {
 	struct each e = {.w = w, .fn = fn, .arg = arg, .pieces = 1, .piece = w->inner};
+	int64_t cost = w->cost > 1 ? w->cost : 1;
+	int64_t most = cost < WALK_PIECE ? WALK_PIECE / cost : 1;
 
 	if (w->inner == 0 || w->outer == 0)
 		return;
-	if (w->inner > WALK_PIECE) {
-		e.piece = WALK_PIECE;
-		e.pieces = (w->inner + WALK_PIECE - 1) / WALK_PIECE;
+	if (most < WALK_SHORTEST)
+		most = WALK_SHORTEST;
+	if (w->inner > most) {
+		e.piece = most;
+		e.pieces = (w->inner + most - 1) / most;
 	}
-	rt_team_for(team, (size_t)(w->outer * e.pieces), rt_walk_grain(e.piece), each_range, &e);
+	if (cost > WALK_PIECE)
+		cost = WALK_PIECE;
+	rt_team_for(team, (size_t)(w->outer * e.pieces), rt_walk_grain(e.piece * cost), each_range,
+		    &e);
 }
 
 /* ---- copies --------------------------------------------------------------------------------- */

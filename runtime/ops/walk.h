@@ -24,6 +24,7 @@ struct rt_walk {
 	int64_t inner;                                   /* elements of a run; 0 = nothing at all */
 	int64_t inner_strides[RT_WALK_OPERANDS];         /* elements */
 	int64_t outer;                                   /* runs */
+	int64_t cost; /* of an element, for cutting work; 0 is 1; the operator may set it */
 };
 
 /*
@@ -58,7 +59,14 @@ void rt_walk_copy(const struct rt_walk *w, struct rt_team *team, size_t size, vo
  * item costs about ${cost} element operations. */
 size_t rt_walk_grain(int64_t cost);
 
-/* rt_walk_strides(shape, out): dense strides in elements, [shape->rank]; 0 where the dim is 1. */
+/* rt_walk_strides(shape, out): dense strides in elements, [shape->rank]; 0 where the dim is 1, and
+ * everywhere when the tensor is empty. */
 void rt_walk_strides(const struct rt_shape *shape, int64_t *out);
+
+/* rt_walk_around(shape, axis, outer, inner): the products of the dims before and after ${axis};
+ * both 0 when the tensor is empty, whatever its other dims are. */
+void rt_walk_around(const struct rt_shape *shape, int axis, int64_t *outer, int64_t *inner);
+/* rt_walk_is_empty(shape): a dimension is 0. */
+bool rt_walk_is_empty(const struct rt_shape *shape);
 
 #endif
