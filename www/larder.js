@@ -76,9 +76,9 @@ function unpackStrings(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out = [];
   for (let at = 0; at < bytes.length;) {
-    const length = view.getUint32(at, true);
+    const length = at + 4 <= bytes.length ? view.getUint32(at, true) : Infinity;
     if (at + 4 + length > bytes.length)
-      throw new LarderError('a string of the answer runs past its end');
+      throw new LarderError('the answer is not valid: a string runs past its end');
     out.push(new TextDecoder().decode(bytes.subarray(at + 4, at + 4 + length)));
     at += 4 + length;
   }
@@ -127,39 +127,36 @@ function encode(feeds, outputs) {
 
 /** The answer's tensors. Anything short, long or unknown is an error, never a padded tensor. */
 function decode(buffer, headLength) {
-  const cut = (why) => new LarderError(`the answer is not valid: ${why}`);
-  const text = new TextDecoder().decode(new Uint8Array(buffer, 0, headLength ?? buffer.byteLength));
-  let head;
-  try {
-    head = JSON.parse(text);
-  } catch (cause) {
-    throw new LarderError('the answer is not valid JSON', { cause });
-  }
+  const wrong = (why, cause) => new LarderError(`the answer is not valid: ${why}`, { cause });
   let at = headLength ?? buffer.byteLength;
   const out = {};
-  for (const { name, shape, datatype, data, parameters } of head.outputs ?? []) {
-    const type = TYPE_OF[datatype];
-    if (!type || !Array.isArray(shape))
-      throw cut(`output "${name}" has type ${datatype}`);
-    const Kind = TYPES[type][1];
-    let values;
-    if (parameters?.binary_data_size === undefined) {
-      const flat = [data].flat(Infinity);
-      values = type === 'string' ? flat : Kind.from(flat, /64/.test(Kind.name) && /Big/.test(Kind.name)
-        ? BigInt : Number);
-    } else {
-      const size = parameters.binary_data_size;
-      if (size > buffer.byteLength - at)
-        throw cut(`output "${name}" is cut off`);
-      const own = buffer.slice(at, at + size); // a copy, so that it is aligned for its type
-      at += size;
-      if (type !== 'string' && size % Kind.BYTES_PER_ELEMENT)
-        throw cut(`output "${name}" has ${size} bytes`);
-      values = type === 'string' ? unpackStrings(new Uint8Array(own)) : new Kind(own);
+  try {
+    const { outputs } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 0, at)));
+    for (const { name, shape, datatype, data, parameters } of outputs) {
+      const type = TYPE_OF[datatype];
+      if (!type)
+        throw wrong(`output "${name}" has type ${datatype}`);
+      const Kind = TYPES[type][1];
+      const size = parameters?.binary_data_size;
+      let values;
+      if (size === undefined) {
+        if (!Array.isArray(data))
+          throw wrong(`output "${name}" has no data`);
+        values = Kind.from(data.flat(Infinity), type === 'string' ? String
+          : Kind.name.startsWith('Big') ? BigInt : Number);
+      } else {
+        if (!(size >= 0 && size <= buffer.byteLength - at))
+          throw wrong(`output "${name}" is cut off`);
+        const own = buffer.slice(at, at + size); // a copy, so that it is aligned for its type
+        at += size;
+        values = type === 'string' ? unpackStrings(new Uint8Array(own)) : new Kind(own);
+      }
+      if (values.length !== elements(shape))
+        throw wrong(`output "${name}" has ${values.length} elements for [${shape}]`);
+      out[name] = { type, dims: shape, data: values };
     }
-    if (values.length !== elements(shape))
-      throw cut(`output "${name}" has ${values.length} elements for [${shape}]`);
-    out[name] = { type, dims: shape, data: values };
+  } catch (error) {
+    throw error instanceof LarderError ? error : wrong(error.message, error);
   }
   return out;
 }
