@@ -14,7 +14,7 @@
 struct fault {
 	unsigned http;          /* 4xx or 5xx */
 	unsigned retry_after_s; /* 0: no Retry-After */
-	char text[640];         /* UTF-8, one sentence */
+	char text[8192];        /* UTF-8; long enough for all that a model lacks */
 };
 
 /*

@@ -45,8 +45,8 @@ bool guard_field_name(const char *name, size_t size);
 int guard_framing(const struct guard_view *v, uint64_t *ret_body, struct fault *fault);
 /*
  * guard_target(v, ret_path, ret_path_size, ret_query, fault): split the target
- * into path and query; absolute-form is accepted when its authority passes as
- * a Host and equals the Host line.
+ * into path and query (without the `?`; "" when there is none).  absolute-form
+ * (RFC 9112 §3.2.2) is accepted when its authority would pass as a Host too.
  */
 int guard_target(const struct guard_view *v, const char **ret_path, size_t *ret_size,
 		 const char **ret_query, struct fault *fault);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#undef must /* runtime/tensor.h has one too: include this header last */
 #define must(cond)                                                                                 \
 	do {                                                                                       \
 		if (__builtin_expect(!(cond), 0)) {                                                \

@@ -42,11 +42,9 @@ struct reply {
 	unsigned header_count;
 	const struct reply_part *part; /* [part_count], in order */
 	unsigned part_count;
-	struct reply_part one;         /* where a body of one part lives */
-	struct store_map *map;         /* body = map[map_offset .. + map_size]; owned */
-	uint64_t map_offset, map_size; /* bytes */
-	uint64_t length;               /* of the body a GET has, bytes */
-	bool own_length;               /* Content-Length is written even without a body (HEAD) */
+	struct reply_part one; /* where a body of one part lives */
+	struct store_map *map; /* owned; parts may point into it */
+	uint64_t length;       /* of all parts, bytes */
 };
 
 /*

@@ -43,7 +43,9 @@
 #include "daemon/reply.h"
 #include "daemon/route.h"
 
-struct connection; /* server.c */
+struct listener; /* server.c */
+struct stream;   /* stream.c */
+struct watch;    /* job.c */
 
 enum request_state {
 	REQUEST_NEW,
@@ -85,23 +87,29 @@ struct request {
 	struct arena arena;
 	struct reply reply;
 
-	/* for server.c, job.c, guard.c */
+	/* for request.c, server.c, job.c and reply.c */
 	enum request_state state;
-	bool http_1_0, close_after;
-	const char *cors_origin; /* non-NULL: an allowed origin, to be echoed */
+	bool http_1_0, close_after, refused;
+	const char *target;      /* as on the request line */
+	const char *cors_origin; /* not NULL: an allowed origin, to be echoed */
 	bool cors_any;           /* public code: Access-Control-Allow-Origin: * */
 	uint64_t begin_ns;
 	uint64_t body_declared; /* Content-Length, or UINT64_MAX when chunked */
+	uint64_t body_seen;     /* bytes that arrived */
+	uint64_t body_limit;
+	void *body_owned; /* malloc()ed [body_room]; freed at DONE */
 	size_t body_room;
-	void *body_owned; /* malloc()ed body; freed at DONE */
-	bool body_overrun;
 	_Atomic(int) cancel; /* enum request_cancel */
 	atomic_bool cancel_flag;
 	void (*on_cancel)(struct request *rq, void *arg);
 	void *on_cancel_arg;
-	struct connection *connection; /* server.c */
-	struct job *job;               /* job.c */
-	struct request *next, **link;  /* server.c: all requests that are not DONE */
+	struct watch *watch;       /* job.c */
+	void *transport;           /* server.c: the connection */
+	struct listener *listener; /* server.c */
+	bool suspended;
+	bool windowed;                /* the body is given out by ${readahead} */
+	struct stream *inlet;         /* stream.c */
+	struct request *next, **link; /* server.c: all that are not DONE */
 };
 
 /* What a STREAM route brings.  All on one pool thread at a time, never on the loop. */
@@ -118,6 +126,24 @@ struct stream_ops {
 	 */
 	void (*drop)(struct request *rq);
 };
+
+/*
+ * request_new(ctx): NEW, with an id and its own reference to the settings;
+ * NULL when memory is short.  request_free(rq): → DONE; runs what was deferred.
+ * Event loop.
+ */
+struct request *request_new(struct context *ctx);
+void request_free(struct request *rq);
+/*
+ * request_body_add(rq, data, size, fault): ${size} more bytes of a BYTES or
+ * JSON body.  413 beyond rq->body_limit.  Event loop.
+ */
+int request_body_add(struct request *rq, const void *data, size_t size, struct fault *fault);
+/*
+ * request_run(rq, fault): parse the JSON of a JSON row, then call the row's
+ * handler.  What the handler returned.  Loop or pool, as the row says.
+ */
+int request_run(struct request *rq, struct fault *fault);
 
 /* request_move(rq, to): must() on a move that the table does not allow. */
 void request_move(struct request *rq, enum request_state to);

@@ -108,9 +108,11 @@ const struct route *route_at(size_t i);
 
 /* What route_find found out. */
 struct route_match {
-	const struct route *route;    /* NULL: no row has that path (404) */
-	unsigned allowed;             /* methods of all rows with that path; 0 on 404 */
-	const char *part[PART_COUNT]; /* in the arena, NUL-terminated; NULL = not in the pattern */
+	const struct route *route; /* NULL: not found (404), or not with that method (405) */
+	const struct route *first; /* the first row with that path, whatever its methods; or NULL */
+	unsigned allowed;          /* methods of all rows with that path; 0 on 404 */
+	const char
+	    *part[PART_COUNT]; /* of ; in the arena, NUL-terminated; NULL = not in the pattern */
 };
 
 /*

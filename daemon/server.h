@@ -23,6 +23,8 @@ int server_open(struct context *ctx, struct listen_set *set, struct server **out
 void server_stop(struct server *s, void (*drained)(struct context *ctx));
 /* server_cancel_all(s): give up every request that is being worked on. */
 void server_cancel_all(struct server *s);
+/* server_busy(s): some request is suspended, so server_close may not be called yet. */
+bool server_busy(const struct server *s);
 /* server_close(s): after ${drained}; closes what is left.  NULL is allowed. */
 void server_close(struct server *s);
 /* server_token(s, token): the bearer token of admin_tcp; copied; NULL = none. */

@@ -53,7 +53,8 @@ enum settings_action {
 	SETTINGS_CHECK,   /* --check-config: was fine */
 	SETTINGS_HELP,    /* --help: printed */
 	SETTINGS_VERSION, /* --version: printed */
-	SETTINGS_BAD,     /* message was written to ${err}; exit 2 */
+	SETTINGS_BAD,     /* the configuration is wrong: messages were written; exit 1 */
+	SETTINGS_USAGE,   /* so is the command line; exit 2 */
 };
 
 /*

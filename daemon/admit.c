@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * admit.c — decides whether a request may go on to its handler.  Called by
+ * server.c once per request, when the headers are there.  Must never look at a
+ * body and must give every refusal through reply_fault.
+ */
+#include <config.h>
+
+#include "daemon/admit.h"
+
+#include <string.h>
+
+#include "daemon/guard.h"
+#include "daemon/metrics.h"
+#include "daemon/request.h"
+#include "daemon/settings.h"
+
+/* What scripts may send (Fetch standard: `*` would not cover Authorization). */
+#define ALLOW_HEADERS                                                                              \
+	"Content-Type, Range, If-Range, If-Match, If-None-Match, If-Modified-Since, "              \
+	"If-Unmodified-Since, Authorization, Accept, Cache-Control, Pragma, "                      \
+	"Inference-Header-Content-Length, OpenAI-Beta, X-Larder-Timeout, X-Request-Id, "           \
+	"X-Requested-With, X-Stainless-Arch, X-Stainless-Async, "                                  \
+	"X-Stainless-Custom-Poll-Interval, "                                                       \
+	"X-Stainless-Helper-Method, X-Stainless-Lang, X-Stainless-OS, "                            \
+	"X-Stainless-Package-Version, X-Stainless-Poll-Helper, X-Stainless-Retry-Count, "          \
+	"X-Stainless-Runtime, X-Stainless-Runtime-Version, X-Stainless-Timeout"
+#define MAX_AGE "7200" /* Chromium's cap */
+
+static void refuse(struct request *rq, const struct fault *fault, enum metric metric)
+{
+	metrics_add(metric, 1);
+	rq->refused = true;
+	(void)reply_fault(rq, fault);
+	request_move(rq, REQUEST_ANSWERED);
+}
+
+/* A refusal that leaves unread bytes on the connection ends it. */
+static void refuse_body(struct request *rq, const struct fault *fault, enum metric metric)
+{
+	rq->close_after = rq->body_declared != 0;
+	refuse(rq, fault, metric);
+}
+
+static void preflight(struct request *rq, unsigned allowed)
+{
+	char methods[64];
+
+	metrics_add(METRIC_preflights, 1);
+	route_methods_text(allowed, methods);
+	reply_header(rq, "Access-Control-Allow-Methods",
+		     arena_copy(&rq->arena, methods, strlen(methods)));
+	reply_header(rq, "Access-Control-Allow-Headers", ALLOW_HEADERS);
+	reply_header(rq, "Access-Control-Max-Age", MAX_AGE);
+	if (rq->header[HEADER_CORS_PRIVATE] != NULL)
+		reply_header(rq, "Access-Control-Allow-Private-Network", "true");
+	if (rq->header[HEADER_CORS_LOCAL] != NULL)
+		reply_header(rq, "Access-Control-Allow-Local-Network", "true");
+	(void)reply_empty(rq, 204);
+	request_move(rq, REQUEST_ANSWERED);
+}
+
+static void options(struct request *rq, unsigned allowed)
+{
+	char methods[64];
+
+	if (rq->header[HEADER_CORS_METHOD] != NULL && (rq->cors_origin != NULL || rq->cors_any)) {
+		preflight(rq, allowed != 0 ? allowed : (unsigned)GET);
+		return;
+	}
+	route_methods_text(allowed != 0 ? allowed : (unsigned)GET | POST | PUT | DELETE, methods);
+	reply_header(rq, "Allow", arena_copy(&rq->arena, methods, strlen(methods)));
+	(void)reply_empty(rq, 204);
+	request_move(rq, REQUEST_ANSWERED);
+}
+
+static void not_found(struct request *rq, const struct route_match *m)
+{
+	struct fault fault;
+	char methods[64];
+
+	rq->close_after = rq->body_declared != 0;
+	if (m->allowed == 0) {
+		(void)fault_set(&fault, 404, "there is nothing at this address");
+		(void)reply_fault(rq, &fault);
+	} else {
+		route_methods_text(m->allowed, methods);
+		(void)fault_set(&fault, 405, "this address takes %s", methods);
+		(void)reply_fault(rq, &fault);
+		reply_header(rq, "Allow", arena_copy(&rq->arena, methods, strlen(methods)));
+	}
+	request_move(rq, REQUEST_ANSWERED);
+}
+
+/* The route is known: body and token guards, then on to the body or the handler. */
+static void enter(struct request *rq, const struct guard_view *v, const struct admit_facts *facts,
+		  const struct route_match *m)
+{
+	const struct route *route = m->route;
+	struct fault fault;
+
+	rq->route = route;
+	memcpy(rq->part, m->part, sizeof(rq->part));
+	rq->body_limit = route->limit_bytes != 0 ? route->limit_bytes : rq->settings->max_body;
+	if (guard_body(v, route, rq->body_declared, rq->body_limit, &fault) != 0)
+		refuse_body(rq, &fault, METRIC_refused_body);
+	else if (guard_admin(v, route->plane, facts->token, &fault) != 0)
+		refuse_body(rq, &fault, METRIC_refused_token);
+	else
+		request_move(rq, rq->body_declared != 0 || route->body == STREAM ? REQUEST_BODY
+										 : REQUEST_READY);
+}
+
+void admit(struct request *rq, const struct admit_facts *facts)
+{
+	struct guard_view v = {
+	    .header = rq->header,
+	    .target = rq->target,
+	    .unix_socket = facts->unix_socket,
+	    .ports = facts->ports,
+	    .port_count = facts->port_count,
+	    .settings = rq->settings,
+	    .origins = rq->ctx->origins,
+	};
+	struct route_match match = {0};
+	struct guard_cors cors;
+	struct fault fault, path_fault;
+	const char *path;
+	size_t size;
+	int rc = 0;
+
+	rq->method = v.method = route_method_of(facts->method);
+	rq->http_1_0 = v.http_1_0 = strcmp(facts->version, "HTTP/1.0") == 0;
+	rq->local_admin = facts->unix_socket;
+
+	/* framing: what cannot be trusted to end where it says closes the connection */
+	if (facts->header_problem != NULL)
+		rc = fault_set(&fault, 400, "%s", facts->header_problem);
+	else if (!v.http_1_0 && strcmp(facts->version, "HTTP/1.1") != 0)
+		rc = fault_set(&fault, 505, "HTTP/1.1 is spoken here");
+	else
+		rc = guard_framing(&v, &rq->body_declared, &fault);
+	if (rc != 0) {
+		rq->close_after = true;
+		refuse(rq, &fault, METRIC_refused_framing);
+		return;
+	}
+
+	/* Host, then Origin and Sec-Fetch: those of the row, known or not */
+	if (guard_host(&v, &fault) != 0 ||
+	    guard_target(&v, &path, &size, &rq->query, &fault) != 0) {
+		refuse_body(rq, &fault, METRIC_refused_host);
+		return;
+	}
+	if (path[0] != '*')
+		rc = route_find(v.method, path, size, &rq->arena, &match, &path_fault);
+	const struct route *row = match.route != NULL ? match.route : match.first;
+	bool admin =
+	    row != NULL ? row->plane == ADMIN : size >= 7 && memcmp(path, "/admin/", 7) == 0;
+
+	if (guard_origin(&v, row != NULL ? row->guards : ORIGIN, admin ? ADMIN : DATA, &cors,
+			 &fault) != 0) {
+		refuse_body(rq, &fault, METRIC_refused_origin);
+		return;
+	}
+	rq->cors_origin = admin ? NULL : cors.origin;
+	rq->cors_any = cors.any && !admin;
+
+	if (rc != 0) {
+		refuse_body(rq, &path_fault, METRIC_refused_framing);
+		rq->refused = false;
+	} else if (rq->method == OPTIONS && (match.first == NULL || match.route == NULL)) {
+		rq->close_after = rq->body_declared != 0;
+		options(rq, match.allowed);
+	} else if (match.route == NULL) {
+		not_found(rq, &match);
+	} else {
+		enter(rq, &v, facts, &match);
+	}
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctl_server.c — the commands about the daemon as a whole: verify, stats, status,
+ * origins.
+ */
+#include <config.h>
+
+#include "daemon/ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool no_arguments(struct ctl *ctl)
+{
+	if (ctl->argc == 0)
+		return true;
+	(void)ctl_usage(ctl, "no arguments, please");
+	return false;
+}
+
+/* ---- verify ----------------------------------------------------------------------- */
+
+int ctl_command_verify(struct ctl *ctl)
+{
+	json_t *root, *v;
+	char size[16];
+	uint64_t bad;
+	size_t i;
+	int status;
+
+	if (!no_arguments(ctl))
+		return CTL_USAGE;
+	status = ctl_ask(ctl, "POST", strdup("/admin/v1/verify"), &root);
+	if (status != CTL_OK)
+		return status;
+	bad = ctl_count(root, "damaged") + ctl_count(root, "missing");
+	if (ctl->json) {
+		ctl_print_json(root);
+	} else {
+		json_array_foreach(json_object_get(root, "bad"), i, v)
+		{
+			printf("%s  %s\n", ctl_text(v, "sha256"), ctl_text(v, "what"));
+		}
+		printf("%llu blobs, %s: %llu damaged, %llu missing, %llu foreign\n",
+		       (unsigned long long)ctl_count(root, "blobs"),
+		       ctl_bytes(ctl_count(root, "bytes"), size),
+		       (unsigned long long)ctl_count(root, "damaged"),
+		       (unsigned long long)ctl_count(root, "missing"),
+		       (unsigned long long)ctl_count(root, "foreign"));
+	}
+	json_decref(root);
+	return bad == 0 ? CTL_OK : CTL_FAILED;
+}
+
+/* ---- stats, status ------------------------------------------------------------------- */
+
+/* `store.blobs  12`: one line per number, in the daemon's order. */
+static void print_numbers(const char *before, const json_t *v)
+{
+	const char *key;
+	json_t *member;
+	char name[128];
+
+	json_object_foreach((json_t *)(uintptr_t)v, key, member)
+	{
+		snprintf(name, sizeof name, "%s%s%s", before, before[0] != '\0' ? "." : "", key);
+		if (json_is_integer(member))
+			printf("%-28s %lld\n", name, (long long)json_integer_value(member));
+		else if (json_is_string(member))
+			printf("%-28s %s\n", name, json_string_value(member));
+		else if (json_is_object(member) && before[0] == '\0')
+			print_numbers(key, member);
+	}
+}
+
+static void print_loaded(const json_t *v)
+{
+	char mapped[16], heap[16];
+
+	printf("loaded %s %s: %s mapped, %s of memory, %llu runs\n", ctl_text(v, "id"),
+	       ctl_text(v, "file"), ctl_bytes(ctl_count(v, "mapped_bytes"), mapped),
+	       ctl_bytes(ctl_count(v, "heap_bytes"), heap),
+	       (unsigned long long)ctl_count(v, "runs"));
+}
+
+int ctl_command_stats(struct ctl *ctl)
+{
+	json_t *root, *v;
+	size_t i;
+	int status;
+
+	if (!no_arguments(ctl))
+		return CTL_USAGE;
+	status = ctl_ask(ctl, "GET", strdup("/admin/v1/stats"), &root);
+	if (status != CTL_OK)
+		return status;
+	if (ctl->json) {
+		ctl_print_json(root);
+	} else {
+		print_numbers("", root);
+		json_array_foreach(json_object_get(root, "loaded"), i, v)
+		{
+			print_loaded(v);
+		}
+	}
+	json_decref(root);
+	return CTL_OK;
+}
+
+int ctl_command_status(struct ctl *ctl)
+{
+	const json_t *store;
+	json_t *root, *brief;
+	char size[16];
+	uint64_t up;
+	int status;
+
+	if (!no_arguments(ctl))
+		return CTL_USAGE;
+	status = ctl_ask(ctl, "GET", strdup("/admin/v1/stats"), &root);
+	if (status != CTL_OK)
+		return status;
+	store = json_object_get(root, "store");
+	up = ctl_count(root, "uptime_s");
+	if (ctl->json) {
+		brief =
+		    json_pack("{s:s,s:I,s:I,s:I}", "version", ctl_text(root, "version"), "uptime_s",
+			      (json_int_t)up, "models", (json_int_t)ctl_count(store, "models"),
+			      "blob_bytes", (json_int_t)ctl_count(store, "blob_bytes"));
+		ctl_print_json(brief);
+		json_decref(brief);
+	} else {
+		printf("larderd %s, up %llud %02llu:%02llu:%02llu, %llu models, %s\n",
+		       ctl_text(root, "version"), (unsigned long long)(up / 86400),
+		       (unsigned long long)(up / 3600 % 24), (unsigned long long)(up / 60 % 60),
+		       (unsigned long long)(up % 60),
+		       (unsigned long long)ctl_count(store, "models"),
+		       ctl_bytes(ctl_count(store, "blob_bytes"), size));
+	}
+	json_decref(root);
+	return CTL_OK;
+}
+
+/* ---- origins ---------------------------------------------------------------------------- */
+
+static int change_origin(struct ctl *ctl, const char *method, const char *origin, json_t **out)
+{
+	json_t *v = json_pack("{s:s}", "origin", origin);
+	char *body = v != NULL ? json_dumps(v, 0) : NULL;
+	struct ctl_http_request rq = {
+	    .method = method, .target = "/admin/v1/origins", .type = "application/json"};
+	int status;
+
+	json_decref(v);
+	*out = NULL;
+	if (body == NULL)
+		return ctl_usage(ctl, "an origin is text in UTF-8");
+	rq.body = body;
+	rq.body_size = strlen(body);
+	status = ctl_call(ctl, &rq, out);
+	free(body);
+	return status;
+}
+
+int ctl_command_origins(struct ctl *ctl)
+{
+	json_t *root = NULL, *v;
+	size_t i;
+	int status;
+
+	if (ctl->argc == 0)
+		status = ctl_ask(ctl, "GET", strdup("/admin/v1/origins"), &root);
+	else if (ctl->argc == 2 && strcmp(ctl->argv[0], "add") == 0)
+		status = change_origin(ctl, "PUT", ctl->argv[1], &root);
+	else if (ctl->argc == 2 && strcmp(ctl->argv[0], "rm") == 0)
+		status = change_origin(ctl, "DELETE", ctl->argv[1], &root);
+	else
+		return ctl_usage(ctl, "add ORIGIN, rm ORIGIN, or nothing");
+	if (status == CTL_OK && ctl->json) {
+		ctl_print_json(root);
+	} else if (status == CTL_OK) {
+		json_array_foreach(json_object_get(root, "origins"), i, v)
+		{
+			printf("%s%s\n", ctl_text(v, "origin"),
+			       json_is_true(json_object_get(v, "configured"))
+				   ? "  (configuration file)"
+				   : "");
+		}
+	}
+	json_decref(root);
+	return status;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * readahead.c — windows of a mapping that the pool reads from the disk while
+ * the one before is being sent.  Called by server.c for answers that are not
+ * resident.  Must never touch a page on the loop that was not populated.
+ */
+#include <config.h>
+
+#include "daemon/readahead.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "daemon/job.h"
+#include "daemon/metrics.h"
+#include "daemon/request.h"
+#include "daemon/server.h"
+#include "store/store.h"
+
+#define WINDOW_BYTES ((size_t)4 << 20)
+#define SEEN_SLOTS 256
+#define SEEN_MS 1000
+
+struct readahead {
+	struct request *rq; /* NULL once the answer is over */
+	struct store_map *map;
+	size_t offset, size; /* of the answer in the mapping */
+	size_t ready;        /* bytes of it that were populated */
+	size_t asked;        /* end of the window that the pool has */
+	bool pending, failed;
+	int status; /* the pool's, while pending */
+};
+
+/* ---- what was resident a moment ago ------------------------------------------- */
+
+static struct {
+	const struct store_map *map;
+	size_t offset, size;
+	uint64_t until_ms;
+} seen[SEEN_SLOTS]; /* event loop only */
+
+bool readahead_needed(const struct store_map *map, size_t offset, size_t size)
+{
+	size_t slot = ((uintptr_t)map >> 6 ^ offset >> 12 ^ size >> 12) % SEEN_SLOTS;
+	uint64_t now_ms = uv_hrtime() / 1000000;
+
+	if (seen[slot].map == map && seen[slot].offset == offset && seen[slot].size == size &&
+	    now_ms < seen[slot].until_ms)
+		return false;
+	if (size > 0 && !store_map_resident(map, offset, size))
+		return true;
+	seen[slot].map = map;
+	seen[slot].offset = offset;
+	seen[slot].size = size;
+	seen[slot].until_ms = now_ms + SEEN_MS;
+	return false;
+}
+
+/* ---- windows --------------------------------------------------------------------- */
+
+struct readahead *readahead_new(struct request *rq, struct store_map *map, size_t offset,
+				size_t size)
+{
+	struct readahead *ra = calloc(1, sizeof(*ra));
+
+	if (ra == NULL)
+		return NULL;
+	ra->rq = rq;
+	ra->map = store_map_ref(map);
+	ra->offset = offset;
+	ra->size = size;
+	return ra;
+}
+
+static void populate(void *arg)
+{
+	struct readahead *ra = arg;
+	struct store_error err;
+
+	ra->status =
+	    store_map_populate(ra->map, ra->offset + ra->ready, ra->asked - ra->ready, &err);
+}
+
+static void drop(struct readahead *ra)
+{
+	store_map_unref(ra->map);
+	free(ra);
+}
+
+static void populated(void *arg)
+{
+	struct readahead *ra = arg;
+
+	ra->pending = false;
+	if (ra->rq == NULL) {
+		drop(ra);
+		return;
+	}
+	if (ra->status != 0)
+		ra->failed = true;
+	else
+		ra->ready = ra->asked;
+	if (ra->rq->suspended)
+		server_resume(ra->rq);
+}
+
+ssize_t readahead_read(struct readahead *ra, uint64_t pos, void *out, size_t room)
+{
+	size_t at = (size_t)pos, n;
+
+	if (!ra->pending && !ra->failed && ra->ready < ra->size &&
+	    ra->ready < at + WINDOW_BYTES / 2) {
+		n = ra->size - ra->ready;
+		ra->asked = ra->ready + (n < WINDOW_BYTES ? n : WINDOW_BYTES);
+		ra->pending = true;
+		job_background(ra->rq->ctx, populate, populated, ra);
+	}
+	n = ra->ready > at ? ra->ready - at : 0;
+	if (n == 0) {
+		if (ra->failed || at >= ra->size)
+			return -1;
+		server_suspend(ra->rq);
+		return 0;
+	}
+	if (n > room)
+		n = room;
+	memcpy(out, (const char *)store_map_data(ra->map) + ra->offset + at, n);
+	return (ssize_t)n;
+}
+
+void readahead_free(struct readahead *ra)
+{
+	if (ra == NULL)
+		return;
+	ra->rq = NULL;
+	if (!ra->pending)
+		drop(ra);
+}

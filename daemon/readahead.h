@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * readahead.h — bytes of a mapping that may not be in memory yet, given out in
+ * order without ever waiting for the disk on the event loop.
+ */
+#ifndef LARDER_DAEMON_READAHEAD_H
+#define LARDER_DAEMON_READAHEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct request;
+struct store_map;
+
+/* Up to this many bytes are read whole before an answer begins. */
+#define READAHEAD_WHOLE_BYTES (UINT64_C(4) << 20)
+
+/*
+ * readahead_needed(map, offset, size): whether some of that range has to come
+ * from the disk.  A range that was found resident is believed to be so for a
+ * second.  Event loop.
+ */
+bool readahead_needed(const struct store_map *map, size_t offset, size_t size);
+
+struct readahead;
+/* readahead_new: give out map[offset .. + size] to ${rq}.  Takes a reference.  NULL: no memory. */
+struct readahead *readahead_new(struct request *rq, struct store_map *map, size_t offset,
+				size_t size);
+/*
+ * readahead_read(ra, pos, out, room): bytes from ${pos} on: how many, or 0
+ * when the disk is being asked (the request was suspended and will be resumed),
+ * or -1 when the disk cannot give them.  Event loop.
+ */
+ssize_t readahead_read(struct readahead *ra, uint64_t pos, void *out, size_t room);
+/* readahead_free(ra): the answer is over.  NULL is allowed. */
+void readahead_free(struct readahead *ra);
+
+#endif

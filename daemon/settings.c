@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * settings.c — options.def from three layers: defaults, configuration file,
+ * command line.  Every layer gives text with a place of origin (`file:line` or
+ * the option); all text is converted once, so every error can name its place.
+ * Called by main.c; must never start anything.
+ */
+#include <config.h>
+
+#include "daemon/settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "daemon/arena.h"
+#include "daemon/log.h"
+#include "daemon/must.h"
+#include "daemon/origins.h"
+
+#ifndef LARDER_CONFIG_FILE
+#define LARDER_CONFIG_FILE "/etc/larder/larder.conf"
+#endif
+
+#define LINE_MAX_BYTES 8192
+#define PAIRS_MAX 64
+
+enum type { TYPE_text, TYPE_flag, TYPE_size, TYPE_time, TYPE_count, TYPE_words };
+
+static const struct option {
+	const char *key, *arg, *unit, *fallback, *help;
+	enum type type;
+	size_t offset; /* in struct settings */
+} options[] = {
+#define OPTION(key_, type_, arg_, unit_, fallback_, live_, help_)                                  \
+	{.key = #key_,                                                                             \
+	 .arg = arg_,                                                                              \
+	 .unit = unit_,                                                                            \
+	 .fallback = fallback_,                                                                    \
+	 .help = help_,                                                                            \
+	 .type = TYPE_##type_,                                                                     \
+	 .offset = offsetof(struct settings, key_)},
+#include "daemon/options.def"
+#undef OPTION
+};
+
+#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+
+static const char *const upstream_keys[] = {"url",      "layout",  "redirect_hosts", "token_file",
+					    "max_rate", "private", "revalidate"};
+#define UPSTREAM_KEYS (sizeof(upstream_keys) / sizeof(upstream_keys[0]))
+
+/* While loading. */
+struct loader {
+	struct settings *s;
+	struct arena *arena;
+	FILE *messages;
+	unsigned errors;
+	const char *file;
+	struct {
+		const char *value, *place;
+		bool from_cli;
+	} raw[OPTION_COUNT];
+};
+
+static void complain(struct loader *l, const char *place, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void complain(struct loader *l, const char *place, const char *key, const char *fmt, ...)
+{
+	va_list ap;
+
+	l->errors++;
+	(void)fprintf(l->messages, "larderd: %s: %s%s", place, key, *key == '\0' ? "" : ": ");
+	va_start(ap, fmt);
+	(void)vfprintf(l->messages, fmt, ap);
+	va_end(ap);
+	(void)fputc('\n', l->messages);
+}
+
+static char *keep(struct loader *l, const char *s, size_t size)
+{
+	char *p = arena_copy(l->arena, s, size);
+
+	must(p != NULL);
+	return p;
+}
+
+/* ---- values -------------------------------------------------------------------- */
+
+static bool scaled(const char *s, const char *units, const uint64_t *factor, uint64_t *out)
+{
+	const char *p = s;
+	uint64_t value = 0, scale = 1;
+
+	if (!isdigit((unsigned char)*p))
+		return false;
+	for (; isdigit((unsigned char)*p); p++) {
+		if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
+			return false;
+	}
+	if (*p != '\0') {
+		const char *unit = strchr(units, *p);
+
+		if (unit == NULL || p[1] != '\0')
+			return false;
+		scale = factor[unit - units];
+	}
+	return !__builtin_mul_overflow(value, scale, out);
+}
+
+bool settings_parse_size(const char *s, uint64_t *ret_bytes)
+{
+	static const uint64_t factor[] = {1u << 10, 1u << 20, 1u << 30, UINT64_C(1) << 40,
+					  1u << 10, 1u << 20, 1u << 30, UINT64_C(1) << 40};
+
+	return scaled(s, "KMGTkmgt", factor, ret_bytes);
+}
+
+bool settings_parse_time(const char *s, uint64_t *ret_s)
+{
+	static const uint64_t factor[] = {1, 60, 3600, 86400};
+
+	return scaled(s, "smhd", factor, ret_s) && *ret_s <= UINT64_C(86400) * 36500;
+}
+
+static bool parse_flag(const char *s, bool *out)
+{
+	static const char *const yes[] = {"yes", "true", "on", "1"};
+	static const char *const no[] = {"no", "false", "off", "0"};
+
+	for (size_t i = 0; i < 4; i++) {
+		if (strcmp(s, yes[i]) == 0 || strcmp(s, no[i]) == 0) {
+			*out = strcmp(s, yes[i]) == 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct settings_list parse_words(struct loader *l, const char *s)
+{
+	struct settings_list list = {0};
+
+	list.item = arena_zalloc(l->arena, (strlen(s) / 2 + 1) * sizeof(list.item[0]));
+	must(list.item != NULL);
+	for (;;) {
+		size_t n;
+
+		s += strspn(s, " \t,");
+		n = strcspn(s, " \t,");
+		if (n == 0)
+			return list;
+		list.item[list.count++] = keep(l, s, n);
+		s += n;
+	}
+}
+
+static void *field(struct settings *s, const struct option *o)
+{
+	return (char *)s + o->offset;
+}
+
+static void convert(struct loader *l, size_t i)
+{
+	const struct option *o = &options[i];
+	const char *value = l->raw[i].value;
+	void *to = field(l->s, o);
+	uint64_t n = 0;
+	bool flag = false;
+
+	switch (o->type) {
+	case TYPE_text:
+		*(settings_text *)to = *value == '\0' ? NULL : value;
+		return;
+	case TYPE_words:
+		*(settings_words *)to = parse_words(l, value);
+		return;
+	case TYPE_flag:
+		if (!parse_flag(value, &flag))
+			complain(l, l->raw[i].place, o->key, "`%s` is not yes or no", value);
+		*(settings_flag *)to = flag;
+		return;
+	case TYPE_size:
+		if (!settings_parse_size(value, &n))
+			complain(l, l->raw[i].place, o->key,
+				 "`%s` is not a size (a number, or one with K, M or G)", value);
+		*(settings_size *)to = n;
+		return;
+	case TYPE_time:
+		if (!settings_parse_time(value, &n))
+			complain(l, l->raw[i].place, o->key,
+				 "`%s` is not a time (a number, or one with s, m, h or d)", value);
+		*(settings_time *)to = n;
+		return;
+	case TYPE_count:
+		if (!scaled(value, "", NULL, &n) || n > 1000000) {
+			complain(l, l->raw[i].place, o->key, "`%s` is not a number", value);
+			n = 0;
+		}
+		*(settings_count *)to = (unsigned)n;
+		return;
+	}
+}
+
+/* ---- what values may be ------------------------------------------------------------- */
+
+static size_t index_of(const char *key)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		if (strcmp(options[i].key, key) == 0)
+			return i;
+	}
+	return OPTION_COUNT;
+}
+
+static const char *place_of(const struct loader *l, const char *key)
+{
+	return l->raw[index_of(key)].place;
+}
+
+static bool listen_ok(const char *s)
+{
+	const char *colon = strrchr(s, ':');
+	uint64_t port;
+
+	if (colon == NULL || colon == s || !scaled(colon + 1, "", NULL, &port) || port > 65535)
+		return false;
+	if (s[0] == '[')
+		return colon[-1] == ']';
+	return memchr(s, ':', (size_t)(colon - s)) == NULL;
+}
+
+static bool host_name_ok(const char *s)
+{
+	size_t size = strlen(s);
+
+	return size > 0 && size < 254 && s[size - 1] != '.' &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_[]:") ==
+		   size &&
+	       (s[0] == '[' || strchr(s, ':') == NULL);
+}
+
+static void check_values(struct loader *l)
+{
+	const struct settings *s = l->s;
+	enum log_level level;
+	char origin[256];
+
+	for (unsigned i = 0; i < s->origins.count; i++) {
+		if (!origins_normal(s->origins.item[i], origin))
+			complain(l, place_of(l, "origins"), "origins",
+				 "`%s` is not an origin (scheme://host or scheme://host:port)",
+				 s->origins.item[i]);
+	}
+	for (unsigned i = 0; i < s->hosts.count; i++) {
+		if (!host_name_ok(s->hosts.item[i]))
+			complain(l, place_of(l, "hosts"), "hosts",
+				 "`%s` is not a host name (no port, no trailing dot)",
+				 s->hosts.item[i]);
+	}
+	for (unsigned i = 0; i < s->listen.count; i++) {
+		if (!listen_ok(s->listen.item[i]))
+			complain(l, place_of(l, "listen"), "listen",
+				 "`%s` is not ADDR:PORT or [ADDR]:PORT", s->listen.item[i]);
+	}
+	if (s->log_level == NULL || !log_level_parse(s->log_level, &level))
+		complain(l, place_of(l, "log_level"), "log_level",
+			 "`%s` is not error, warning, info or debug",
+			 s->log_level == NULL ? "" : s->log_level);
+	if (s->state_dir == NULL)
+		complain(l, place_of(l, "state_dir"), "state_dir", "is empty");
+	if (s->max_connections == 0)
+		complain(l, place_of(l, "max_connections"), "max_connections", "must not be 0");
+	if (s->default_upstream != NULL) {
+		bool known = false;
+
+		for (unsigned i = 0; i < s->upstream_count; i++)
+			known |= strcmp(s->upstream[i].name, s->default_upstream) == 0;
+		if (!known)
+			complain(l, place_of(l, "default_upstream"), "default_upstream",
+				 "there is no [upstream %s]", s->default_upstream);
+	}
+}
+
+/* ---- suggestions ----------------------------------------------------------------------- */
+
+/* Edits between two keys (Levenshtein), for keys of up to 31 characters. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[32];
+	size_t n = strlen(b);
+
+	if (n > 31 || strlen(a) > 31)
+		return 99;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; a[i - 1] != '\0'; i++) {
+		unsigned corner = row[0];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= n; j++) {
+			unsigned best = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+static const char *suggest(const char *key, bool upstream)
+{
+	const char *best = NULL;
+	unsigned least = 4;
+	size_t count = upstream ? UPSTREAM_KEYS : OPTION_COUNT;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *known = upstream ? upstream_keys[i] : options[i].key;
+		unsigned d = distance(key, known);
+
+		if (d < least) {
+			least = d;
+			best = known;
+		}
+	}
+	return best;
+}
+
+static void unknown_key(struct loader *l, const char *place, const char *key, bool upstream)
+{
+	const char *close = suggest(key, upstream);
+
+	if (close != NULL)
+		complain(l, place, key, "unknown key; did you mean `%s`?", close);
+	else
+		complain(l, place, key, "unknown key");
+}
+
+/* ---- the file ---------------------------------------------------------------------------- */
+
+static char *trim(char *s)
+{
+	size_t n;
+
+	s += strspn(s, " \t\r\n");
+	n = strlen(s);
+	while (n > 0 && strchr(" \t\r\n", s[n - 1]) != NULL)
+		s[--n] = '\0';
+	return s;
+}
+
+static struct settings_upstream *begin_upstream(struct loader *l, const char *place, char *head,
+						unsigned line)
+{
+	struct settings *s = l->s;
+	struct settings_upstream *all, *u;
+	char *name;
+	size_t n = strlen(head);
+
+	if (n < 2 || head[n - 1] != ']' || strncmp(head, "[upstream", 9) != 0 ||
+	    (head[9] != ' ' && head[9] != '\t')) {
+		complain(l, place, head, "unknown section; there is only [upstream NAME]");
+		return NULL;
+	}
+	head[n - 1] = '\0';
+	name = trim(head + 9);
+	if (*name == '\0' ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+		strlen(name)) {
+		complain(l, place, "upstream", "`%s` is not a name", name);
+		return NULL;
+	}
+	for (unsigned i = 0; i < s->upstream_count; i++) {
+		if (strcmp(s->upstream[i].name, name) == 0) {
+			complain(l, place, name, "this upstream is there already, in line %u",
+				 s->upstream[i].line);
+			return NULL;
+		}
+	}
+	all = arena_zalloc(l->arena, ((size_t)s->upstream_count + 1) * sizeof(*all));
+	must(all != NULL);
+	if (s->upstream_count > 0)
+		memcpy(all, s->upstream, s->upstream_count * sizeof(*all));
+	s->upstream = all;
+	u = &all[s->upstream_count++];
+	u->name = keep(l, name, strlen(name));
+	u->line = line;
+	u->pair = arena_zalloc(l->arena, PAIRS_MAX * sizeof(u->pair[0]));
+	must(u->pair != NULL);
+	return u;
+}
+
+static void upstream_pair(struct loader *l, struct settings_upstream *u, const char *place,
+			  const char *key, const char *value, unsigned line)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < UPSTREAM_KEYS; i++)
+		known |= strcmp(upstream_keys[i], key) == 0;
+	if (!known) {
+		unknown_key(l, place, key, true);
+		return;
+	}
+	for (unsigned i = 0; i < u->count; i++) {
+		if (strcmp(u->pair[i].key, key) == 0) {
+			complain(l, place, key, "is there already, in line %u", u->pair[i].line);
+			return;
+		}
+	}
+	u->pair[u->count++] = (struct settings_pair){
+	    .key = keep(l, key, strlen(key)),
+	    .value = keep(l, value, strlen(value)),
+	    .line = line,
+	};
+}
+
+static void global_pair(struct loader *l, const char *place, const char *key, const char *value)
+{
+	size_t i = index_of(key);
+
+	if (i == OPTION_COUNT) {
+		unknown_key(l, place, key, false);
+		return;
+	}
+	if (l->raw[i].from_cli)
+		return;
+	if (l->raw[i].place != NULL && strncmp(l->raw[i].place, l->file, strlen(l->file)) == 0) {
+		complain(l, place, key, "is there already, at %s", l->raw[i].place);
+		return;
+	}
+	l->raw[i].value = keep(l, value, strlen(value));
+	l->raw[i].place = keep(l, place, strlen(place));
+}
+
+static void read_lines(struct loader *l, FILE *f)
+{
+	struct settings_upstream *section = NULL;
+	char line[LINE_MAX_BYTES], place[4200];
+	bool broken = false; /* inside a section that was refused */
+
+	for (unsigned n = 1; fgets(line, sizeof(line), f) != NULL; n++) {
+		char *s = trim(line), *equals;
+
+		(void)snprintf(place, sizeof(place), "%s:%u", l->file, n);
+		if (*s == '\0' || *s == '#' || *s == ';')
+			continue;
+		if (*s == '[') {
+			section = begin_upstream(l, place, s, n);
+			broken = section == NULL;
+			continue;
+		}
+		equals = strchr(s, '=');
+		if (equals == NULL) {
+			complain(l, place, s, "not `key = value`");
+			continue;
+		}
+		*equals = '\0';
+		s = trim(s);
+		if (broken)
+			continue;
+		if (section != NULL)
+			upstream_pair(l, section, place, s, trim(equals + 1), n);
+		else
+			global_pair(l, place, s, trim(equals + 1));
+	}
+}
+
+static void read_file(struct loader *l, bool required)
+{
+	FILE *f = fopen(l->file, "re");
+
+	if (f == NULL) {
+		if (required || errno != ENOENT)
+			complain(l, l->file, "", "%s", strerror(errno));
+		return;
+	}
+	read_lines(l, f);
+	if (ferror(f))
+		complain(l, l->file, "", "%s", strerror(errno));
+	(void)fclose(f);
+}
+
+/* ---- the command line ----------------------------------------------------------------------- */
+
+static void print_help(void)
+{
+	puts("usage: larderd [OPTION]…\n"
+	     "Serve AI models to web pages, and run them.\n\n"
+	     "  --config FILE             configuration file [" LARDER_CONFIG_FILE "]");
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct option *o = &options[i];
+		char name[64];
+		int n =
+		    snprintf(name, sizeof(name), "--%s%s%s", o->key,
+			     o->type == TYPE_flag ? "" : " ", o->type == TYPE_flag ? "" : o->arg);
+
+		for (int k = 2; k < n && name[k] != ' '; k++) {
+			if (name[k] == '_')
+				name[k] = '-';
+		}
+		printf("  %-25s %s%s%s%s\n", name, o->help, o->fallback[0] == '\0' ? "" : " [",
+		       o->fallback, o->fallback[0] == '\0' ? "" : "]");
+	}
+	puts("  --check-config            read the configuration, say what is wrong with it, stop\n"
+	     "  --version                 print the version\n"
+	     "  --help                    print this\n\n"
+	     "Every option is also a key of the configuration file, with underscores.\n"
+	     "Sizes take K, M, G; times s, m, h, d; lists are separated by spaces.");
+}
+
+/* --state-dir → state_dir */
+static bool key_of(const char *arg, size_t size, char key[64])
+{
+	if (size >= 64)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		key[i] = arg[i] == '-' ? '_' : arg[i];
+	key[size] = '\0';
+	return true;
+}
+
+struct command {
+	enum settings_action action;
+	const char *file;
+};
+
+static void cli_value(struct loader *l, size_t i, const char *place, const char *value)
+{
+	if (options[i].type == TYPE_words && l->raw[i].from_cli) {
+		l->raw[i].value = arena_printf(l->arena, "%s %s", l->raw[i].value, value);
+		must(l->raw[i].value != NULL);
+		return;
+	}
+	l->raw[i].value = keep(l, value, strlen(value));
+	l->raw[i].place = place;
+	l->raw[i].from_cli = true;
+}
+
+static int usage(struct loader *l, const char *arg, const char *what)
+{
+	(void)fprintf(l->messages, "larderd: %s: %s (larderd --help lists the options)\n", arg,
+		      what);
+	return -1;
+}
+
+static int read_command(struct loader *l, int argc, char **argv, struct command *c)
+{
+	for (int k = 1; k < argc; k++) {
+		const char *arg = argv[k], *value = strchr(arg, '=');
+		size_t size = value == NULL ? strlen(arg) : (size_t)(value - arg), i;
+		char key[64];
+
+		if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+			c->action = SETTINGS_HELP;
+			return 0;
+		}
+		if (strcmp(arg, "--version") == 0) {
+			c->action = SETTINGS_VERSION;
+			return 0;
+		}
+		if (strcmp(arg, "--check-config") == 0) {
+			c->action = SETTINGS_CHECK;
+			continue;
+		}
+		if (strncmp(arg, "--", 2) != 0 || !key_of(arg + 2, size - 2, key))
+			return usage(l, arg, "not an option");
+		i = index_of(key);
+		if (i == OPTION_COUNT && strcmp(key, "config") != 0) {
+			const char *close = suggest(key, false);
+			char what[96] = "unknown option", dashed[64];
+
+			if (close != NULL) {
+				(void)snprintf(dashed, sizeof(dashed), "%s", close);
+				for (char *p = dashed; *p != '\0'; p++)
+					*p = *p == '_' ? '-' : *p;
+				(void)snprintf(what, sizeof(what),
+					       "unknown option; did you mean --%s?", dashed);
+			}
+			return usage(l, arg, what);
+		}
+		if (value != NULL)
+			value++;
+		else if (i < OPTION_COUNT && options[i].type == TYPE_flag)
+			value = "yes";
+		else if (k + 1 < argc)
+			value = argv[++k];
+		else
+			return usage(l, arg, "needs a value");
+		if (i == OPTION_COUNT)
+			c->file = value;
+		else
+			cli_value(l, i, keep(l, arg, size), value);
+	}
+	return 0;
+}
+
+/* ---- putting it together ------------------------------------------------------------------------
+ */
+
+static void fallbacks(struct loader *l)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		if (l->raw[i].value != NULL)
+			continue;
+		l->raw[i].value = options[i].fallback;
+		l->raw[i].place = "default";
+		if (strcmp(options[i].key, "state_dir") == 0) {
+			const char *dir = getenv("STATE_DIRECTORY"); /* systemd.exec(5) */
+
+#ifdef LARDER_STATE_DIR
+			l->raw[i].value = LARDER_STATE_DIR;
+#endif
+			if (dir != NULL && *dir != '\0')
+				l->raw[i].value = keep(l, dir, strcspn(dir, ":"));
+		}
+	}
+}
+
+enum settings_action settings_load(int argc, char **argv, FILE *messages, struct settings **ret)
+{
+	struct command c = {.action = SETTINGS_RUN};
+	struct arena *arena = malloc(sizeof(*arena));
+	struct loader l = {.arena = arena, .messages = messages};
+
+	must(arena != NULL);
+	arena_init(arena);
+	l.s = arena_zalloc(arena, sizeof(*l.s));
+	must(l.s != NULL);
+	l.s->refs = 1;
+	l.s->memory = arena;
+	if (read_command(&l, argc, argv, &c) != 0)
+		c.action = SETTINGS_USAGE;
+	switch (c.action) {
+	case SETTINGS_HELP:
+		print_help();
+		break;
+	case SETTINGS_VERSION:
+		puts("larderd " PACKAGE_VERSION);
+		break;
+	case SETTINGS_RUN:
+	case SETTINGS_CHECK:
+		l.file = c.file != NULL ? c.file : LARDER_CONFIG_FILE;
+		read_file(&l, c.file != NULL);
+		fallbacks(&l);
+		for (size_t i = 0; i < OPTION_COUNT; i++)
+			convert(&l, i);
+		check_values(&l);
+		if (l.errors > 0) {
+			c.action = SETTINGS_BAD;
+			break;
+		}
+		*ret = l.s;
+		return c.action;
+	case SETTINGS_BAD:
+	case SETTINGS_USAGE:
+		break;
+	}
+	settings_unref(l.s);
+	return c.action;
+}
+
+struct settings *settings_ref(struct settings *s)
+{
+	s->refs++;
+	return s;
+}
+
+void settings_unref(struct settings *s)
+{
+	struct arena *arena;
+
+	if (s == NULL || --s->refs > 0)
+		return;
+	arena = s->memory;
+	arena_release(arena);
+	free(arena);
+}
