@@ -75,5 +75,8 @@ int handle_import_model(struct request *rq, struct fault *fault)
 		return fault_set(fault, 400, "not an import: %s", why.text);
 	if (!json_is_array(files))
 		return fault_set(fault, 400, "\"files\" must be an array");
+	/* stored names may hold one, but MODEL@REVISION could then not be told apart */
+	if (strchr(rq->part[PART_MODEL], '@') != NULL)
+		return fault_set(fault, 400, "a model's name may not hold @");
 	return import(rq, rq->part[PART_MODEL], revision, files, fault);
 }
