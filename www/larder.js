@@ -343,10 +343,8 @@ export async function connect({ url = SERVED_BY, timeout = 2000, signal } = {}) 
   const ask = (path, init) => fetch(url + path, { credentials: 'omit', signal: stop, ...init });
   try {
     const health = await ask('/healthz');
-    if (!health.ok)
-      throw new LarderUnavailable('not a larder', url, { detail: `/healthz answered ${health.status}` });
-    const about = await (await ask('/v2')).json().catch(() => ({}));
-    if (about?.name !== 'larder')
+    const about = await health.json().catch(() => null);
+    if (about?.server !== 'larder')
       throw new LarderUnavailable('not a larder', url);
     return new Larder(url, about.version);
   } catch (error) {

@@ -195,8 +195,8 @@ describe('larder.js', { skip: noBrowser() }, () => {
   test('a page of an origin that is not allowed reads nothing and runs nothing', async () => {
     const visit = await openPage(browser, stranger.url);
     const counted = async () => {
-      const stats = await (await fetch(`${larder.url}/v2/models/digits/stats`)).json();
-      return stats.model_stats[0].inference_count;
+      const text = await (await fetch(`${larder.url}/metrics`)).text();
+      return Number(/^larder_inferences_total (\d+)$/m.exec(text)[1]);
     };
     const before = await counted();
     const tries = await visit.evaluate(async (url) => {
@@ -277,5 +277,12 @@ describe('larder.js', { skip: noBrowser() }, () => {
     const failure = await page.evaluate(() => window.failure(window.short.models()));
     assert.deepEqual([failure.name, failure.reason], ['LarderUnavailable', 'connection lost']);
     assert.deepEqual(await page.evaluate(() => window.events), [['unavailable', 'connection lost']]);
+    const again = await startLarder({ origins: [allowed.url], port: short.port });
+    try {
+      assert.equal(await page.evaluate(() => window.short.models().then((m) => m.length)), 1);
+      assert.deepEqual((await page.evaluate(() => window.events)).at(-1), ['available', '']);
+    } finally {
+      await again.stop();
+    }
   });
 });

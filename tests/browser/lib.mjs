@@ -70,9 +70,9 @@ export async function freePort() {
  * Starts larderd with the sample model and an empty store. Returns { url, ctl(...words), stop() }.
  * `origins` are allowed from the start.
  */
-export async function startLarder({ origins = [], sample = true } = {}) {
+export async function startLarder({ origins = [], sample = true, port } = {}) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-browser-'));
-  const port = await freePort();
+  port ??= await freePort();
   const socket = path.join(dir, 'admin.sock');
   const config = path.join(dir, 'larder.conf');
   fs.writeFileSync(config, origins.length ? `origins = ${origins.join(' ')}\n` : '');

@@ -21,9 +21,7 @@ before(async () => {
     for await (const part of request)
       parts.push(part);
     if (request.url === '/healthz')
-      return reply.end('{}');
-    if (request.url === '/v2')
-      return reply.end('{"name":"larder","version":"9.8.7"}');
+      return reply.end('{"status":"ok","server":"larder","version":"9.8.7"}');
     const length = Number(request.headers['inference-header-content-length'] ?? 0);
     const body = Buffer.concat(parts);
     asked.push({
