@@ -27,19 +27,27 @@
 	"X-Stainless-Runtime, X-Stainless-Runtime-Version, X-Stainless-Timeout"
 #define MAX_AGE "7200" /* Chromium's cap */
 
-static void refuse(struct request *rq, const struct fault *fault, enum metric metric)
+/*
+ * The answer is known before the body has come.  A client that is cut off while
+ * it sends may never read it, so a body that is not too large is swallowed
+ * first; one that waits for 100 Continue, or is too large, ends the connection.
+ */
+static void answer_early(struct request *rq)
 {
-	metrics_add(metric, 1);
-	rq->refused = true;
-	(void)reply_fault(rq, fault);
+	if (rq->body_declared != 0 && !rq->close_after && rq->header[HEADER_EXPECT] == NULL &&
+	    (rq->body_declared == UINT64_MAX || rq->body_declared <= REQUEST_DISCARD_MAX)) {
+		request_move(rq, REQUEST_BODY);
+		return;
+	}
+	rq->close_after = rq->close_after || rq->body_declared != 0;
 	request_move(rq, REQUEST_ANSWERED);
 }
 
-/* A refusal that leaves unread bytes on the connection ends it. */
-static void refuse_body(struct request *rq, const struct fault *fault, enum metric metric)
+static void refuse(struct request *rq, const struct fault *fault, enum metric metric)
 {
-	rq->close_after = rq->body_declared != 0;
-	refuse(rq, fault, metric);
+	metrics_add(metric, 1);
+	(void)reply_fault(rq, fault);
+	answer_early(rq);
 }
 
 static void preflight(struct request *rq, unsigned allowed)
@@ -57,7 +65,7 @@ static void preflight(struct request *rq, unsigned allowed)
 	if (rq->header[HEADER_CORS_LOCAL] != NULL)
 		reply_header(rq, "Access-Control-Allow-Local-Network", "true");
 	(void)reply_empty(rq, 204);
-	request_move(rq, REQUEST_ANSWERED);
+	answer_early(rq);
 }
 
 static void options(struct request *rq, unsigned allowed)
@@ -71,7 +79,7 @@ static void options(struct request *rq, unsigned allowed)
 	route_methods_text(allowed != 0 ? allowed : (unsigned)GET | POST | PUT | DELETE, methods);
 	reply_header(rq, "Allow", arena_copy(&rq->arena, methods, strlen(methods)));
 	(void)reply_empty(rq, 204);
-	request_move(rq, REQUEST_ANSWERED);
+	answer_early(rq);
 }
 
 static void not_found(struct request *rq, const struct route_match *m)
@@ -79,7 +87,6 @@ static void not_found(struct request *rq, const struct route_match *m)
 	struct fault fault;
 	char methods[64];
 
-	rq->close_after = rq->body_declared != 0;
 	if (m->allowed == 0) {
 		(void)fault_set(&fault, 404, "there is nothing at this address");
 		(void)reply_fault(rq, &fault);
@@ -89,7 +96,7 @@ static void not_found(struct request *rq, const struct route_match *m)
 		(void)reply_fault(rq, &fault);
 		reply_header(rq, "Allow", arena_copy(&rq->arena, methods, strlen(methods)));
 	}
-	request_move(rq, REQUEST_ANSWERED);
+	answer_early(rq);
 }
 
 /* The route is known: body and token guards, then on to the body or the handler. */
@@ -103,9 +110,9 @@ static void enter(struct request *rq, const struct guard_view *v, const struct a
 	memcpy(rq->part, m->part, sizeof(rq->part));
 	rq->body_limit = route->limit_bytes != 0 ? route->limit_bytes : rq->settings->max_body;
 	if (guard_body(v, route, rq->body_declared, rq->body_limit, &fault) != 0)
-		refuse_body(rq, &fault, METRIC_refused_body);
+		refuse(rq, &fault, METRIC_refused_body);
 	else if (guard_admin(v, route->plane, facts->token, &fault) != 0)
-		refuse_body(rq, &fault, METRIC_refused_token);
+		refuse(rq, &fault, METRIC_refused_token);
 	else
 		request_move(rq, rq->body_declared != 0 || route->body == STREAM ? REQUEST_BODY
 										 : REQUEST_READY);
@@ -149,7 +156,7 @@ void admit(struct request *rq, const struct admit_facts *facts)
 	/* Host, then Origin and Sec-Fetch: those of the row, known or not */
 	if (guard_host(&v, &fault) != 0 ||
 	    guard_target(&v, &path, &size, &rq->query, &fault) != 0) {
-		refuse_body(rq, &fault, METRIC_refused_host);
+		refuse(rq, &fault, METRIC_refused_host);
 		return;
 	}
 	if (path[0] != '*')
@@ -160,17 +167,15 @@ void admit(struct request *rq, const struct admit_facts *facts)
 
 	if (guard_origin(&v, row != NULL ? row->guards : ORIGIN, admin ? ADMIN : DATA, &cors,
 			 &fault) != 0) {
-		refuse_body(rq, &fault, METRIC_refused_origin);
+		refuse(rq, &fault, METRIC_refused_origin);
 		return;
 	}
 	rq->cors_origin = admin ? NULL : cors.origin;
 	rq->cors_any = cors.any && !admin;
 
 	if (rc != 0) {
-		refuse_body(rq, &path_fault, METRIC_refused_framing);
-		rq->refused = false;
+		refuse(rq, &path_fault, METRIC_refused_framing);
 	} else if (rq->method == OPTIONS && (match.first == NULL || match.route == NULL)) {
-		rq->close_after = rq->body_declared != 0;
 		options(rq, match.allowed);
 	} else if (match.route == NULL) {
 		not_found(rq, &match);

@@ -279,7 +279,9 @@ static int file_answer(struct request *rq, const unsigned char *data, uint64_t l
 		/* RFC 9110 §15.4.5: no representation metadata but what caches need */
 		drop_header(rq, "Content-Type");
 		drop_header(rq, "Content-Disposition");
-		return reply_empty(rq, 304);
+		begin(rq, 304);
+		one_part(&rq->reply, data, (size_t)length); /* only its size is sent */
+		return 0;
 	case 412:
 		(void)fault_set(&fault, 412, "the file is not the one that was asked for");
 		(void)reply_fault(rq, &fault);

@@ -68,6 +68,7 @@ enum request_header {
 enum request_cancel { CANCEL_NONE, CANCEL_CLIENT_GONE, CANCEL_DEADLINE, CANCEL_SHUTDOWN };
 
 #define REQUEST_ID_CHARS 16
+#define REQUEST_DISCARD_MAX (UINT64_C(8) << 20) /* bytes swallowed of a body that nobody wants */
 
 struct request {
 	/* for handlers */
@@ -89,7 +90,7 @@ struct request {
 
 	/* for request.c, server.c, job.c and reply.c */
 	enum request_state state;
-	bool http_1_0, close_after, refused;
+	bool http_1_0, close_after;
 	const char *target;      /* as on the request line */
 	const char *cors_origin; /* not NULL: an allowed origin, to be echoed */
 	bool cors_any;           /* public code: Access-Control-Allow-Origin: * */

@@ -14,8 +14,8 @@
  *    left (job.c does), and all must be resumed before MHD_stop_daemon.
  *  - The access handler is called once when the headers are there, once per
  *    piece of the body, and once at the end; an answer may be queued in the
- *    first and in the last call only.  An answer in the first call to a request
- *    that has a body closes the connection.
+ *    first and in the last call only, and in the first it closes the connection:
+ *    right for refusals that leave a body unread, wrong for all else.
  *  - The URI callback comes before all of that and sees the target as it is on
  *    the wire: the request is made there.
  */
@@ -50,7 +50,6 @@
 
 #define CONNECTION_MEMORY_BYTES ((size_t)64 << 10)
 #define CONNECTION_INCREMENT_BYTES ((size_t)32 << 10)
-#define DISCARD_MAX (UINT64_C(8) << 20) /* of a body that is refused while it arrives */
 
 struct listener {
 	struct server *server;
@@ -261,7 +260,7 @@ static bool cold(struct request *rq)
 	size_t offset;
 	bool any = false;
 
-	if (rq->reply.map == NULL || rq->method != GET)
+	if (rq->reply.map == NULL || rq->method != GET || rq->reply.status >= 300)
 		return false;
 	for (unsigned i = 0; i < rq->reply.part_count && !any; i++)
 		any = answer_mapped(rq, i, &offset) &&
@@ -340,35 +339,36 @@ static void on_headers(struct listener *l, struct request *rq, const char *metho
 static enum MHD_Result on_piece(struct request *rq, const char *data, size_t *size)
 {
 	struct fault fault;
+	ssize_t taken;
 
 	metrics_add(METRIC_received_bytes, *size);
+	if (rq->reply.status != 0) {
+		/* no answer may be queued now: swallow the rest, up to a point */
+		rq->body_seen += *size;
+		if (rq->body_seen > rq->body_limit + REQUEST_DISCARD_MAX)
+			return MHD_NO;
+		*size = 0;
+		return MHD_YES;
+	}
 	if (rq->route->body == STREAM) {
-		ssize_t taken = stream_data(rq, data, *size);
-
+		taken = stream_data(rq, data, *size);
 		if (taken < 0)
 			return MHD_NO;
 		*size -= (size_t)taken;
 		return MHD_YES;
 	}
-	if (rq->reply.status == 0 && request_body_add(rq, data, *size, &fault) != 0) {
-		/* no answer may be queued now: swallow the rest, up to a point */
-		rq->close_after = true;
+	if (request_body_add(rq, data, *size, &fault) != 0)
 		(void)reply_fault(rq, &fault);
-	} else if (rq->reply.status != 0) {
-		rq->body_seen += *size;
-		if (rq->body_seen > rq->body_limit + DISCARD_MAX)
-			return MHD_NO;
-	}
 	*size = 0;
 	return MHD_YES;
 }
 
 static void on_body_end(struct request *rq)
 {
-	if (rq->route->body == STREAM) {
-		stream_end(rq);
-	} else if (rq->reply.status != 0) {
+	if (rq->reply.status != 0) {
 		request_move(rq, REQUEST_ANSWERED);
+	} else if (rq->route->body == STREAM) {
+		stream_end(rq);
 	} else {
 		request_move(rq, REQUEST_READY);
 		dispatch(rq);
@@ -389,8 +389,11 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 	switch (rq->state) {
 	case REQUEST_NEW:
 		on_headers(l, rq, method, version);
-		if (rq->state == REQUEST_READY)
-			dispatch(rq);
+		if (rq->state == REQUEST_ANSWERED && rq->close_after)
+			break;
+		return MHD_YES;
+	case REQUEST_READY:
+		dispatch(rq);
 		break;
 	case REQUEST_BODY:
 		if (*size != 0)
@@ -451,7 +454,7 @@ static void count_answer(const struct request *rq, uint64_t ns)
 		metrics_add(METRIC_answers_4xx, 1);
 	else
 		metrics_add(METRIC_answers_5xx, 1);
-	if (rq->method != HEAD)
+	if (rq->method != HEAD && status != 304)
 		metrics_add(METRIC_sent_bytes, rq->reply.length);
 }
 

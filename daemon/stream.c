@@ -18,7 +18,6 @@
 #include "daemon/server.h"
 
 #define PIECE_BYTES ((size_t)1 << 20)
-#define DISCARD_MAX (UINT64_C(8) << 20) /* after a failure */
 
 struct stream {
 	uv_work_t work;
@@ -116,7 +115,7 @@ ssize_t stream_data(struct request *rq, const void *data, size_t size)
 	if (s->failed) {
 		s->discarded += size;
 		rq->close_after = true;
-		return s->discarded > DISCARD_MAX ? -1 : (ssize_t)size;
+		return s->discarded > REQUEST_DISCARD_MAX ? -1 : (ssize_t)size;
 	}
 	n = PIECE_BYTES - s->size;
 	if (n > size)
