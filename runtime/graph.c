@@ -10,17 +10,7 @@
 
 #include "runtime/graph.h"
 
-#define BLOCK_BYTES ((size_t)64 << 10)
-#define ALIGN ((size_t)64)
-#define DEFAULT_BUDGET ((size_t)4 << 30)
-
 /* ---- memory ---------------------------------------------------------------------------------- */
-
-struct rt_block {
-	struct rt_block *next;
-	size_t size, used; /* of data */
-	unsigned char data[];
-};
 
 static struct rt_graph *outermost(struct rt_graph *g)
 {
@@ -29,51 +19,14 @@ static struct rt_graph *outermost(struct rt_graph *g)
 	return g;
 }
 
-static void *take(struct rt_graph *g, size_t size, size_t align)
-{
-	struct rt_block *b;
-	size_t at, need;
-
-	g = outermost(g);
-	b = g->blocks;
-	if (b != NULL) {
-		at = (size_t)(-(uintptr_t)(b->data + b->used) & (align - 1)) + b->used;
-		if (at <= b->size && size <= b->size - at) {
-			b->used = at + size;
-			return b->data + at;
-		}
-	}
-	if (size > SIZE_MAX - sizeof(*b) - align)
-		return NULL;
-	need = size + align > BLOCK_BYTES ? size + align : BLOCK_BYTES;
-	if (g->block_bytes > g->memory_budget || need > g->memory_budget - g->block_bytes)
-		return NULL;
-	b = calloc(1, sizeof(*b) + need);
-	if (b == NULL)
-		return NULL;
-	b->size = need;
-	g->block_bytes += need;
-	at = (size_t)(-(uintptr_t)b->data & (align - 1));
-	b->used = at + size;
-	/* A large piece must not hide the room that is left in the block at the front. */
-	if (need > BLOCK_BYTES && g->blocks != NULL) {
-		b->next = g->blocks->next;
-		g->blocks->next = b;
-	} else {
-		b->next = g->blocks;
-		g->blocks = b;
-	}
-	return b->data + at;
-}
-
 void *rt_graph_alloc(struct rt_graph *g, size_t size_bytes)
 {
-	return take(g, size_bytes, ALIGN);
+	return rt_memory_take(&outermost(g)->memory, size_bytes, 64);
 }
 
 char *rt_graph_strdup(struct rt_graph *g, const char *s, size_t len)
 {
-	char *copy = len < SIZE_MAX ? take(g, len + 1, 1) : NULL;
+	char *copy = len < SIZE_MAX ? rt_memory_take(&outermost(g)->memory, len + 1, 1) : NULL;
 
 	if (copy != NULL && len > 0)
 		memcpy(copy, s, len);
@@ -82,11 +35,7 @@ char *rt_graph_strdup(struct rt_graph *g, const char *s, size_t len)
 
 struct rt_graph *rt_graph_new(void)
 {
-	struct rt_graph *g = calloc(1, sizeof(*g));
-
-	if (g != NULL)
-		g->memory_budget = DEFAULT_BUDGET;
-	return g;
+	return calloc(1, sizeof(struct rt_graph));
 }
 
 struct rt_graph *rt_graph_new_child(struct rt_graph *parent)
@@ -97,21 +46,17 @@ struct rt_graph *rt_graph_new_child(struct rt_graph *parent)
 		return NULL;
 	g->parent = parent;
 	g->depth = parent->depth + 1;
+	g->kernels = parent->kernels;
 	memcpy(g->opset, parent->opset, sizeof(g->opset));
 	return g;
 }
 
 void rt_graph_free(struct rt_graph *g)
 {
-	struct rt_block *next;
-
 	if (g == NULL)
 		return;
 	must(g->parent == NULL);
-	for (struct rt_block *b = g->blocks; b != NULL; b = next) {
-		next = b->next;
-		free(b);
-	}
+	rt_memory_release(&g->memory);
 	free(g);
 }
 

@@ -17,8 +17,10 @@
 #ifndef LARDER_RUNTIME_GRAPH_H
 #define LARDER_RUNTIME_GRAPH_H
 
+#include "runtime/memory.h"
 #include "runtime/tensor.h"
 
+struct rt_kernels;
 struct rt_op;
 
 /* Domains are indices; the front end maps names to them. */
@@ -67,11 +69,13 @@ struct rt_attr {
 struct rt_value {
 	const char *name;    /* for messages; "" for values that passes made */
 	enum rt_dtype dtype; /* RT_NONE until types.c has run, for what the file does not declare */
-	struct rt_shape shape; /* as declared, −1 where free; rank −1 = not declared */
+	struct rt_shape shape; /* as declared, −1 where free; rank −1 = not declared.  Only that of
+				* a constant is certain: what a file says of others may be wrong */
 	const char *dim_names[RT_RANK_MAX];
 	int producer;     /* node index; −1: graph input, constant or outer scope */
 	bool is_constant; /* ${constant} holds its tensor */
 	bool is_input, is_output;
+	bool is_defined;           /* while the file is read: something makes it */
 	struct rt_tensor constant; /* view into the file, or rt_graph_alloc'ed */
 	int outer; /* in a sub-graph: index of the value of the parent that it stands for; −1 */
 };
@@ -102,10 +106,10 @@ struct rt_graph {
 	int node_count, node_cap;
 	int *inputs, *outputs; /* value indices, in the model's order */
 	int input_count, output_count;
-	struct rt_block *blocks; /* memory of rt_graph_alloc */
-	size_t block_bytes;
-	size_t memory_budget; /* for constants that passes compute; rt_graph_alloc keeps to it */
-	int depth;            /* 0: the model's graph; of its sub-graphs 1, … */
+	struct rt_memory memory; /* of rt_graph_alloc, which keeps to its budget; in sub-graphs
+				  * not used */
+	const struct rt_kernels *kernels; /* that the model will run with; for passes */
+	int depth;                        /* 0: the model's graph; of its sub-graphs 1, … */
 };
 
 /* rt_graph_new: NULL when out of memory. */

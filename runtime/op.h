@@ -38,7 +38,7 @@ struct rt_bind {
 	const struct rt_graph *graph;
 	const struct rt_node *node;
 	const struct rt_kernels *kernels; /* valid as long as the model */
-	struct rt_model *model;           /* for rt_bind_alloc */
+	struct rt_memory *memory;         /* for rt_bind_alloc */
 	void *state;                      /* [op->state_bytes], zeroed, aligned 64 */
 };
 /* rt_bind_constant(b, i): the tensor of input ${i} if it is a constant, else NULL. */
@@ -61,10 +61,10 @@ struct rt_infer {
 	/* [out_count]; dtype is set already (dtype RT_NONE = nobody wants it); infer writes
 	 * ->shape. */
 	struct rt_tensor *out;
-	size_t scratch_bytes;           /* written by infer: memory of run, one block, aligned 64 */
-	int threads;                    /* of the team that will run it */
-	struct rt_infer_memory *memory; /* for rt_infer_alloc */
-	void *shape_state;              /* written by infer, handed to run */
+	size_t scratch_bytes;     /* written by infer: memory of run, one block, aligned 64 */
+	int threads;              /* of the team that will run it */
+	struct rt_memory *memory; /* for rt_infer_alloc */
+	void *shape_state;        /* written by infer, handed to run */
 };
 /* rt_infer_alloc(f, bytes): zeroed, aligned to 64, freed with the plan; NULL when out of memory. */
 void *rt_infer_alloc(struct rt_infer *f, size_t bytes);
@@ -92,14 +92,24 @@ void rt_run_fault(const struct rt_run *r, const char *fmt, ...)
 
 /* What eval sees: like run, but it makes its outputs itself.  See session.c. */
 struct rt_eval {
-	struct rt_run run;             /* ->out is not set */
-	struct rt_tensor *out;         /* [out_count]: eval calls rt_eval_output */
-	struct rt_eval_memory *memory; /* freed with the run; counts against the budget */
-	struct rt_session *session;    /* for sub-graphs */
+	struct rt_run run;        /* ->out is not set */
+	struct rt_tensor *out;    /* [out_count]: eval calls rt_eval_output */
+	struct rt_memory *memory; /* freed with the run; counts against the budget */
+	struct rt_frame *frame;   /* for rt_eval_subgraph */
 };
 /* rt_eval_output(e, i, shape): allocate output ${i} (dtype is set); its data, or NULL: no budget.
  */
 void *rt_eval_output(struct rt_eval *e, int i, const struct rt_shape *shape);
+
+/*
+ * rt_eval_subgraph(e, sub, inputs, outputs, err): run the sub-graph of one of
+ * the node's attributes.  ${inputs}: one per input of ${sub}, in order, types
+ * and shapes as the operator wants them (the runtime checks the types);
+ * ${outputs} gets one per output, borrowed until ${sub} runs again or the eval
+ * returns.  Values of outer scopes are handed in by the runtime.
+ */
+int rt_eval_subgraph(struct rt_eval *e, const struct rt_graph *sub, const struct rt_tensor *inputs,
+		     struct rt_tensor *outputs, struct rt_error *err) RT_MUST_CHECK;
 
 typedef int rt_op_type_f(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
 			 struct rt_error *err);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bind.c — once per model and node: the state that infer and run read.
+ */
+#include <config.h>
+
+#include "runtime/bind.h"
+
+const struct rt_tensor *rt_bind_constant(const struct rt_bind *b, int i)
+{
+	const struct rt_node *n = b->node;
+	const struct rt_value *v;
+
+	if (i < 0 || i >= n->in_count || n->in[i] == RT_NO_VALUE)
+		return NULL;
+	v = &b->graph->values[n->in[i]];
+	return v->is_constant ? &v->constant : NULL;
+}
+
+bool rt_bind_has(const struct rt_bind *b, int i)
+{
+	return i >= 0 && i < b->node->in_count && b->node->in[i] != RT_NO_VALUE;
+}
+
+void *rt_bind_alloc(struct rt_bind *b, size_t bytes)
+{
+	return rt_memory_take(b->memory, bytes, 64);
+}
+
+int rt_bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_memory *memory,
+		 struct rt_error *err)
+{
+	struct rt_bind b = {.graph = g, .node = n, .kernels = g->kernels, .memory = memory};
+	char label[256];
+	int status = RT_OK;
+
+	must(n->op != NULL && n->state == NULL);
+	b.state = rt_memory_take(memory, n->op->state_bytes, 64);
+	if (b.state == NULL)
+		return rt_error_set(err, RT_BUDGET, "%s: no memory left for its state",
+				    rt_node_label(n, label, sizeof(label)));
+	if (n->op->bind != NULL)
+		status = n->op->bind(&b, err);
+	if (status < 0) {
+		if (n->op->done != NULL)
+			n->op->done(b.state);
+		return rt_error_wrap(err, "%s", rt_node_label(n, label, sizeof(label)));
+	}
+	n->state = b.state;
+	return RT_OK;
+}
+
+void rt_bind_release(struct rt_node *n)
+{
+	if (n->state != NULL && n->op->done != NULL)
+		n->op->done(n->state);
+	n->state = NULL;
+}
+
+int rt_bind_graph(struct rt_graph *g, struct rt_memory *memory, struct rt_error *err)
+{
+	for (int i = 0; i < g->node_count; i++) {
+		struct rt_node *n = &g->nodes[i];
+		int status = rt_bind_node(g, n, memory, err);
+
+		for (int k = 0; k < n->attr_count && status == RT_OK; k++) {
+			if (n->attrs[k].kind == RT_ATTR_GRAPH) /* depth is bounded by the reader */
+				status = rt_bind_graph(n->attrs[k].graph, memory, err);
+		}
+		if (status < 0)
+			return status;
+	}
+	return RT_OK;
+}
+
+void rt_bind_release_graph(struct rt_graph *g)
+{
+	for (int i = 0; i < g->node_count; i++) {
+		struct rt_node *n = &g->nodes[i];
+
+		rt_bind_release(n);
+		for (int k = 0; k < n->attr_count; k++) {
+			if (n->attrs[k].kind == RT_ATTR_GRAPH)
+				rt_bind_release_graph(n->attrs[k].graph);
+		}
+	}
+}

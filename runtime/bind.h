@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bind.h — binds nodes: operator state, packed weights.  Called by model.c for
+ * whole graphs and by passes for single nodes.
+ */
+#ifndef LARDER_RUNTIME_BIND_H
+#define LARDER_RUNTIME_BIND_H
+
+#include "runtime/op.h"
+
+/* rt_bind_node(g, n, memory, err): make ${n->state}; the error names the node. */
+int rt_bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_memory *memory,
+		 struct rt_error *err) RT_MUST_CHECK;
+/* rt_bind_graph(g, memory, err): every node, sub-graphs too. */
+int rt_bind_graph(struct rt_graph *g, struct rt_memory *memory, struct rt_error *err) RT_MUST_CHECK;
+/* rt_bind_release(n), _release_graph(g): op->done where bind was called; state NULL afterwards. */
+void rt_bind_release(struct rt_node *n);
+void rt_bind_release_graph(struct rt_graph *g);
+
+#endif

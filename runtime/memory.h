@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.h — pieces of memory that are freed together: of a graph, of the bound
+ * state of a model, of a plan, of one run.
+ */
+#ifndef LARDER_RUNTIME_MEMORY_H
+#define LARDER_RUNTIME_MEMORY_H
+
+#include <stddef.h>
+
+struct rt_memory_block;
+
+struct rt_memory {
+	struct rt_memory_block *blocks;
+	size_t bytes;  /* taken from the system */
+	size_t budget; /* never more than that; 0 = 4 GiB */
+};
+
+/*
+ * rt_memory_take(m, bytes, align): zeroed; ${align} is a power of two ≤ 64;
+ * NULL when out of memory or budget.  0 bytes give a valid pointer.
+ */
+void *rt_memory_take(struct rt_memory *m, size_t bytes, size_t align);
+/* rt_memory_release(m): free everything; ${m} is empty afterwards, its budget stays. */
+void rt_memory_release(struct rt_memory *m);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model.c — bytes to a model that sessions can run: read, resolve, optimise,
+ * bind.  A model is not written to afterwards; any number of threads use it.
+ */
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/bind.h"
+#include "runtime/model.h"
+#include "runtime/onnx.h"
+
+#define DEFAULT_BUDGET ((size_t)4 << 30)
+
+/* The ports keep the names of the file, whatever the passes make of the graph. */
+static struct rt_port *make_ports(struct rt_graph *g, const int *list, int count)
+{
+	struct rt_port *ports = calloc((size_t)count + 1, sizeof(*ports));
+
+	for (int i = 0; ports != NULL && i < count; i++) {
+		const struct rt_value *v = &g->values[list[i]];
+
+		ports[i].name = v->name;
+		ports[i].dtype = v->dtype;
+		ports[i].shape = v->shape;
+		memcpy(ports[i].dim_names, v->dim_names, sizeof(v->dim_names));
+		ports[i].optional = v->is_input && v->is_constant;
+	}
+	return ports;
+}
+
+static int open_graph(struct rt_model *m, const struct rt_model_opts *opts, struct rt_error *err)
+{
+	struct rt_graph *g = m->graph;
+	int status = rt_graph_resolve(g, err);
+
+	if (status < 0)
+		return status;
+	m->inputs = make_ports(g, g->inputs, g->input_count);
+	m->outputs = make_ports(g, g->outputs, g->output_count);
+	m->input_count = (size_t)g->input_count;
+	m->output_count = (size_t)g->output_count;
+	if (m->inputs == NULL || m->outputs == NULL)
+		return rt_error_set(err, RT_MEMORY, "out of memory");
+	status = rt_graph_optimise(g, !opts->no_optimise, err);
+	return status < 0 ? status : rt_bind_graph(g, &m->memory, err);
+}
+
+/* Sub-graphs are made before the kernels are known. */
+static void set_kernels(struct rt_graph *g, const struct rt_kernels *kernels)
+{
+	g->kernels = kernels;
+	for (int i = 0; i < g->node_count; i++) {
+		for (int k = 0; k < g->nodes[i].attr_count; k++) {
+			if (g->nodes[i].attrs[k].kind == RT_ATTR_GRAPH)
+				set_kernels(g->nodes[i].attrs[k].graph, kernels);
+		}
+	}
+}
+
+int rt_model_open(struct rt_bytes file, const struct rt_model_opts *opts, struct rt_model **out,
+		  struct rt_error *err)
+{
+	struct rt_onnx_opts onnx = {.find = opts->find, .find_arg = opts->find_arg};
+	struct rt_model *m = calloc(1, sizeof(*m));
+	int status;
+
+	if (m == NULL)
+		return rt_error_set(err, RT_MEMORY, "out of memory");
+	m->memory_budget = opts->memory_budget != 0 ? opts->memory_budget : DEFAULT_BUDGET;
+	m->memory.budget = m->memory_budget;
+	m->kernels = rt_kernels_select(opts->cpu_level);
+	onnx.memory_budget = m->memory_budget;
+	status = rt_onnx_read_model(file, &onnx, &m->graph, err);
+	if (status == RT_OK) {
+		set_kernels(m->graph, m->kernels);
+		status = open_graph(m, opts, err);
+	}
+	if (status < 0) {
+		rt_model_close(m);
+		return status;
+	}
+	*out = m;
+	return RT_OK;
+}
+
+void rt_model_close(struct rt_model *m)
+{
+	if (m == NULL)
+		return;
+	if (m->graph != NULL)
+		rt_bind_release_graph(m->graph);
+	rt_memory_release(&m->memory);
+	rt_graph_free(m->graph);
+	free(m->inputs);
+	free(m->outputs);
+	free(m);
+}
+
+size_t rt_model_input_count(const struct rt_model *m)
+{
+	return m->input_count;
+}
+
+size_t rt_model_output_count(const struct rt_model *m)
+{
+	return m->output_count;
+}
+
+const struct rt_port *rt_model_input(const struct rt_model *m, size_t i)
+{
+	must(i < m->input_count);
+	return &m->inputs[i];
+}
+
+const struct rt_port *rt_model_output(const struct rt_model *m, size_t i)
+{
+	must(i < m->output_count);
+	return &m->outputs[i];
+}
+
+const char *rt_model_platform(const struct rt_model *m)
+{
+	(void)m;
+	return "onnx_onnxv1";
+}
+
+int64_t rt_model_opset(const struct rt_model *m)
+{
+	return m->graph->opset[RT_ONNX];
+}
+
+size_t rt_model_resident_bytes(const struct rt_model *m)
+{
+	return m->memory.bytes + m->graph->memory.bytes;
+}
+
+enum rt_cpu_level rt_model_cpu_level(const struct rt_model *m)
+{
+	return m->kernels->level;
+}

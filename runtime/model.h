@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model.h — what a model holds.  Private to model.c and session.c's files.
+ */
+#ifndef LARDER_RUNTIME_MODEL_H
+#define LARDER_RUNTIME_MODEL_H
+
+#include "runtime/graph.h"
+#include "runtime/kernels/kernels.h"
+#include "runtime/runtime.h"
+
+struct rt_model {
+	struct rt_graph *graph;
+	struct rt_memory memory; /* what bind allocates */
+	const struct rt_kernels *kernels;
+	size_t memory_budget;
+	struct rt_port *inputs, *outputs;
+	size_t input_count, output_count;
+};
+
+#endif
