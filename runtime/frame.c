@@ -8,7 +8,6 @@
  */
 #include <config.h>
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,22 +24,6 @@ static int64_t now_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-/* ---- faults ---------------------------------------------------------------------------------- */
-
-void rt_run_fault(const struct rt_run *r, const char *fmt, ...)
-{
-	struct rt_fault *fault = r->fault;
-	int none = 0;
-	va_list ap;
-
-	if (!atomic_compare_exchange_strong(&fault->state, &none, 1))
-		return; /* somebody was first */
-	va_start(ap, fmt);
-	(void)vsnprintf(fault->text, sizeof(fault->text), fmt, ap);
-	va_end(ap);
-	atomic_store(&fault->state, 2);
 }
 
 /* ---- frames ---------------------------------------------------------------------------------- */
@@ -243,10 +226,11 @@ static int fault(const struct rt_fault *fault, const struct rt_node *n, struct r
 			    fault->text);
 }
 
-static int walk_steps(struct rt_session *session, const struct rt_segment *s, struct rt_error *err)
+static int walk_steps(struct rt_session *session, struct rt_segment *s, struct rt_error *err)
 {
 	const struct rt_step *end = s->steps + s->step_count;
 
+	s->runs++;
 	for (const struct rt_step *step = s->steps; step < end; step++) {
 		int64_t began = session->profile ? now_ns() : 0;
 
@@ -298,18 +282,6 @@ static int evaluate(struct rt_frame *f, struct rt_segment *s, struct rt_error *e
 	if (session->profile)
 		s->ns[s->step_count] += now_ns() - began;
 	return RT_OK;
-}
-
-void *rt_eval_output(struct rt_eval *e, int i, const struct rt_shape *shape)
-{
-	size_t bytes;
-
-	must(i >= 0 && i < e->run.out_count);
-	if (e->out[i].dtype == RT_NONE || !rt_shape_bytes(shape, e->out[i].dtype, &bytes))
-		return NULL;
-	e->out[i].shape = *shape;
-	e->out[i].data = rt_memory_take(e->memory, bytes, 64);
-	return e->out[i].data;
 }
 
 /* ---- outputs --------------------------------------------------------------------------------- */

@@ -15,11 +15,6 @@
 #define SMALL_BYTES ((size_t)64 << 10)  /* outputs that may be computed while planning */
 #define SCRATCH_BYTES ((size_t)1 << 20) /* and the scratch it may take */
 
-void *rt_infer_alloc(struct rt_infer *f, size_t bytes)
-{
-	return rt_memory_take(f->memory, bytes, 64);
-}
-
 static void *take(struct rt_segment *s, size_t count, size_t size)
 {
 	size_t bytes;

@@ -97,7 +97,8 @@ struct rt_segment {
 	int fix_count;
 	size_t arena_bytes;
 	uint64_t epoch; /* of the arenas that the fixes were made for */
-	int64_t *ns;    /* [step_count + 1]: profile */
+	int64_t *ns;    /* [step_count + 1]: profile (profile.c); the last one is the eval's */
+	int64_t runs;   /* since the profile began */
 };
 
 struct rt_arena {
