@@ -46,6 +46,7 @@ static void answer_early(struct request *rq)
 static void refuse(struct request *rq, const struct fault *fault, enum metric metric)
 {
 	metrics_add(metric, 1);
+	rq->body_limit = 0;
 	(void)reply_fault(rq, fault);
 	answer_early(rq);
 }
