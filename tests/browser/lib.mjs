@@ -80,6 +80,8 @@ export async function startLarder({ origins = [], sample = true, port } = {}) {
     '--config', config, '--state-dir', path.join(dir, 'state'), '--admin-socket', socket,
     '--listen', `127.0.0.1:${port}`, '--offline', ...(sample ? ['--sample'] : []),
   ], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const abandoned = () => child.kill('SIGKILL');
+  process.once('exit', abandoned);
   let said = '';
   child.stdout.on('data', (text) => { said += text; });
   child.stderr.on('data', (text) => { said += text; });
@@ -92,6 +94,7 @@ export async function startLarder({ origins = [], sample = true, port } = {}) {
     const late = setTimeout(() => child.kill('SIGKILL'), 15000);
     const code = await ended;
     clearTimeout(late);
+    process.removeListener('exit', abandoned);
     fs.rmSync(dir, { recursive: true, force: true });
     if (code !== 0)
       throw new Error(`larderd ended with ${code}:\n${said}`);
