@@ -18,7 +18,6 @@
 #include "tests/tools/tool.h"
 
 #define SECONDS_PER_CASE 120
-#define PORTS_MAX 64
 /* The suite's own relative tolerance, and the absolute one of the peer's published score. */
 #define RTOL 1e-3
 #define ATOL 1e-5
@@ -38,7 +37,7 @@ struct subject {
 	struct rt_team *team;
 	struct rt_model *model;
 	struct rt_session *session;
-	struct rt_tensor in[PORTS_MAX], out[PORTS_MAX];
+	struct rt_tensor *in, *out; /* one per input, output of the model */
 	bool random;
 };
 
@@ -75,9 +74,10 @@ static bool subject_open(struct subject *s, const struct suite *su, const char *
 		snprintf(text, size, "load: %s", err.text);
 		return false;
 	}
-	if (rt_model_input_count(s->model) > PORTS_MAX ||
-	    rt_model_output_count(s->model) > PORTS_MAX) {
-		snprintf(text, size, "more than %d inputs or outputs", PORTS_MAX);
+	s->in = calloc(rt_model_input_count(s->model) + 1, sizeof *s->in);
+	s->out = calloc(rt_model_output_count(s->model) + 1, sizeof *s->out);
+	if (!s->in || !s->out) {
+		snprintf(text, size, "out of memory");
 		return false;
 	}
 	return true;
@@ -85,6 +85,8 @@ static bool subject_open(struct subject *s, const struct suite *su, const char *
 
 static void subject_close(struct subject *s)
 {
+	free(s->in);
+	free(s->out);
 	rt_session_close(s->session);
 	rt_model_close(s->model);
 	rt_team_free(s->team);
