@@ -297,6 +297,7 @@ static int layout_graph(struct rt_graph *g, struct rt_error *err)
 	struct rt_layout l = {.graph = g, .err = err};
 	const int nodes = g->node_count;
 	void *array = NULL;
+	int status;
 	if (room(&l, &array, g->value_count, &l.value_cap, sizeof *l.values)) {
 		l.values = array;
 		for (int v = 0; v < g->value_count; v++)
@@ -311,8 +312,9 @@ static int layout_graph(struct rt_graph *g, struct rt_error *err)
 	free(l.made);
 	if (l.failed)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
-	rt_graph_compact(g);
-	return rt_graph_sort(g, err);
+	if ((status = rt_graph_sort(g, err)) == RT_OK)
+		rt_graph_compact(g);
+	return status;
 }
 
 int rt_pass_layout(struct rt_graph *g, struct rt_error *err)
