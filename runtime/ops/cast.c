@@ -24,6 +24,7 @@
 struct cast {
 	const struct rt_f16_convert *f16;
 	bool saturate;
+	enum rt_convert_round round;
 };
 
 struct casting {
@@ -39,6 +40,10 @@ static int cast_bind(struct rt_bind *b, struct rt_error *err)
 	(void)err;
 	s->f16 = b->kernels->f16_convert;
 	s->saturate = rt_node_int(b->node, "saturate", 1) != 0;
+	if (rt_node_string_is(b->node, "round_mode", "down", "up"))
+		s->round = RT_CONVERT_DOWN;
+	else if (rt_node_string_is(b->node, "round_mode", "nearest", "up"))
+		s->round = RT_CONVERT_NEAREST;
 	return RT_OK;
 }
 
@@ -79,6 +84,11 @@ static void cast_numbers(const struct casting *c, int64_t first, size_t n)
 		rt_elementwise_from_f32(c->s->f16, out->dtype, n, b.f32,
 					(char *)out->data +
 					    (size_t)first * (out->dtype == RT_F32 ? 4 : 2));
+	} else if (out->dtype == RT_F8E8M0) {
+		rt_convert_to_f64(in->dtype, in->data, first, n, b.f64);
+		for (size_t i = 0; i < n; i++)
+			((uint8_t *)out->data)[(size_t)first + i] =
+			    rt_convert_f64_to_e8m0(b.f64[i], c->s->round, c->s->saturate);
 	} else if (rt_convert_is_float(in->dtype)) {
 		rt_convert_to_f64(in->dtype, in->data, first, n, b.f64);
 		rt_convert_from_f64(out->dtype, b.f64, n, out->data, first, c->s->saturate);

@@ -71,7 +71,7 @@ uint8_t rt_convert_f64_to_f8(enum rt_dtype t, double x, bool saturate)
 	int e;
 
 	if (isnan(x))
-		return (uint8_t)(f->unsigned_zero ? 0x80u : sign | 0x7fu);
+		return (uint8_t)(f->unsigned_zero ? 0x80u : f->infinite ? 0x7eu : sign | 0x7fu);
 	if (isinf(x) && !saturate)
 		bits = 0x80; /* over everything */
 	else if (a == 0)
@@ -100,6 +100,30 @@ uint8_t rt_convert_f64_to_f8(enum rt_dtype t, double x, bool saturate)
 	return (uint8_t)(sign | bits);
 }
 
+double rt_convert_e8m0_to_f64(uint8_t bits)
+{
+	return bits == 0xff ? (double)NAN : ldexp(1, (int)bits - 127);
+}
+
+uint8_t rt_convert_f64_to_e8m0(double x, enum rt_convert_round how, bool saturate)
+{
+	int e;
+	double m = frexp(fabs(x), &e); /* [0.5, 1) · 2^e */
+
+	if (isnan(x) || (isinf(x) && !saturate))
+		return 0xff;
+	if (x == 0)
+		return 0;
+	if (isinf(x))
+		return 0xfe;
+	e -= 1;
+	if (how == RT_CONVERT_UP ? m > 0.5 : how == RT_CONVERT_NEAREST && m >= 0.75)
+		e++;
+	if (e > 127)
+		return saturate ? 0xfe : 0xff;
+	return e < -127 ? 0 : (uint8_t)(e + 127);
+}
+
 /* ---- one list of C types ----------------------------------------------------------------------
  */
 
@@ -123,22 +147,48 @@ static uint64_t truncated_unsigned(double x)
 	return x >= 0x1p63 && x < 0x1p64 ? (uint64_t)x : (uint64_t)truncated(x);
 }
 
-static unsigned nibble(const uint8_t *in, int64_t i)
+/* Packed types: ${bits} per element, the low bits first. */
+static unsigned packed_get(const uint8_t *in, int64_t i, unsigned bits)
 {
-	return (unsigned)in[i / 2] >> (i % 2 * 4) & 15u;
+	unsigned per_byte = 8 / bits;
+
+	return (unsigned)in[i / per_byte] >> ((unsigned)(i % per_byte) * bits) & ((1u << bits) - 1);
 }
 
-static void set_nibble(uint8_t *out, int64_t i, unsigned v)
+static void packed_set(uint8_t *out, int64_t i, unsigned bits, unsigned v)
 {
-	if (i % 2 == 0)
-		out[i / 2] = (uint8_t)(v & 15u);
-	else
-		out[i / 2] = (uint8_t)(out[i / 2] | (v & 15u) << 4);
+	unsigned per_byte = 8 / bits, shift = (unsigned)(i % per_byte) * bits;
+
+	if (shift == 0)
+		out[i / per_byte] = 0;
+	out[i / per_byte] = (uint8_t)(out[i / per_byte] | (v & ((1u << bits) - 1)) << shift);
 }
 
-static int64_t signed_nibble(unsigned v)
+/* The value of ${v} as a two's complement number. */
+static int64_t packed_signed(unsigned v, unsigned bits)
 {
-	return (int64_t)v - (v >= 8 ? 16 : 0);
+	return (int64_t)v - ((v >> (bits - 1)) != 0 ? INT64_C(1) << bits : 0);
+}
+
+/* float4e2m1: 0 0.5 1 1.5 2 3 4 6 and a sign. */
+static double f4_value(unsigned v)
+{
+	static const double values[8] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+
+	return (v & 8) != 0 ? -values[v & 7] : values[v & 7];
+}
+
+/* To nearest even, saturating; NaN is −0, for want of anything better. */
+static unsigned f4_bits(double x)
+{
+	static const double middles[7] = {0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5};
+	unsigned v = 0;
+
+	if (isnan(x))
+		return 8;
+	while (v < 7 && (fabs(x) > middles[v] || (v % 2 == 1 && fabs(x) >= middles[v])))
+		v++;
+	return v | (signbit(x) ? 8u : 0);
 }
 
 /* From type ${t} to ${C}, with ${as} for floats (identity or truncation). */
@@ -175,12 +225,24 @@ static int64_t signed_nibble(unsigned v)
 				    as(rt_bf16_to_f32(((const uint16_t *)(const void *)at)[i]));   \
 			break;                                                                     \
 		case RT_U4:                                                                        \
+		case RT_U2:                                                                        \
 			for (size_t i = 0; i < n; i++)                                             \
-				out[i] = (C)nibble(in, first + (int64_t)i);                        \
+				out[i] = (C)packed_get(in, first + (int64_t)i, rt_dtype_bits(t));  \
 			break;                                                                     \
 		case RT_I4:                                                                        \
+		case RT_I2:                                                                        \
 			for (size_t i = 0; i < n; i++)                                             \
-				out[i] = (C)signed_nibble(nibble(in, first + (int64_t)i));         \
+				out[i] = (C)packed_signed(                                         \
+				    packed_get(in, first + (int64_t)i, rt_dtype_bits(t)),          \
+				    rt_dtype_bits(t));                                             \
+			break;                                                                     \
+		case RT_F4E2M1:                                                                    \
+			for (size_t i = 0; i < n; i++)                                             \
+				out[i] = as(f4_value(packed_get(in, first + (int64_t)i, 4)));      \
+			break;                                                                     \
+		case RT_F8E8M0:                                                                    \
+			for (size_t i = 0; i < n; i++)                                             \
+				out[i] = as(rt_convert_e8m0_to_f64((uint8_t)at[i]));               \
 			break;                                                                     \
 		case RT_F8E4M3FN:                                                                  \
 		case RT_F8E4M3FNUZ:                                                                \
@@ -266,8 +328,19 @@ void rt_convert_from_f64(enum rt_dtype t, const double *in, size_t n, void *out,
 		break;
 	case RT_U4:
 	case RT_I4:
+	case RT_U2:
+	case RT_I2:
 		for (size_t i = 0; i < n; i++)
-			set_nibble(out, first + (int64_t)i, (unsigned)truncated(in[i]));
+			packed_set(out, first + (int64_t)i, rt_dtype_bits(t),
+				   (unsigned)((uint64_t)truncated(in[i]) & 15u));
+		break;
+	case RT_F4E2M1:
+		for (size_t i = 0; i < n; i++)
+			packed_set(out, first + (int64_t)i, 4, f4_bits(in[i]));
+		break;
+	case RT_F8E8M0:
+		for (size_t i = 0; i < n; i++)
+			at[i] = (char)rt_convert_f64_to_e8m0(in[i], RT_CONVERT_UP, saturate);
 		break;
 	default:
 		for (size_t i = 0; i < n; i++)
@@ -319,8 +392,11 @@ void rt_convert_from_i64(enum rt_dtype t, const int64_t *in, size_t n, void *out
 		break;
 	case RT_U4:
 	case RT_I4:
+	case RT_U2:
+	case RT_I2:
 		for (size_t i = 0; i < n; i++)
-			set_nibble(out, first + (int64_t)i, (unsigned)((uint64_t)in[i] & 15u));
+			packed_set(out, first + (int64_t)i, rt_dtype_bits(t),
+				   (unsigned)((uint64_t)in[i] & 15u));
 		break;
 	case RT_F16:
 		for (size_t i = 0; i < n; i++) /* beyond 2^53 everything is infinite anyway */
@@ -331,8 +407,10 @@ void rt_convert_from_i64(enum rt_dtype t, const int64_t *in, size_t n, void *out
 			((uint16_t *)(void *)at)[i] = rt_f32_to_bf16(round_to_odd((double)in[i]));
 		break;
 	default:
-		for (size_t i = 0; i < n; i++)
-			at[i] = (char)rt_convert_f64_to_f8(t, (double)in[i], true);
+		for (size_t i = 0; i < n; i++) {
+			double x = (double)in[i];
+			rt_convert_from_f64(t, &x, 1, out, first + (int64_t)i, true);
+		}
 	}
 }
 
@@ -366,6 +444,8 @@ bool rt_convert_is_float(enum rt_dtype t)
 	case RT_F8E4M3FNUZ:
 	case RT_F8E5M2:
 	case RT_F8E5M2FNUZ:
+	case RT_F8E8M0:
+	case RT_F4E2M1:
 		return true;
 	default:
 		return false;
@@ -400,8 +480,15 @@ double rt_convert_max(enum rt_dtype t)
 		return 15;
 	case RT_I4:
 		return 7;
+	case RT_U2:
+		return 3;
+	case RT_I2:
 	case RT_BOOL:
 		return 1;
+	case RT_F4E2M1:
+		return 6;
+	case RT_F8E8M0:
+		return 0x1p127;
 	case RT_F32:
 		return 0x1.fffffep127;
 	case RT_F64:
@@ -423,7 +510,9 @@ double rt_convert_min(enum rt_dtype t)
 	case RT_U32:
 	case RT_U64:
 	case RT_U4:
+	case RT_U2:
 	case RT_BOOL:
+	case RT_F8E8M0:
 		return 0;
 	case RT_I8:
 		return INT8_MIN;
@@ -435,6 +524,8 @@ double rt_convert_min(enum rt_dtype t)
 		return -0x1p63;
 	case RT_I4:
 		return -8;
+	case RT_I2:
+		return -2;
 	default:
 		return -rt_convert_max(t);
 	}

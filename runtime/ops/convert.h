@@ -29,7 +29,7 @@ void rt_convert_to_i64(enum rt_dtype t, const void *in, int64_t first, size_t n,
  * even; ${saturate}: what is too large for an 8-bit float becomes its largest value (ONNX
  * Cast, attribute saturate), otherwise infinity or NaN as the format has.  Integers keep
  * the low bits; doubles are truncated toward zero first.  Bool is x ≠ 0.  4-bit
- * types are packed, the low bits first; ${first} must be even for them.
+ * types are packed, the low bits first; ${first} must begin a byte for them, or follow on.
  */
 void rt_convert_from_f64(enum rt_dtype t, const double *in, size_t n, void *out, int64_t first,
 			 bool saturate);
@@ -43,6 +43,12 @@ int64_t rt_convert_get_i64(const struct rt_tensor *t, int64_t i);
 /* 8-bit floats (ONNX "Float stored in 8 bits"). */
 double rt_convert_f8_to_f64(enum rt_dtype t, uint8_t bits);
 uint8_t rt_convert_f64_to_f8(enum rt_dtype t, double x, bool saturate);
+
+/* float8e8m0, a power of two; what lies between two of them is rounded as Cast's round_mode says.
+ */
+enum rt_convert_round { RT_CONVERT_UP, RT_CONVERT_DOWN, RT_CONVERT_NEAREST };
+double rt_convert_e8m0_to_f64(uint8_t bits);
+uint8_t rt_convert_f64_to_e8m0(double x, enum rt_convert_round how, bool saturate);
 
 /* The largest finite value of a float type, or the ends of an integer type. */
 double rt_convert_max(enum rt_dtype t);

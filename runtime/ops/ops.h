@@ -17,8 +17,10 @@
 #define T_HALF (RT_M(F16) | RT_M(BF16)) /* computed through float32, block by block */
 #define T_REAL (T_FLOAT | T_HALF)
 #define T_NUMBER (T_INT | T_REAL)
-#define T_F8 (RT_M(F8E4M3FN) | RT_M(F8E4M3FNUZ) | RT_M(F8E5M2) | RT_M(F8E5M2FNUZ))
-#define T_PACKED (RT_M(U4) | RT_M(I4))                     /* two elements in a byte */
+#define T_F8 (RT_M(F8E4M3FN) | RT_M(F8E4M3FNUZ) | RT_M(F8E5M2) | RT_M(F8E5M2FNUZ) | RT_M(F8E8M0))
+#define T_PACKED                                                                                   \
+	(RT_M(U4) | RT_M(I4) | RT_M(U2) | RT_M(I2) | RT_M(F4E2M1)) /* several elements in a byte   \
+								    */
 #define T_WHOLE (T_NUMBER | T_F8 | RT_M(BOOL) | RT_M(STR)) /* whole bytes: can be moved by size */
 #define T_ANY (T_WHOLE | T_PACKED)
 #define LATEST RT_LATEST
