@@ -50,15 +50,6 @@ int handle_www_asset(struct request *rq, struct fault *fault)
 	return asset(rq, path, fault);
 }
 
-int handle_www_file(struct request *rq, struct fault *fault)
-{
-	const char *path = arena_printf(&rq->arena, "/%s", rq->part[PART_FILE]);
-
-	if (path == NULL)
-		return fault_set(fault, 503, "out of memory");
-	return asset(rq, path, fault);
-}
-
 int handle_www_demo(struct request *rq, struct fault *fault)
 {
 	(void)fault;

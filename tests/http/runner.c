@@ -281,6 +281,7 @@ static void hang_up(struct play *p)
 		close(p->fd);
 	p->fd = -1;
 	p->in_size = 0;
+	p->in[0] = '\0';
 	p->sent = p->answered = 0;
 	p->status = 0;
 }
