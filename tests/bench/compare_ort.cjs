@@ -64,7 +64,7 @@ async function peer(spec, threads, runs) {
   const ort = requireOrt();
   const [file, kase] = spec.split('=');
   let t = performance.now();
-  const session = await ort.InferenceSession.create(file, { intraOpNumThreads: threads, interOpNumThreads: 1, executionProviders: ['cpu'] });
+  const session = await ort.InferenceSession.create(file, { intraOpNumThreads: threads, interOpNumThreads: 1, executionProviders: ['cpu'], logSeverityLevel: 3 });
   const load_ms = performance.now() - t;
   const feeds = {};
   if (kase) {
