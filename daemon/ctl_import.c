@@ -217,6 +217,22 @@ static char *default_name(const char *path, bool folder)
 	return name;
 }
 
+/* NAME or ORG/NAME.  The daemon judges; this is only so that nothing is sent in vain. */
+static bool name_ok(const char *name)
+{
+	size_t segments = 0, n;
+
+	for (const char *p = name;; p += n + 1) {
+		n = strcspn(p, "/");
+		if (n == 0 || (p[0] == '.' && (n == 1 || (n == 2 && p[1] == '.'))))
+			return false;
+		segments++;
+		if (p[n] == '\0')
+			break;
+	}
+	return segments <= 2 && strpbrk(name, "\\@") == NULL;
+}
+
 int ctl_command_import(struct ctl *ctl)
 {
 	static const char *const options[] = {"--name", "--revision", NULL};
@@ -243,6 +259,10 @@ int ctl_command_import(struct ctl *ctl)
 	im.files = json_array();
 	if (im.files == NULL || im.name == NULL)
 		status = ctl_fail("%s: %s", ctl->argv[0], strerror(errno));
+	else if (!name_ok(im.name))
+		status = ctl_fail("%s is not a legal model name: NAME or ORG/NAME, without @; "
+				  "--name gives another",
+				  im.name);
 	else
 		status =
 		    folder ? send_folder(&im, ctl->argv[0]) : send_files(&im, ctl->argc, ctl->argv);
