@@ -33,14 +33,20 @@ static double float_at(const struct rt_tensor *t, int64_t i)
 	return (double)(t->dtype == RT_F16 ? rt_f16_to_f32(h) : rt_bf16_to_f32(h));
 }
 
-/* Integer types, bool, and packed or 8-bit types as their bits. */
+/* An element of a type of less than 8 bits: low bits first. */
+static int64_t packed_at(const struct rt_tensor *t, int64_t i)
+{
+	unsigned bits = rt_dtype_bits(t->dtype);
+	int64_t per_byte = 8 / bits;
+	uint8_t b = ((const uint8_t *)t->data)[i / per_byte];
+
+	return b >> ((unsigned)(i % per_byte) * bits) & ((1 << bits) - 1);
+}
+
+/* Integer types, bool, and other packed or 8-bit types as their bits. */
 static int64_t int_at(const struct rt_tensor *t, int64_t i)
 {
 	switch (t->dtype) {
-	case RT_I8: {
-		LOAD(int8_t, v);
-		return v;
-	}
 	case RT_U16: {
 		LOAD(uint16_t, v);
 		return v;
@@ -62,14 +68,18 @@ static int64_t int_at(const struct rt_tensor *t, int64_t i)
 		LOAD(int64_t, v);
 		return v;
 	}
-	case RT_U4:
-	case RT_I4: {
-		uint8_t b = ((const uint8_t *)t->data)[i / 2];
-		int64_t v = i & 1 ? b >> 4 : b & 15;
-		return t->dtype == RT_I4 && v > 7 ? v - 16 : v;
+	case RT_I8: {
+		LOAD(int8_t, v);
+		return v;
+	}
+	case RT_I4:
+	case RT_I2: {
+		int64_t v = packed_at(t, i), top = 1 << (rt_dtype_bits(t->dtype) - 1);
+		return v >= top ? v - 2 * top : v;
 	}
 	default:
-		return ((const uint8_t *)t->data)[i];
+		return rt_dtype_bits(t->dtype) < 8 ? packed_at(t, i)
+						   : ((const uint8_t *)t->data)[i];
 	}
 }
 
