@@ -186,11 +186,12 @@ static void quantize_run_of(const struct job *j, size_t n, const float *x, float
 	}
 }
 
-/* 8-bit floats are not rounded to integers: the conversion rounds. */
-static void scale_run_of(size_t n, const float *x, float scale, double *y)
+/* Small floats are not rounded to integers: the conversion rounds.  Adding the zero point, which is
+ * 0 for them, makes +0 of −0. */
+static void scale_run_of(size_t n, const float *x, float scale, double zero, double *y)
 {
 	for (size_t i = 0; i < n; i++)
-		y[i] = (double)(x[i] / scale);
+		y[i] = (double)(x[i] / scale) + zero;
 }
 
 static void dequantize_run_of(size_t n, const double *x, float scale, double zero, double *y)
@@ -218,7 +219,7 @@ static void quantize_block(const struct job *j, int64_t first, size_t n)
 		else if (integer)
 			quantize_run_of(j, k, x + i, j->scale[at], j->zero[at], y + i);
 		else
-			scale_run_of(k, x + i, j->scale[at], y + i);
+			scale_run_of(k, x + i, j->scale[at], j->zero[at], y + i);
 		i += k;
 	}
 	rt_convert_from_f64(out->dtype, y, n, out->data, first, j->saturate);
