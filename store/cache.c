@@ -5,8 +5,7 @@
  * the one it is asked for.
  *
  * One array of slots; a key may be in any of the WAYS slots from where its
- * hash points.  A slot that was used since the last time someone wanted its
- * place gets one more chance.
+ * hash points.  The one of them that was used least recently makes way.
  */
 #include <config.h>
 
@@ -28,7 +27,7 @@ struct entry {
 	uint64_t generation;
 	int64_t snapshot_id;
 	int64_t used_s; /* the second in which a use was last handed to the caller to note */
-	bool second_chance;
+	uint64_t tick;  /* of its last use */
 	struct store_file file;
 	size_t key_size;
 	char key[];
@@ -37,6 +36,7 @@ struct entry {
 struct store_cache {
 	uint64_t seed; /* so that nobody can choose names that meet in one slot */
 	pthread_mutex_t lock;
+	uint64_t tick; /* counts uses */
 	struct entry *slots[SLOTS + WAYS];
 };
 
@@ -127,7 +127,7 @@ bool store_cache_find(struct store_cache *cache, const struct store_cache_key *k
 		if (!is_for(e, key) || e->generation != generation)
 			continue;
 		found = true;
-		e->second_chance = true;
+		e->tick = ++cache->tick;
 		*file = e->file;
 		*ret_snapshot_id = e->used_s == now_s ? 0 : e->snapshot_id;
 		e->used_s = now_s;
@@ -136,10 +136,12 @@ bool store_cache_find(struct store_cache *cache, const struct store_cache_key *k
 	return found;
 }
 
-/* The slot to put ${key} in: its own, a free or outdated one, or the one used least. */
+/* The slot to put ${key} in: its own, a free or outdated one, or the one used least recently. */
 static struct entry **choose(struct entry **slot, const struct store_cache_key *key,
 			     uint64_t generation)
 {
+	struct entry **oldest = slot;
+
 	for (size_t i = 0; i < WAYS; i++) {
 		if (is_for(slot[i], key))
 			return &slot[i];
@@ -147,13 +149,10 @@ static struct entry **choose(struct entry **slot, const struct store_cache_key *
 	for (size_t i = 0; i < WAYS; i++) {
 		if (slot[i] == NULL || slot[i]->generation != generation)
 			return &slot[i];
+		if (slot[i]->tick < (*oldest)->tick)
+			oldest = &slot[i];
 	}
-	for (size_t i = 0; i < WAYS; i++) {
-		if (!slot[i]->second_chance)
-			return &slot[i];
-		slot[i]->second_chance = false;
-	}
-	return slot;
+	return oldest;
 }
 
 void store_cache_put(struct store_cache *cache, const struct store_cache_key *key,
@@ -176,6 +175,7 @@ void store_cache_put(struct store_cache *cache, const struct store_cache_key *ke
 	};
 	memcpy(e->key, key->bytes, key->size);
 	pthread_mutex_lock(&cache->lock);
+	e->tick = ++cache->tick;
 	slot = choose(first_slot(cache, key->hash), key, generation);
 	old = *slot;
 	*slot = e;

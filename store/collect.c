@@ -64,8 +64,8 @@ static void drop_files(struct store *store, const struct doomed *d)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		store_map_forget(store->maps, &d->digest[i]);
-		/* what stays on the disk has no row and goes when the store is opened */
-		(void)store_folder_remove(&store->folder, &d->digest[i]);
+		if (store_folder_remove(&store->folder, &d->digest[i]) != 0)
+			store->remains = true; /* until the next open or verify */
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "store/index.h"
 #include "store/state.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* ---- the mark -------------------------------------------------------------------- */
@@ -42,8 +43,9 @@ void store_fsck_closed(struct store *store)
 {
 	struct store_conn *conn = store_index_lock(store->index);
 
-	/* a failure costs the next open some time, no more */
-	if (store->dirty && store_index_exec(conn, STMT_TOTAL_CLEAN, ARGS(A_INT(1)), NULL) == 0)
+	/* not marked, or in vain, the next open looks and takes a little longer */
+	if (store->dirty && !store->remains &&
+	    store_index_exec(conn, STMT_TOTAL_CLEAN, ARGS(A_INT(1)), NULL) == 0)
 		store->dirty = false;
 	store_index_unlock(store->index);
 }
@@ -73,20 +75,50 @@ static int remove_foreign(void *arg, const struct store_digest *digest, struct s
 
 		if (rc == 0)
 			f->count++;
-		else
+		else if (rc != -ENOENT) /* removed since the folder was read */
 			status = store_status_errno(err, -rc, "removing a foreign blob");
 	}
 	store_index_unlock(f->store->index);
 	return status;
 }
 
+/*
+ * A commit that failed may still be in the WAL as a whole, and come back after
+ * a crash: with a row for a file that we are about to remove.  The next commit
+ * that succeeds takes its place for good.
+ */
+static int settle(struct store *store, struct store_error *err)
+{
+	struct store_conn *conn = store_index_lock(store->index);
+	int status = 0;
+
+	if (store->remains)
+		status = store_index_exec(conn, STMT_TOTAL_SETTLE, NO_ARGS, err);
+	if (status == 0)
+		store->remains = false; /* from here on, what is found is removed */
+	store_index_unlock(store->index);
+	return status;
+}
+
+static void still_remains(struct store *store)
+{
+	store_index_lock(store->index);
+	store->remains = true;
+	store_index_unlock(store->index);
+}
+
 int store_fsck_foreign(struct store *store, uint64_t *ret_count, struct store_error *err)
 {
 	struct foreign f = {store, 0};
-	int status = store_folder_walk(&store->folder, remove_foreign, &f, err);
+	int status = settle(store, err);
 
+	if (status != 0)
+		return status;
+	status = store_folder_walk(&store->folder, remove_foreign, &f, err);
 	if (status == 0)
 		*ret_count = f.count;
+	else
+		still_remains(store);
 	return status;
 }
 

@@ -25,7 +25,9 @@ struct store {
 	struct store_uses *uses;
 	int64_t grace_s;
 	bool read_only;
-	bool dirty;                      /* the index says so too; guarded by the index's writer */
+	/* guarded by the index's writer: */
+	bool dirty;                      /* files and rows may differ, and the index says so */
+	bool remains;                    /* they do: a file without a row could not be avoided */
 	atomic_uint_fast64_t generation; /* changes when a name may mean something else */
 	atomic_int_fast64_t import_count;
 };

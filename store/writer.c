@@ -145,7 +145,7 @@ static int seems_stored(struct store_writer *w, const struct store_digest *diges
 /*
  * Rename and row.  When the row fails for want of space it was certainly not
  * written, and the file goes again; after another failure of the index it may
- * have been, so the file stays for the next start to judge (fsck.c).
+ * have been, so the file stays for the next open or verify to judge (fsck.c).
  */
 static int publish(struct store_writer *w, struct store_conn *conn,
 		   const struct store_digest *digest, bool *ret_published, struct store_error *err)
@@ -158,10 +158,14 @@ static int publish(struct store_writer *w, struct store_conn *conn,
 	*ret_published = true;
 	status = store_index_exec(
 	    conn, STMT_BLOB_PUT, ARGS(A_DIGEST(digest), A_INT(w->size), A_INT(store_now_s())), err);
-	if (status == STORE_FULL || status == STORE_BUSY)
-		(void)store_folder_remove(&store->folder, digest);
-	/* whoever mapped a damaged file of this name keeps it; the next one maps this */
-	store_map_forget(store->maps, digest);
+	if ((status == STORE_FULL || status == STORE_BUSY) &&
+	    store_folder_remove(&store->folder, digest) == 0)
+		return status;
+	if (status != 0)
+		store->remains = true;
+	else
+		/* whoever mapped a damaged file of this name keeps it; the next maps this */
+		store_map_forget(store->maps, digest);
 	return status;
 }
 

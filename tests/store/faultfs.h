@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * faultfs.h — SQLite on a file system and an allocator that fail when told to
+ * (tests/lib/fault.h, the FAULT_SQL_ rows).
+ */
+#ifndef LARDER_TESTS_STORE_FAULTFS_H
+#define LARDER_TESTS_STORE_FAULTFS_H
+
+/*
+ * faultfs_install(): from now on every index of this process uses them.  No
+ * index may be open.  Once is enough.
+ */
+void faultfs_install(void);
+
+#endif
