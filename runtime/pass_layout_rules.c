@@ -162,7 +162,7 @@ static void batch_norm(struct rt_layout *l, int node)
 	}
 	values[0] = rt_layout_constant(l, &s);
 	values[1] = rt_layout_constant(l, &b);
-	if (l->failed)
+	if (l->failed || !rt_layout_set_int(l, node, "rank", t.rank))
 		return;
 	n = &l->graph->nodes[node];
 	n->in[1] = values[0];

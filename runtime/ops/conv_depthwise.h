@@ -8,6 +8,7 @@
 
 #include "runtime/kernels/gemm.h"
 #include "runtime/ops/activation.h"
+#include "runtime/ops/residual.h"
 #include "runtime/ops/spatial.h"
 
 struct rt_conv {
@@ -23,6 +24,7 @@ struct rt_conv {
 struct rt_conv_shape {
 	struct rt_spatial s;
 	int64_t batch;
+	struct rt_residual residual;
 };
 
 /* rt_conv_depthwise_pack(b, c, w, err): ${w} [C][1][kh][kw] → c->w. */

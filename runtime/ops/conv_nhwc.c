@@ -19,6 +19,7 @@
 
 #include "runtime/ops/conv_depthwise.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/residual.h"
 
 static size_t count_of(int64_t n)
 {
@@ -242,15 +243,15 @@ static void conv_run(const struct rt_run *r)
 	g.c = r->out[0].data;
 	if (r->in_count > 2)
 		g.epilogue.bias = r->in[2].data;
-	if (r->in_count > 3)
-		g.epilogue.residual = r->in[3].data;
+	rt_residual_before(r, 3, &st->residual, &g);
 	if (is_pointwise(&st->s)) {
 		g.a = win.x;
 	} else {
 		g.rows = window_rows;
 		g.rows_arg = &win;
 	}
-	rt_gemm_run(&g, r->team, r->scratch);
+	rt_gemm_run(&g, r->team, rt_residual_scratch(r, &st->residual));
+	rt_residual_after(r, 3, &st->residual, &c->act);
 }
 
 const struct rt_op rt_op_conv_nhwc = {

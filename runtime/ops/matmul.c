@@ -242,7 +242,7 @@ void rt_matmul_run(const struct rt_run *r, const struct rt_matmul *mm,
 {
 	struct job j = {.mm = mm, .st = st, .a = r->in[0].data, .b = r->in[1].data};
 	struct rt_gemm g;
-	char *scratch = r->scratch;
+	char *scratch = rt_residual_scratch(r, &st->residual);
 	size_t packed = 0;
 	describe(mm, st, &g);
 	j.each = rt_gemm_pack_elems(mm->kernels, g.n, g.k);
@@ -263,7 +263,10 @@ void rt_matmul_run(const struct rt_run *r, const struct rt_matmul *mm,
 	g.c = r->out[0].data;
 	g.epilogue.bias = bias;
 	g.epilogue.residual = residual;
+	if (st->residual.broadcasts)
+		rt_residual_before(r, 3, &st->residual, &g);
 	rt_gemm_run(&g, r->team, scratch + packed);
+	rt_residual_after(r, 3, &st->residual, &mm->act);
 }
 
 static int matmul_bind(struct rt_bind *b, struct rt_error *err)
@@ -286,11 +289,9 @@ static int matmul_infer(struct rt_infer *f, struct rt_error *err)
 	if (f->in_count > 2 && f->in[2].dtype &&
 	    (f->in[2].shape.rank != 1 || f->in[2].shape.dims[0] != st->n))
 		return rt_error_set(err, RT_INPUT, "bias has another length");
-	if (f->in_count > 3 && f->in[3].dtype && !rt_shape_equal(&f->in[3].shape, &st->out))
-		return rt_error_set(err, RT_INPUT, "what is added has another shape");
 	f->out[0].shape = st->out;
 	f->shape_state = st;
-	return RT_OK;
+	return rt_residual_infer(f, 3, &st->residual, err);
 }
 
 static void matmul_run(const struct rt_run *r)

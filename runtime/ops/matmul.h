@@ -8,6 +8,7 @@
 
 #include "runtime/kernels/gemm.h"
 #include "runtime/ops/activation.h"
+#include "runtime/ops/residual.h"
 
 /* Once per model. */
 struct rt_matmul {
@@ -27,6 +28,7 @@ struct rt_matmul_shape {
 	int64_t b_batch;                /* different B */
 	const int64_t *a_item, *b_item; /* [batch]: which A and which B */
 	struct rt_shape out;
+	struct rt_residual residual; /* of larder.MatMul's input 3 */
 };
 
 /* rt_matmul_bind(b, mm, err): dtype, kernels, packs input 1 if it is a constant of rank ≥ 2; the
@@ -42,7 +44,8 @@ int rt_matmul_infer(struct rt_infer *f, const struct rt_matmul *mm, struct rt_ma
 		    struct rt_error *err) RT_MUST_CHECK;
 
 /* rt_matmul_run(r, mm, st, bias, residual): float32; out 0 = activation(alpha·A·B + bias +
- * residual); bias [n] and residual [batch][m][n] may be NULL. */
+ * residual); bias [n] and residual [batch][m][n] may be NULL; where st->residual broadcasts, it is
+ * added instead. */
 void rt_matmul_run(const struct rt_run *r, const struct rt_matmul *mm,
 		   const struct rt_matmul_shape *st, const float *bias, const float *residual);
 
