@@ -34,6 +34,7 @@ drive tap-crash 'FAIL: x: 1 passed, 1 failed, 0 skipped' \
 drive tap-all-skipped 'SKIP: x: 0 passed, 0 failed, 1 skipped' echo '1..0 # SKIP no compiler'
 drive check-tap 'PASS: x: 2 passed, 0 failed, 0 skipped' \
   sh -c 'printf "%s\n" 1..2 "ok 1 - f:s:a" "ok 2 - f:s:b" > "$CK_TAP_LOG_FILE_NAME"'
+drive no-case 'FAIL: x: 0 passed, 1 failed, 0 skipped' sh -c 'echo 1..0 >"$CK_TAP_LOG_FILE_NAME"'
 drive check-crash 'FAIL: x: 0 passed, 1 failed, 0 skipped' \
   sh -c ': > "$CK_TAP_LOG_FILE_NAME"; exit 139'
 TEST_TIMEOUT=1
