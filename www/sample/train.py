@@ -30,6 +30,8 @@ import pathlib
 import sys
 import time
 
+sys.dont_write_bytecode = True  # strokes.py and onnx_write.py leave nothing in the tree
+
 import numpy as np
 
 import onnx_write
