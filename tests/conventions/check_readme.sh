@@ -29,6 +29,18 @@ none 'larder.conf.5 has no other keys' "$(
     done
 )"
 
+# ---- commands: larderctl --help against its man page ----
+help=$("$top_builddir/larderctl" --help)
+commands=$(printf '%s\n' "$help" |
+  awk '/^  [a-z]/ { name = $1 } /^        / && !/not built yet/ { print name }' | sort -u)
+[ -n "$commands" ]
+ok 'larderctl --help has commands' $?
+none 'every command is in larderctl.1' "$(
+  for name in $commands; do
+    grep -qE "^\.B[IR]? (.*\\\\fB)?$name( |\\\\|\$)" daemon/larderctl.1 || echo "$name"
+  done
+)"
+
 # ---- routes: routes.def against the README ----
 routes=$(sed -n 's/^[A-Z_]*ROUTE([^"]*"\([^"]*\)".*/\1/p' daemon/routes.def | sort -u)
 [ -n "$routes" ]
