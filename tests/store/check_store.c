@@ -186,7 +186,10 @@ START_TEST(a_folder_without_write_permission)
 		ck_assert_int_gt(wait(&status), 0);
 		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
 	}
-	chmod(fx.dir, 0755);
+	chmod(fx.dir, 0700);
+	chmod(fixture_path("blobs"), 0700);
+	for (int i = 0; i < 256; i++)
+		chmod(fixture_path("blobs/%02x", (unsigned)i), 0700);
 }
 END_TEST
 

@@ -10,6 +10,7 @@
 #include "tests/store/faultfs.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -21,6 +22,11 @@ struct fault_file {
 static sqlite3_vfs vfs;
 static sqlite3_vfs *real_vfs;
 static sqlite3_mem_methods real_memory;
+
+static pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t hold_ended = PTHREAD_COND_INITIALIZER;
+static bool holding;
+static int held;
 
 static sqlite3_file *real_of(sqlite3_file *file)
 {
@@ -59,6 +65,12 @@ static int file_sync(sqlite3_file *f, int flags)
 {
 	if (fault_due(FAULT_SQL_SYNC))
 		return SQLITE_IOERR_FSYNC;
+	pthread_mutex_lock(&hold_lock);
+	held++;
+	while (holding)
+		pthread_cond_wait(&hold_ended, &hold_lock);
+	held--;
+	pthread_mutex_unlock(&hold_lock);
 	return real_of(f)->pMethods->xSync(real_of(f), flags);
 }
 
@@ -188,4 +200,22 @@ void faultfs_install(void)
 	vfs.szOsFile = (int)sizeof(struct fault_file) + real_vfs->szOsFile;
 	vfs.xOpen = vfs_open;
 	ck_assert_int_eq(sqlite3_vfs_register(&vfs, 1), SQLITE_OK);
+}
+
+void faultfs_hold_syncs(bool hold)
+{
+	pthread_mutex_lock(&hold_lock);
+	holding = hold;
+	pthread_cond_broadcast(&hold_ended);
+	pthread_mutex_unlock(&hold_lock);
+}
+
+int faultfs_syncs_held(void)
+{
+	int count;
+
+	pthread_mutex_lock(&hold_lock);
+	count = held;
+	pthread_mutex_unlock(&hold_lock);
+	return count;
 }
