@@ -22,7 +22,7 @@ exported() {
     [ -f ".libs/$archive.a" ] || { echo "$archive is-missing"; continue; }
     $NM -A -g --defined-only -P ".libs/$archive.a" 2>/dev/null |
       sed -n 's/^[^[]*\[\([^]]*\)\.o\]: \([^ ]*\) .*/\1 \2/p'
-  done | sed 's/^lib[a-z0-9_]*_la-//' | grep -vE ' (__|_fini|_init|\.)'
+  done | sed -E 's/^lt[0-9]+-//; s/^lib[a-z0-9_]*_la-//' | grep -vE ' (__|_fini|_init|\.)'
 }
 # outside FOLDER PREFIX HEADER…: those of stdin that are neither of their file's noun nor declared in
 # one of the public HEADERs
