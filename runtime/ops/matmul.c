@@ -265,7 +265,7 @@ void rt_matmul_run(const struct rt_run *r, const struct rt_matmul *mm,
 	g.epilogue.residual = residual;
 	if (st->residual.broadcasts)
 		rt_residual_before(r, 3, &st->residual, &g);
-	rt_gemm_run(&g, r->team, scratch + packed);
+	rt_gemm_run(&g, r->team, packed == 0 ? scratch : scratch + packed);
 	rt_residual_after(r, 3, &st->residual, &mm->act);
 }
 
