@@ -81,6 +81,7 @@ static void start(void)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
+	signal(SIGPIPE, SIG_IGN);
 	snprintf(dir, sizeof dir, "/tmp/check_ctl_http.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof path, "%s/s", dir);
@@ -216,7 +217,6 @@ START_TEST(refused_early)
 	script.answer[0] = "HTTP/1.1 507 Full\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
 	script.early = true;
 	go();
-	signal(SIGPIPE, SIG_IGN);
 	ck_assert_msg(ctl_http_call(client, &rq, &a, err) == 0, "%s", err);
 	ck_assert_int_eq(a.status, 507);
 	ck_assert_str_eq(a.body, "no");
