@@ -186,6 +186,13 @@ says 'what is no origin' 1 'origin' origins add example.com/x
 stop
 start
 says 'is kept over a restart' 0 'https://example.com' origins
+run origins add https://example.com:8443 >/dev/null
+is 'a policy for chromium' "$(run policies chromium | tr -d ' \n')" \
+  '{"LoopbackNetworkAllowedForUrls":["https://example.com","https://example.com:8443"],"LocalNetworkAccessAllowedForUrls":["https://example.com","https://example.com:8443"]}'
+is 'a policy for firefox' "$(run policies firefox | tr -d ' \n')" \
+  '{"policies":{"LocalNetworkAccess":{"SkipDomains":["example.com"]}}}'
+says 'no policy for lynx' 2 'unknown browser lynx' policies lynx
+run origins rm https://example.com:8443 >/dev/null
 says 'disallow it' 0 '' origins rm https://example.com
 is 'is gone' "$(run origins | grep -c example.com)" 0
 says 'disallow it again' 1 'example.com' origins rm https://example.com
