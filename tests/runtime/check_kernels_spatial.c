@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Depthwise convolution and pooling: every variant that this machine can run,
+ * over windows, strides and channel counts around the vector widths, against
+ * plain loops in double.
+ */
+#include <config.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/kernels/kernels.h"
+#include "tests/runtime/suites.h"
+
+#define CANARY 12345.0f
+
+enum { CHANNELS = 70, PIXELS = 9, TAPS = 5, WIDTH = PIXELS * 2 + TAPS * 2, GAP = 3 };
+
+static float x[TAPS][WIDTH * CHANNELS], w[TAPS * TAPS * CHANNELS], bias[CHANNELS];
+static float y[PIXELS * (CHANNELS + GAP) + 1];
+
+static void fill(float *to, size_t n)
+{
+	static uint32_t state = 1;
+	for (size_t i = 0; i < n; i++) {
+		state = state * 1103515245u + 12345u;
+		to[i] = (float)(state >> 8) * 0x1p-23f - 1.0f;
+	}
+}
+
+struct shape {
+	size_t channels, pixels, rows, cols, stride, dilation;
+};
+
+/* Shape number ${i}; false when there are no more. */
+static bool shape_at(size_t i, struct shape *s)
+{
+	static const size_t channels[] = {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 69};
+	static const size_t pixels[] = {1, 2, 3, 4, 5, 7, 9};
+	static const size_t windows[][2] = {{3, 3}, {1, 1}, {2, 3}, {3, 2}, {5, 5}, {0, 0}, {1, 3}};
+	*s = (struct shape){.channels = channels[i % 15],
+			    .pixels = pixels[i / 15 % 7],
+			    .rows = windows[i / 105 % 7][0],
+			    .cols = windows[i / 105 % 7][1],
+			    .stride = 1 + i / 735 % 2,
+			    .dilation = 1 + i / 1470 % 2};
+	return i < 2940;
+}
+
+static void window(const struct shape *s, const float **in, struct rt_window *win)
+{
+	for (size_t r = 0; r < s->rows; r++)
+		in[r] = x[r];
+	*win = (struct rt_window){.channels = s->channels,
+				  .pixels = s->pixels,
+				  .rows = s->rows,
+				  .cols = s->cols,
+				  .in = in,
+				  .in_tap = s->dilation * s->channels,
+				  .in_step = s->stride * s->channels,
+				  .y = y,
+				  .y_step = s->channels + GAP};
+	for (size_t i = 0; i < sizeof y / sizeof *y; i++)
+		y[i] = CANARY;
+}
+
+static double tap(const struct shape *s, size_t p, size_t c, size_t r, size_t q)
+{
+	return (double)x[r][(q * s->dilation + p * s->stride) * s->channels + c];
+}
+
+/* Nothing but pixels × channels was written. */
+static void check_gaps(const struct shape *s)
+{
+	for (size_t i = 0; i < sizeof y / sizeof *y; i++)
+		if (i / (s->channels + GAP) >= s->pixels || i % (s->channels + GAP) >= s->channels)
+			ck_assert(y[i] == CANARY);
+}
+
+static const struct {
+	enum rt_cpu_level level;
+	const char *name;
+	const struct rt_f32_dwconv *variant;
+} dwconvs[] = {
+#define KERNEL(level, symbol) {level, #symbol, &symbol},
+#include "runtime/kernels/f32_dwconv.def"
+#undef KERNEL
+};
+
+START_TEST(depthwise)
+{
+	const float *in[TAPS];
+	struct rt_window win;
+	struct shape s;
+	if (!rt_cpu_has(dwconvs[_i].level))
+		return;
+	fill(x[0], sizeof x / sizeof(float));
+	fill(w, sizeof w / sizeof *w);
+	fill(bias, CHANNELS);
+	for (size_t i = 0; shape_at(i, &s); i++) {
+		const float lo = i % 3 ? -INFINITY : -0.5f, hi = i % 3 ? INFINITY : 0.75f;
+		window(&s, in, &win);
+		dwconvs[_i].variant->run(&win, w, TAPS * s.channels, s.channels,
+					 i % 2 ? bias : NULL, lo, hi);
+		for (size_t k = 0; k < s.pixels * s.channels; k++) {
+			size_t p = k / s.channels, c = k % s.channels;
+			double want = i % 2 ? (double)bias[c] : 0;
+			for (size_t t = 0; t < s.rows * s.cols; t++)
+				want +=
+				    tap(&s, p, c, t / s.cols, t % s.cols) *
+				    (double)w[(t / s.cols * TAPS + t % s.cols) * s.channels + c];
+			want = fmin((double)hi, fmax((double)lo, want));
+			ck_assert_msg(fabs(want - (double)y[p * win.y_step + c]) < 1e-5,
+				      "%s shape %zu: %g instead of %g", dwconvs[_i].name, i,
+				      (double)y[p * win.y_step + c], want);
+		}
+		check_gaps(&s);
+	}
+}
+END_TEST
+
+static const struct {
+	enum rt_cpu_level level;
+	const char *name;
+	const struct rt_f32_pool *variant;
+} pools[] = {
+#define KERNEL(level, symbol) {level, #symbol, &symbol},
+#include "runtime/kernels/f32_pool.def"
+#undef KERNEL
+};
+
+START_TEST(pooling)
+{
+	const float *in[TAPS];
+	struct rt_window win;
+	struct shape s;
+	if (!rt_cpu_has(pools[_i].level))
+		return;
+	fill(x[0], sizeof x / sizeof(float));
+	x[0][5] = x[1][100] = NAN;
+	for (size_t i = 0; shape_at(i, &s); i++) {
+		for (int max = 0; max < 2; max++) {
+			window(&s, in, &win);
+			if (max)
+				pools[_i].variant->max(&win);
+			else
+				pools[_i].variant->sum(&win, 0.25f);
+			for (size_t k = 0; k < s.pixels * s.channels; k++) {
+				size_t p = k / s.channels, c = k % s.channels;
+				double best = -INFINITY, sum = 0;
+				float got = y[p * win.y_step + c];
+				for (size_t t = 0; t < s.rows * s.cols; t++) {
+					double v = tap(&s, p, c, t / s.cols, t % s.cols);
+					best = best != best || v > best || v != v
+						   ? best != best ? best : v
+						   : best;
+					sum += v;
+				}
+				if (max)
+					ck_assert(best != best ? got != got : (double)got == best);
+				else
+					ck_assert(sum != sum ? got != got
+							     : fabs(sum / 4 - (double)got) < 1e-5);
+			}
+			check_gaps(&s);
+		}
+	}
+}
+END_TEST
+
+Suite *check_runtime_kernels_spatial(void)
+{
+	Suite *s = suite_create("runtime_kernels_spatial");
+	TCase *c = tcase_create("spatial");
+	tcase_set_timeout(c, 120);
+	tcase_add_loop_test(c, depthwise, 0, (int)(sizeof dwconvs / sizeof *dwconvs));
+	tcase_add_loop_test(c, pooling, 0, (int)(sizeof pools / sizeof *pools));
+	suite_add_tcase(s, c);
+	return s;
+}
