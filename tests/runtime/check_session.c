@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Models and sessions (runtime/model.c, session.c, frame.c, segment*.c): right
+ * answers for changing shapes and for shapes that depend on values, what is
+ * refused, budgets, cancellation.
+ */
+#include <config.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/runtime.h"
+#include "tests/lib/pbuild.h"
+#include "tests/runtime/suites.h"
+
+static struct rt_error err;
+static struct rt_team *team;
+
+static int64_t free1[] = {-1}, free2[] = {-1, -1}, one[] = {1}, two[] = {2}, three[] = {3},
+	       two_three[] = {2, 3};
+
+static void start(void)
+{
+	team = rt_team_new(2);
+	ck_assert_ptr_nonnull(team);
+}
+
+static void stop(void)
+{
+	rt_team_free(team);
+}
+
+struct opened {
+	struct pbuild m;
+	struct rt_model *model;
+	struct rt_session *session;
+};
+
+static int open_with(struct opened *o, const struct rt_model_opts *opts)
+{
+	struct rt_model_opts scalar = {.cpu_level = RT_CPU_SCALAR};
+	int status;
+
+	err.text[0] = '\0';
+	status =
+	    rt_model_open(pbuild_finish(&o->m), opts != NULL ? opts : &scalar, &o->model, &err);
+	if (status == RT_OK)
+		status = rt_session_open(o->model, team, &o->session, &err);
+	return status;
+}
+
+static void open_ok(struct opened *o, const struct rt_model_opts *opts)
+{
+	int status = open_with(o, opts);
+
+	ck_assert_msg(status == RT_OK, "%s", err.text);
+}
+
+static void close_all(struct opened *o)
+{
+	rt_session_close(o->session);
+	rt_model_close(o->model);
+	pbuild_free(&o->m);
+	*o = (struct opened){.model = NULL};
+}
+
+static struct rt_tensor f32(float *data, int rank, const int64_t *dims)
+{
+	struct rt_tensor t = {.dtype = RT_F32, .shape.rank = rank, .data = data};
+
+	memcpy(t.shape.dims, dims, sizeof(*dims) * (size_t)rank);
+	return t;
+}
+
+static struct rt_tensor i64(int64_t *data, int rank, const int64_t *dims)
+{
+	struct rt_tensor t = f32(NULL, rank, dims);
+
+	t.dtype = RT_I64;
+	t.data = data;
+	return t;
+}
+
+static void run_ok(struct opened *o, const struct rt_tensor *in, struct rt_tensor *out)
+{
+	int status = rt_session_run(o->session, in, out, NULL, NULL, &err);
+
+	ck_assert_msg(status == RT_OK, "%s", err.text);
+}
+
+static void run_fails(struct opened *o, const struct rt_tensor *in, int status, const char *says)
+{
+	struct rt_tensor out[4];
+
+	ck_assert_int_eq(rt_session_run(o->session, in, out, NULL, NULL, &err), status);
+	ck_assert_msg(strstr(err.text, says) != NULL, "'%s' does not say '%s'", err.text, says);
+}
+
+/* y = Neg(x) + Abs(x), for shapes [N, M]. */
+static void neg_plus_abs(struct opened *o)
+{
+	pbuild_model(&o->m, 13);
+	pbuild_input(&o->m, "x", 1, 2, free2);
+	pbuild_node(&o->m, "Neg", "x", "n", NULL);
+	pbuild_node(&o->m, "Abs", "x", "a", NULL);
+	pbuild_node(&o->m, "Add", "n a", "y", NULL);
+	pbuild_output(&o->m, "y", 1);
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+/* More shapes than are cached, in turns; each answer is right each time. */
+START_TEST(shapes_may_change)
+{
+	static float x[40 * 40];
+	struct opened o = {.model = NULL};
+	struct rt_tensor in, out;
+
+	for (int i = 0; i < 1600; i++)
+		x[i] = (float)(i % 7 - 3);
+	neg_plus_abs(&o);
+	open_ok(&o, NULL);
+	for (int round = 0; round < 60; round++) {
+		int64_t dims[] = {1 + round * 7 % 13, 1 + round * 5 % 11};
+		const float *y;
+
+		in = f32(x, 2, dims);
+		run_ok(&o, &in, &out);
+		ck_assert_int_eq(out.dtype, RT_F32);
+		ck_assert(rt_shape_equal(&out.shape, &in.shape));
+		y = out.data;
+		for (int64_t i = 0; i < dims[0] * dims[1]; i++)
+			ck_assert(y[i] == (x[i] < 0 ? -2 * x[i] : 0));
+	}
+	close_all(&o);
+}
+END_TEST
+
+/* Reshape to a shape that is computed from Shape: known when the plan is made. */
+START_TEST(shapes_are_computed)
+{
+	static float x[24];
+	static int64_t minus_one[] = {-1};
+	struct opened o = {.model = NULL};
+	struct pbuild axis = {0};
+	int64_t dims[] = {2, 3, 4};
+	struct rt_tensor in, out;
+	int64_t index = 2;
+
+	pbuild_model(&o.m, 13);
+	pbuild_input(&o.m, "x", 1, 3, (int64_t[]){-1, -1, -1});
+	pbuild_node(&o.m, "Shape", "x", "s", NULL);
+	pbuild_init_i64(&o.m, "last", 1, one, &index);
+	pbuild_node(&o.m, "Gather", "s last", "d", NULL);
+	pbuild_init_i64(&o.m, "rest", 1, one, minus_one);
+	pbuild_attr_int(&axis, "axis", 0);
+	pbuild_node(&o.m, "Concat", "d rest", "t", &axis);
+	pbuild_node(&o.m, "Reshape", "x t", "r", NULL);
+	pbuild_node(&o.m, "Relu", "r", "y", NULL);
+	pbuild_output(&o.m, "y", 1);
+	open_ok(&o, NULL);
+	for (int i = 0; i < 24; i++)
+		x[i] = (float)i;
+	for (int round = 0; round < 4; round++) {
+		dims[2] = round % 2 == 0 ? 4 : 2;
+		in = f32(x, 3, dims);
+		run_ok(&o, &in, &out);
+		ck_assert_int_eq(out.shape.rank, 2);
+		ck_assert_int_eq(out.shape.dims[0], dims[2]);
+		ck_assert_int_eq(out.shape.dims[1], 6);
+		for (int i = 0; i < 6 * dims[2]; i++)
+			ck_assert(((float *)out.data)[i] == (float)i);
+	}
+	close_all(&o);
+}
+END_TEST
+
+/*
+ * A shape that is an input, and one that is computed from an input's values: the
+ * second ends a segment.  The same shapes with other values need another plan.
+ */
+START_TEST(shapes_come_from_values)
+{
+	static float x[12];
+	int64_t t[] = {3, 4};
+	struct opened o = {.model = NULL};
+	struct rt_tensor in[2], out;
+
+	pbuild_model(&o.m, 13);
+	pbuild_input(&o.m, "x", 1, 2, free2);
+	pbuild_input(&o.m, "t", 7, 1, two);
+	pbuild_node(&o.m, "Neg", "t", "tn", NULL); /* minus and minus: in a run only */
+	pbuild_node(&o.m, "Neg", "tn", "tt", NULL);
+	pbuild_node(&o.m, "Reshape", "x t", "r", NULL);
+	pbuild_node(&o.m, "Relu", "r", "rr", NULL);
+	pbuild_node(&o.m, "Reshape", "rr tt", "q", NULL);
+	pbuild_node(&o.m, "Neg", "q", "y", NULL);
+	pbuild_output(&o.m, "y", 1);
+	open_ok(&o, NULL);
+	for (int i = 0; i < 12; i++)
+		x[i] = (float)i;
+	for (int round = 0; round < 30; round++) {
+		static const int64_t shapes[][2] = {{3, 4}, {4, 3}, {2, 6}, {1, 12}, {-1, 6}};
+		int64_t dims[] = {1 + round % 2 * 5, 12 / (1 + round % 2 * 5)};
+
+		memcpy(t, shapes[round % 5], sizeof(t));
+		in[0] = f32(x, 2, dims);
+		in[1] = i64(t, 1, two);
+		run_ok(&o, in, &out);
+		ck_assert_int_eq(out.shape.dims[0], t[0] < 0 ? 2 : t[0]);
+		ck_assert_int_eq(out.shape.dims[1], t[1]);
+		for (int i = 0; i < 12; i++)
+			ck_assert(((float *)out.data)[i] == -(float)i);
+	}
+	t[0] = 5; /* 5 · 6 ≠ 12 */
+	run_fails(&o, in, RT_INPUT, "Reshape");
+	close_all(&o);
+}
+END_TEST
+
+/* NonZero is evaluated; what follows is planned with what it found. */
+START_TEST(outputs_may_depend_on_data)
+{
+	float x[6];
+	struct opened o = {.model = NULL};
+	struct rt_tensor in, out[2];
+
+	pbuild_model(&o.m, 13);
+	pbuild_input(&o.m, "x", 1, 1, free1);
+	pbuild_node(&o.m, "NonZero", "x", "z", NULL);
+	pbuild_node(&o.m, "Neg", "z", "y", NULL);
+	pbuild_node(&o.m, "Relu", "x", "r", NULL);
+	pbuild_output(&o.m, "y", 7);
+	pbuild_output(&o.m, "r", 1);
+	open_ok(&o, NULL);
+	for (unsigned mask = 0; mask < 64; mask++) {
+		int64_t six = 6, found = 0;
+
+		for (int i = 0; i < 6; i++)
+			x[i] = (mask >> i & 1) != 0 ? -1.0f : 0;
+		in = f32(x, 1, &six);
+		run_ok(&o, &in, out);
+		ck_assert_int_eq(out[0].shape.dims[0], 1);
+		for (int i = 0; i < 6; i++) {
+			if (x[i] != 0)
+				ck_assert_int_eq(((int64_t *)out[0].data)[found++], -i);
+		}
+		ck_assert_int_eq(out[0].shape.dims[1], found);
+		ck_assert_int_eq(out[1].shape.dims[0], 6);
+	}
+	close_all(&o);
+}
+END_TEST
+
+/* Outputs that are an input, a constant, a view; the caller's memory is not lent out. */
+START_TEST(outputs_may_be_anything)
+{
+	static const float w[] = {4, 5};
+	float x[] = {1, 2};
+	struct opened o = {.model = NULL};
+	struct rt_tensor in = f32(x, 1, two), out[4];
+
+	pbuild_model(&o.m, 13);
+	pbuild_input(&o.m, "x", 1, 1, two);
+	pbuild_init_f32(&o.m, "w", 1, two, w);
+	pbuild_node(&o.m, "Identity", "x", "v", NULL);
+	pbuild_node(&o.m, "Relu", "x", "y", NULL);
+	pbuild_output(&o.m, "x", 1);
+	pbuild_output(&o.m, "w", 1);
+	pbuild_output(&o.m, "v", 1);
+	pbuild_output(&o.m, "y", 1);
+	for (int plain = 0; plain < 2; plain++) {
+		struct rt_model_opts opts = {.cpu_level = RT_CPU_SCALAR, .no_optimise = plain};
+		struct opened again = {.m = {0}};
+
+		pbuild_raw(&again.m, o.m.data, o.m.size);
+		again.m.graph = calloc(1, sizeof(struct pbuild));
+		pbuild_raw(again.m.graph, o.m.graph->data, o.m.graph->size);
+		open_ok(&again, &opts);
+		ck_assert_str_eq(rt_model_output(again.model, 2)->name, "v");
+		run_ok(&again, &in, out);
+		ck_assert(out[0].data != x && out[2].data != x);
+		ck_assert(memcmp(out[0].data, x, sizeof(x)) == 0);
+		ck_assert(memcmp(out[1].data, w, sizeof(w)) == 0);
+		ck_assert(memcmp(out[2].data, x, sizeof(x)) == 0);
+		ck_assert(memcmp(out[3].data, x, sizeof(x)) == 0);
+		close_all(&again);
+	}
+	close_all(&o);
+}
+END_TEST
+
+START_TEST(only_wanted_outputs_are_made)
+{
+	float x[] = {1, -2, 3};
+	struct opened o = {.model = NULL};
+	struct rt_tensor in = f32(x, 1, three), out[2];
+	bool wanted[] = {false, true};
+	int64_t far = 9;
+
+	pbuild_model(&o.m, 13);
+	pbuild_input(&o.m, "x", 1, 1, three);
+	pbuild_init_i64(&o.m, "far", 1, one, &far);
+	pbuild_node(&o.m, "Gather", "x far", "bad", NULL); /* out of range: fails when run */
+	pbuild_node(&o.m, "Abs", "x", "good", NULL);
+	pbuild_output(&o.m, "bad", 1);
+	pbuild_output(&o.m, "good", 1);
+	open_ok(&o, NULL);
+	run_fails(&o, &in, RT_DATA, "node 'bad' (Gather)");
+	ck_assert_int_eq(rt_session_run(o.session, &in, out, wanted, NULL, &err), RT_OK);
+	ck_assert_ptr_null(out[0].data);
+	ck_assert(((float *)out[1].data)[1] == 2);
+	run_fails(&o, &in, RT_DATA, "node 'bad' (Gather)"); /* and still tells when asked */
+	close_all(&o);
+}
+END_TEST
+
+/* Tensors without elements go through. */
+START_TEST(nothing_is_a_tensor)
+{
+	struct opened o = {.model = NULL};
+	int64_t dims[] = {0, 5};
+	struct rt_tensor in = f32(NULL, 2, dims), out;
+
+	neg_plus_abs(&o);
+	open_ok(&o, NULL);
+	run_ok(&o, &in, &out);
+	ck_assert_int_eq(out.shape.dims[0], 0);
+	ck_assert_int_eq(out.shape.dims[1], 5);
+	close_all(&o);
+}
+END_TEST
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+START_TEST(inputs_are_checked)
+{
+	static _Alignas(8) char bytes[256];
+	struct opened o = {.model = NULL};
+	int64_t bad[] = {2, 4}, negative[] = {2, -3}, huge[] = {INT64_C(1) << 62, 3};
+	struct rt_tensor in;
+
+	pbuild_model(&o.m, 13);
+	pbuild_input(&o.m, "image", 1, 2, two_three);
+	pbuild_node(&o.m, "Relu", "image", "y", NULL);
+	pbuild_output(&o.m, "y", 1);
+	open_ok(&o, NULL);
+	in = f32((float *)(void *)bytes, 2, two_three);
+	in.dtype = RT_I32;
+	run_fails(&o, &in, RT_INPUT, "input 'image' is float32, int32 was given");
+	in = f32((float *)(void *)bytes, 2, bad);
+	run_fails(&o, &in, RT_INPUT, "input 'image' has shape [2,3], [2,4] was given");
+	in = f32((float *)(void *)bytes, 1, two);
+	run_fails(&o, &in, RT_INPUT, "[2] was given");
+	in = f32((float *)(void *)bytes, 2, negative);
+	run_fails(&o, &in, RT_INPUT, "no shape");
+	in = f32((float *)(void *)bytes, 2, huge);
+	run_fails(&o, &in, RT_INPUT, "shape");
+	in = f32(NULL, 2, two_three);
+	run_fails(&o, &in, RT_INPUT, "no data");
+	in = f32((float *)(void *)(bytes + 1), 2, two_three);
+	run_fails(&o, &in, RT_INPUT, "aligned");
+	close_all(&o);
+}
+END_TEST
+
+START_TEST(everything_unsupported_is_listed)
+{
+	struct opened o = {.model = NULL};
+
+	pbuild_model(&o.m, 13);
+	pbuild_input(&o.m, "x", 1, 1, three);
+	pbuild_node(&o.m, "NoSuchThing", "x", "a", NULL);
+	pbuild_node(&o.m, "NoSuchThing", "a", "b", NULL);
+	pbuild_node(&o.m, "OtherThing", "b", "c", NULL);
+	pbuild_node(&o.m, "Relu", "c", "y", NULL);
+	pbuild_output(&o.m, "y", 1);
+	ck_assert_int_eq(open_with(&o, NULL), RT_UNSUPPORTED);
+	ck_assert_ptr_nonnull(strstr(
+	    err.text, "NoSuchThing (ai.onnx, opset 13): no such operator; 2 nodes: 'a', 'b'"));
+	ck_assert_ptr_nonnull(strstr(err.text, "OtherThing"));
+	ck_assert_ptr_null(strstr(err.text, "Relu"));
+	close_all(&o);
+
+	pbuild_model(&o.m, 13); /* a type that the operator does not take */
+	pbuild_input(&o.m, "x", 9, 1, three);
+	pbuild_node(&o.m, "Exp", "x", "y", NULL);
+	pbuild_output(&o.m, "y", 9);
+	ck_assert_int_eq(open_with(&o, NULL), RT_UNSUPPORTED);
+	ck_assert_ptr_nonnull(strstr(err.text, "Exp (ai.onnx, opset 13): not for bool"));
+	close_all(&o);
+
+	pbuild_model(&o.m, 13); /* too many inputs */
+	pbuild_input(&o.m, "x", 1, 1, three);
+	pbuild_node(&o.m, "Relu", "x x", "y", NULL);
+	pbuild_output(&o.m, "y", 1);
+	ck_assert_int_eq(open_with(&o, NULL), RT_MALFORMED);
+	close_all(&o);
+}
+END_TEST
+
+/* Dimensions near 2^62, products that overflow, a budget: refused, naming the node. */
+START_TEST(memory_is_asked_for_with_care)
+{
+	static const int64_t shapes[][2] = {
+	    {INT64_C(1) << 62, 1}, {INT64_C(1) << 40, INT64_C(1) << 40}, {1 << 20, 1 << 10}};
+	struct rt_model_opts opts = {.cpu_level = RT_CPU_SCALAR, .memory_budget = 1 << 20};
+	struct rt_tensor in, out;
+	float x[] = {1};
+
+	for (int i = 0; i < 3; i++) {
+		struct opened o = {.model = NULL};
+
+		pbuild_model(&o.m, 13);
+		pbuild_input(&o.m, "x", 1, 1, one);
+		pbuild_init_i64(&o.m, "shape", 1, two, shapes[i]);
+		pbuild_node(&o.m, "Expand", "x shape", "big", NULL);
+		pbuild_node(&o.m, "Relu", "big", "y", NULL);
+		pbuild_output(&o.m, "y", 1);
+		open_ok(&o, &opts);
+		in = f32(x, 1, one);
+		ck_assert_int_lt(rt_session_run(o.session, &in, &out, NULL, NULL, &err), 0);
+		ck_assert_msg(strstr(err.text, "'big'") != NULL, "%s", err.text);
+		close_all(&o);
+	}
+}
+END_TEST
+
+/* Each tensor fits, both together do not; after the refusal smaller inputs work. */
+START_TEST(the_arena_has_a_budget)
+{
+	struct rt_model_opts opts = {.cpu_level = RT_CPU_SCALAR, .memory_budget = 1 << 20};
+	static float x[200000];
+	int64_t dims[] = {1, 200000};
+	struct opened o = {.model = NULL};
+	struct rt_tensor in, out;
+
+	neg_plus_abs(&o);
+	open_ok(&o, &opts);
+	in = f32(x, 2, dims);
+	run_fails(&o, &in, RT_BUDGET, "the budget is 1048576");
+	in.shape.dims[1] = 1000;
+	run_ok(&o, &in, &out);
+	ck_assert_uint_gt(rt_session_arena_bytes(o.session), 0);
+	ck_assert_uint_le(rt_session_arena_bytes(o.session), 1 << 20);
+	close_all(&o);
+}
+END_TEST
+
+START_TEST(runs_can_be_stopped)
+{
+	float x[] = {1};
+	int64_t dims[] = {1, 1};
+	atomic_bool cancel = true;
+	struct rt_run_opts cancelled = {.cancel = &cancel}, late = {.deadline_ns = 1};
+	struct opened o = {.model = NULL};
+	struct rt_tensor in = f32(x, 2, dims), out;
+
+	neg_plus_abs(&o);
+	open_ok(&o, NULL);
+	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &cancelled, &err),
+			 RT_CANCELLED);
+	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &late, &err), RT_CANCELLED);
+	atomic_store(&cancel, false);
+	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &cancelled, &err), RT_OK);
+	close_all(&o);
+}
+END_TEST
+
+/* ---- several at once ------------------------------------------------------------------------- */
+
+static struct rt_model *shared;
+
+static void *one_user(void *arg)
+{
+	struct rt_session *session;
+	struct rt_error *own = calloc(1, sizeof(*own));
+	float x[32];
+	int64_t dims[] = {1, 1};
+	int *bad = arg;
+
+	*bad += rt_session_open(shared, team, &session, own) != RT_OK;
+	for (int round = 0; round < 200; round++) {
+		struct rt_tensor in, out;
+
+		dims[1] = 1 + round % 31;
+		for (int i = 0; i < 32; i++)
+			x[i] = (float)(round - i);
+		in = f32(x, 2, dims);
+		*bad += rt_session_run(session, &in, &out, NULL, NULL, own) != RT_OK;
+		for (int i = 0; i < dims[1]; i++)
+			*bad += ((float *)out.data)[i] != (x[i] < 0 ? -2 * x[i] : 0);
+	}
+	rt_session_close(session);
+	free(own);
+	return NULL;
+}
+
+START_TEST(sessions_share_a_model)
+{
+	struct opened o = {.model = NULL};
+	pthread_t threads[4];
+	int bad[4] = {0};
+
+	neg_plus_abs(&o);
+	open_ok(&o, NULL);
+	shared = o.model;
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, one_user, &bad[i]), 0);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+		ck_assert_int_eq(bad[i], 0);
+	}
+	close_all(&o);
+}
+END_TEST
+
+Suite *check_runtime_session(void)
+{
+	Suite *suite = suite_create("runtime_session");
+	TCase *c = tcase_create("answers"), *wrong = tcase_create("refusals");
+
+	tcase_add_checked_fixture(c, start, stop);
+	tcase_add_checked_fixture(wrong, start, stop);
+	tcase_set_timeout(c, 60);
+	tcase_set_timeout(wrong, 60);
+	tcase_add_test(c, shapes_may_change);
+	tcase_add_test(c, shapes_are_computed);
+	tcase_add_test(c, shapes_come_from_values);
+	tcase_add_test(c, outputs_may_depend_on_data);
+	tcase_add_test(c, outputs_may_be_anything);
+	tcase_add_test(c, only_wanted_outputs_are_made);
+	tcase_add_test(c, nothing_is_a_tensor);
+	tcase_add_test(c, sessions_share_a_model);
+	tcase_add_test(wrong, inputs_are_checked);
+	tcase_add_test(wrong, everything_unsupported_is_listed);
+	tcase_add_test(wrong, memory_is_asked_for_with_care);
+	tcase_add_test(wrong, the_arena_has_a_budget);
+	tcase_add_test(wrong, runs_can_be_stopped);
+	suite_add_tcase(suite, c);
+	suite_add_tcase(suite, wrong);
+	return suite;
+}
