@@ -8,6 +8,7 @@
 #include "daemon/answer.h"
 
 #include <microhttpd.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/log.h"
@@ -74,7 +75,12 @@ static struct MHD_Response *body(struct request *rq)
 
 	if (rq->windowed)
 		return windowed_body(rq);
-	if (r->part_count == 0 || r->length == 0)
+	/*
+	 * A 304 should carry no Content-Length, or that of the file (RFC 9110 §8.6).
+	 * libmicrohttpd always writes one, and parsers that are still about
+	 * (http_parser) wait for a body of that length, so it is 0.
+	 */
+	if (r->part_count == 0 || r->length == 0 || r->status == 304)
 		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	if (r->part_count == 1)
 		return MHD_create_response_from_buffer(
@@ -142,11 +148,84 @@ static void common_headers(struct building *b, const struct request *rq)
 		add(b, "Connection", "close");
 }
 
+/* ---- responses that are sent again ------------------------------------------------ */
+
+/*
+ * Making a response takes a dozen headers with three allocations each, so that
+ * of a file is kept.  Only X-Request-Id differs from one sending to the next:
+ * libmicrohttpd hands out its own copy of the value (as const char *) and puts it
+ * on the wire when the access handler returns, so the id is written over it
+ * before each queueing.  Where a later version would do otherwise, the scenario
+ * about request ids says so.
+ */
+struct answer_kept {
+	unsigned refs;
+	struct MHD_Response *response;
+	char *id;         /* the value of X-Request-Id in it; [REQUEST_ID_CHARS] */
+	char origin[256]; /* "" = none */
+};
+
+bool answer_kept_fits(const struct answer_kept *k, const struct request *rq)
+{
+	const char *origin = rq->cors_origin == NULL ? "" : rq->cors_origin;
+
+	return k != NULL && !rq->close_after && !rq->cors_any && strcmp(k->origin, origin) == 0;
+}
+
+struct answer_kept *answer_kept_ref(struct answer_kept *k)
+{
+	k->refs++;
+	return k;
+}
+
+void answer_kept_unref(struct answer_kept *k)
+{
+	if (k == NULL || --k->refs > 0)
+		return;
+	MHD_destroy_response(k->response);
+	free(k);
+}
+
+/* Keep ${response} for the next one who asks; takes it. */
+static void keep(struct request *rq, struct MHD_Response *response)
+{
+	const char *origin = rq->cors_origin == NULL ? "" : rq->cors_origin;
+	const char *id = MHD_get_response_header(response, "X-Request-Id");
+	struct answer_kept *k = NULL;
+
+	if (!rq->close_after && !rq->cors_any && strlen(origin) < sizeof(k->origin) && id != NULL)
+		k = calloc(1, sizeof(*k));
+	if (k == NULL) {
+		MHD_destroy_response(response);
+		return;
+	}
+	k->refs = 1;
+	k->response = response;
+	k->id = (char *)(uintptr_t)id;
+	memcpy(k->origin, origin, strlen(origin) + 1);
+	answer_kept_unref(*rq->reply.keep);
+	*rq->reply.keep = k;
+}
+
+/* ---- queueing -------------------------------------------------------------------------- */
+
+static bool queue_ready(struct request *rq)
+{
+	struct answer_kept *k = rq->reply.ready;
+
+	metrics_add(METRIC_responses_reused, 1);
+	memcpy(k->id, rq->id, REQUEST_ID_CHARS);
+	return MHD_queue_response(rq->transport, rq->reply.status, k->response) == MHD_YES;
+}
+
 bool answer_queue(struct request *rq)
 {
-	struct building b = {.response = body(rq), .ok = true};
+	struct building b = {.ok = true};
 	enum MHD_Result rc;
 
+	if (rq->reply.ready != NULL)
+		return queue_ready(rq);
+	b.response = body(rq);
 	if (b.response == NULL)
 		return false;
 	own_headers(&b, rq);
@@ -154,6 +233,9 @@ bool answer_queue(struct request *rq)
 	if (!b.ok)
 		log_warning("answer", "id=%s error=\"a header was refused\"", rq->id);
 	rc = MHD_queue_response(rq->transport, rq->reply.status, b.response);
-	MHD_destroy_response(b.response);
+	if (rc == MHD_YES && b.ok && rq->reply.keep != NULL && !rq->windowed)
+		keep(rq, b.response);
+	else
+		MHD_destroy_response(b.response);
 	return rc == MHD_YES;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/request.h"
+#include "daemon/shelf.h"
 #include "store/store.h"
 
 #define CACHE_IMMUTABLE "public, max-age=31536000, immutable"
@@ -22,20 +23,6 @@ static const char *last_segment(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash == NULL ? path : slash + 1;
-}
-
-/* `"hex"`, in the arena. */
-static const char *etag_of(struct request *rq, const struct store_digest *digest)
-{
-	char *etag = arena_alloc(&rq->arena, STORE_DIGEST_HEX + 3);
-
-	if (etag == NULL)
-		return NULL;
-	etag[0] = '"';
-	store_digest_hex(digest, etag + 1);
-	etag[STORE_DIGEST_HEX + 1] = '"';
-	etag[STORE_DIGEST_HEX + 2] = '\0';
-	return etag;
 }
 
 /* WebLLM renamed this file; models have one name or the other. */
@@ -74,47 +61,61 @@ static int find(struct request *rq, const char **path, struct store_file *out, s
 	return fault_store(fault, rc, err.text);
 }
 
-/* The headers that name the content: what clients of the Hub and RFC 9530 look for. */
-static int content_headers(struct request *rq, const struct store_file *file, const char *etag,
-			   struct fault *fault)
+static void let_go(void *arg)
 {
-	char digest[64], base64[45];
-	int n;
+	shelf_item_unref(arg);
+}
 
-	store_digest_base64(&file->digest, base64);
-	n = snprintf(digest, sizeof(digest), "sha-256=:%s:", base64);
-	if (etag == NULL || n < 0)
+/* Send an item: a file of a snapshot, or, without one, a blob. */
+static int send_item(struct request *rq, struct shelf_item *item, bool blob, struct fault *fault)
+{
+	int rc;
+
+	reply_header(rq, "Cross-Origin-Resource-Policy", "cross-origin");
+	if (!blob) {
+		reply_header(rq, "X-Repo-Commit", item->file.commit);
+		reply_header(rq, "X-Linked-ETag", item->etag);
+		reply_header(rq, "X-Linked-Size", item->size);
+		reply_header(rq, "Repr-Digest", item->repr_digest);
+	}
+	rc = reply_map(rq, item->map,
+		       &(struct reply_file){
+			   .data = store_map_data(item->map),
+			   .size = store_map_size(item->map),
+			   .type = item->type,
+			   .download = item->download,
+			   .etag = item->etag,
+			   .cache = item->file.by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
+			   .modified_s = item->file.modified_s,
+			   .modified = item->modified,
+			   .kept = item->kept,
+		       });
+	/* an answer that is not made yet needs the item's strings until it is */
+	if (rq->reply.ready == NULL && arena_defer(&rq->arena, let_go, shelf_item_ref(item)) != 0)
 		return fault_set(fault, 503, "out of memory");
-	reply_header(rq, "X-Repo-Commit", arena_copy(&rq->arena, file->commit, STORE_COMMIT_HEX));
-	reply_header(rq, "X-Linked-ETag", etag);
-	reply_headerf(rq, "X-Linked-Size", "%" PRIu64, file->size);
-	reply_header(rq, "Repr-Digest", arena_copy(&rq->arena, digest, (size_t)n));
-	return 0;
+	return rc;
+}
+
+static int send_file(struct request *rq, const struct store_file *file, const char *path,
+		     struct fault *fault)
+{
+	struct shelf_item *item;
+	struct store_error err;
+	int rc = shelf_get(rq->ctx->store, file, path, &item, &err);
+
+	if (rc != 0)
+		return fault_store(fault, rc, err.text);
+	return send_item(rq, item, file->commit[0] == '\0', fault);
 }
 
 int handle_files_resolve(struct request *rq, struct fault *fault)
 {
-	const char *path = rq->part[PART_PATH], *etag;
-	struct store_error err;
+	const char *path = rq->part[PART_PATH];
 	struct store_file file;
-	struct store_map *map;
-	int rc;
 
 	if (find(rq, &path, &file, fault) != 0)
 		return -1;
-	etag = etag_of(rq, &file.digest);
-	if (content_headers(rq, &file, etag, fault) != 0)
-		return -1;
-	rc = store_map_open(rq->ctx->store, &file.digest, &map, &err);
-	if (rc != 0)
-		return fault_store(fault, rc, err.text);
-	return reply_map(rq, map,
-			 &(struct reply_file){
-			     .name = last_segment(path),
-			     .etag = etag,
-			     .cache = file.by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
-			     .modified_s = file.modified_s,
-			 });
+	return send_file(rq, &file, path, fault);
 }
 
 int handle_files_raw(struct request *rq, struct fault *fault)
@@ -126,7 +127,7 @@ int handle_files_raw(struct request *rq, struct fault *fault)
 	if (find(rq, &path, &file, fault) != 0)
 		return -1;
 	if (file.size < POINTER_BYTES)
-		return handle_files_resolve(rq, fault);
+		return send_file(rq, &file, path, fault);
 	store_digest_hex(&file.digest, hex);
 	text = arena_printf(&rq->arena,
 			    "version https://git-lfs.github.com/spec/v1\n"
@@ -142,20 +143,11 @@ int handle_files_raw(struct request *rq, struct fault *fault)
 int handle_files_blob(struct request *rq, struct fault *fault)
 {
 	const char *hex = rq->part[PART_DIGEST];
-	struct store_digest digest;
-	struct store_error err;
-	struct store_map *map;
-	int rc;
+	struct store_file file = {.by_commit = true}; /* of no snapshot, and it never changes */
 
-	if (!store_digest_parse(hex, strlen(hex), &digest))
+	if (!store_digest_parse(hex, strlen(hex), &file.digest))
 		return fault_set(fault, 404, "that is not a digest");
-	rc = store_map_open(rq->ctx->store, &digest, &map, &err);
-	if (rc != 0)
-		return fault_store(fault, rc, err.text);
-	return reply_map(rq, map,
-			 &(struct reply_file){
-			     .name = "blob.bin",
-			     .etag = etag_of(rq, &digest),
-			     .cache = CACHE_IMMUTABLE,
-			 });
+	if (!store_blob_has(rq->ctx->store, &file.digest, &file.size))
+		return fault_set(fault, 404, "there is no such blob");
+	return send_file(rq, &file, "blob.bin", fault);
 }

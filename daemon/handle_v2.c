@@ -113,7 +113,9 @@ int handle_v2_model(struct request *rq, struct fault *fault)
 	text_json(&t, residency_platform(m));
 	text_add(&t, ",");
 	oip_ports_json(&t, residency_ports(m));
-	text_add(&t, ",\"parameters\":{\"file\":");
+	text_add(&t, ",\"parameters\":{\"revision\":");
+	text_json(&t, residency_commit(m));
+	text_add(&t, ",\"file\":");
 	text_json(&t, residency_file(m));
 	text_add(&t, "}}");
 	residency_unref(m);
@@ -191,7 +193,7 @@ static int infer(struct request *rq, struct resident *m, struct fault *fault)
 	if (oip_parse(body, rq->header[HEADER_INFERENCE_HEADER], residency_ports(m), &rq->arena,
 		      &in, fault) != 0)
 		return -1;
-	if (residency_take(m, &session, fault) != 0)
+	if (residency_take(m, request_cancel_flag(rq), &session, fault) != 0)
 		return -1;
 	status = run(rq, m, session, &in, fault);
 	residency_give(m, session);

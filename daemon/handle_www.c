@@ -31,8 +31,13 @@ static int asset(struct request *rq, const char *path, struct fault *fault)
 		reply_header(rq, "Cross-Origin-Embedder-Policy", "require-corp");
 		reply_header(rq, "Cross-Origin-Resource-Policy", "same-origin");
 	}
-	return reply_static(rq, a->data, a->size, a->type,
-			    &(struct reply_file){.etag = a->etag, .cache = "no-cache"});
+	return reply_file(rq, &(struct reply_file){
+				  .data = a->data,
+				  .size = a->size,
+				  .type = a->type,
+				  .etag = a->etag,
+				  .cache = "no-cache",
+			      });
 }
 
 /* A row whose pattern is the asset's path. */

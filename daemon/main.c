@@ -26,6 +26,7 @@
 #include "daemon/sample.h"
 #include "daemon/server.h"
 #include "daemon/settings.h"
+#include "daemon/shelf.h"
 #include "store/store.h"
 
 #include "daemon/must.h"
@@ -263,6 +264,7 @@ static int run(struct larderd *d)
 	log_info("stopped", "requests=%llu", (unsigned long long)metrics_get(METRIC_requests));
 	rc = 0;
 out:
+	shelf_clear();
 	residency_free(d->ctx.residency);
 	origins_close(d->ctx.origins);
 	store_close(d->ctx.store);

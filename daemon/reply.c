@@ -14,6 +14,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "daemon/answer.h"
 #include "daemon/fault.h"
 #include "daemon/must.h"
 #include "daemon/range.h"
@@ -50,6 +51,17 @@ void reply_headerf(struct request *rq, const char *name, const char *fmt, ...)
 	va_end(ap);
 	must(n >= 0 && (size_t)n < sizeof(value));
 	reply_header(rq, name, arena_copy(&rq->arena, value, (size_t)n));
+}
+
+/* A header that is known not to be there yet. */
+static void put(struct request *rq, const char *name, const char *value)
+{
+	struct reply *r = &rq->reply;
+
+	must(r->header_count < REPLY_HEADERS_MAX);
+	r->header[r->header_count].name = name;
+	r->header[r->header_count].value = value;
+	r->header_count++;
 }
 
 static void begin(struct request *rq, unsigned status)
@@ -127,6 +139,7 @@ int reply_fault(struct request *rq, const struct fault *fault)
 	/* what a handler had begun is void */
 	rq->reply.status = 0;
 	rq->reply.header_count = 0;
+	rq->reply.keep = NULL;
 	store_map_unref(rq->reply.map);
 	rq->reply.map = NULL;
 	text_init(&t, &rq->arena);
@@ -142,43 +155,7 @@ int reply_fault(struct request *rq, const struct fault *fault)
 
 /* ---- files ------------------------------------------------------------------- */
 
-/* Types that are kept; anything else is a download (CONTRACT "Stored …"). */
-static const struct {
-	const char *end, *type;
-} types[] = {
-    {".js", "text/javascript"},
-    {".mjs", "text/javascript"},
-    {".wasm", "application/wasm"},
-    {".json", "application/json"},
-    {".onnx", "application/octet-stream"},
-    {".bin", "application/octet-stream"},
-    {".gguf", "application/octet-stream"},
-    {".tflite", "application/octet-stream"},
-    {".safetensors", "application/octet-stream"},
-};
-
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), m = strlen(end);
-
-	return n >= m && strcmp(s + n - m, end) == 0;
-}
-
-static void file_type(struct request *rq, const char *name)
-{
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (ends_with(name, types[i].end)) {
-			reply_header(rq, "Content-Type", types[i].type);
-			return;
-		}
-	}
-	reply_header(rq, "Content-Type", "application/octet-stream");
-	if (strstr(name, ".onnx_data") == NULL)
-		reply_header(rq, "Content-Disposition", "attachment");
-}
-
-static void ask_of(struct request *rq, const struct reply_file *f, uint64_t length,
-		   struct range_answer *out)
+static void ask_of(struct request *rq, const struct reply_file *f, struct range_answer *out)
 {
 	struct range_ask ask = {
 	    .get = rq->method == GET,
@@ -191,7 +168,7 @@ static void ask_of(struct request *rq, const struct reply_file *f, uint64_t leng
 	    .if_unmodified_since = rq->header[HEADER_IF_UNMODIFIED_SINCE],
 	    .etag = f->etag,
 	    .modified_s = f->modified_s,
-	    .length = length,
+	    .length = f->size,
 	};
 
 	/* only dates need the time */
@@ -202,117 +179,109 @@ static void ask_of(struct request *rq, const struct reply_file *f, uint64_t leng
 }
 
 /* multipart/byteranges (RFC 9110 §14.6) */
-static int several_ranges(struct request *rq, const unsigned char *data, uint64_t length,
+static int several_ranges(struct request *rq, const struct reply_file *f,
 			  const struct range_answer *a)
 {
 	struct reply_part part[2 * RANGE_MAX + 1];
-	const char *type = "application/octet-stream";
+	char *text;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < rq->reply.header_count; i++) {
-		if (strcmp(rq->reply.header[i].name, "Content-Type") == 0)
-			type = rq->reply.header[i].value;
-	}
 	for (unsigned i = 0; i < a->count; i++) {
 		const struct range *r = &a->range[i];
-		char *head =
-		    arena_printf(&rq->arena,
-				 "\r\n--larder-%s\r\nContent-Type: %s\r\n"
-				 "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n\r\n",
-				 rq->id, type, r->offset, r->offset + r->size - 1, length);
 
-		must(head != NULL);
-		part[n++] = (struct reply_part){head, strlen(head)};
-		part[n++] = (struct reply_part){data + r->offset, (size_t)r->size};
+		text = arena_printf(&rq->arena,
+				    "\r\n--larder-%s\r\nContent-Type: %s\r\n"
+				    "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%zu\r\n\r\n",
+				    rq->id, f->type, r->offset, r->offset + r->size - 1, f->size);
+		must(text != NULL);
+		part[n++] = (struct reply_part){text, strlen(text)};
+		part[n++] = (struct reply_part){(const unsigned char *)f->data + r->offset,
+						(size_t)r->size};
 	}
-	char *tail = arena_printf(&rq->arena, "\r\n--larder-%s--\r\n", rq->id);
-
-	must(tail != NULL);
-	part[n++] = (struct reply_part){tail, strlen(tail)};
+	text = arena_printf(&rq->arena, "\r\n--larder-%s--\r\n", rq->id);
+	must(text != NULL);
+	part[n++] = (struct reply_part){text, strlen(text)};
 	reply_headerf(rq, "Content-Type", "multipart/byteranges; boundary=larder-%s", rq->id);
 	return reply_parts(rq, 206, NULL, part, n);
 }
 
-static void drop_header(struct request *rq, const char *name)
+static int one_range(struct request *rq, const struct reply_file *f, const struct range *r)
+{
+	begin(rq, 206);
+	put(rq, "Content-Type", f->type);
+	if (f->download)
+		put(rq, "Content-Disposition", "attachment");
+	reply_headerf(rq, "Content-Range", "bytes %" PRIu64 "-%" PRIu64 "/%zu", r->offset,
+		      r->offset + r->size - 1, f->size);
+	one_part(&rq->reply, (const unsigned char *)f->data + r->offset, (size_t)r->size);
+	return 0;
+}
+
+/* 412, 416: an error, but with what tells the client which file this is. */
+static int refusal(struct request *rq, const struct reply_file *f, unsigned status)
+{
+	struct fault fault;
+
+	if (status == 412)
+		(void)fault_set(&fault, 412, "the file is not the one that was asked for");
+	else
+		(void)fault_set(&fault, 416, "the file has %zu bytes", f->size);
+	(void)reply_fault(rq, &fault);
+	put(rq, "ETag", f->etag);
+	if (status == 416) {
+		put(rq, "Accept-Ranges", "bytes");
+		reply_headerf(rq, "Content-Range", "bytes */%zu", f->size);
+	}
+	return 0;
+}
+
+/* Whether the whole answer was made before and can be sent again. */
+static bool kept(struct request *rq, const struct reply_file *f, unsigned status)
 {
 	struct reply *r = &rq->reply;
 
-	for (unsigned i = 0; i < r->header_count; i++) {
-		if (strcasecmp(r->header[i].name, name) == 0) {
-			r->header[i] = r->header[--r->header_count];
-			return;
-		}
-	}
+	if (f->kept == NULL)
+		return false;
+	r->keep = &f->kept[status == 304];
+	if (!answer_kept_fits(*r->keep, rq))
+		return false;
+	r->ready = answer_kept_ref(*r->keep);
+	return true;
 }
 
-/* Status, headers and body from ${data}[length], as the conditionals and ranges decide. */
-static int file_answer(struct request *rq, const unsigned char *data, uint64_t length,
-		       const struct reply_file *f)
+int reply_file(struct request *rq, const struct reply_file *f)
 {
 	struct range_answer a;
-	struct fault fault;
 
-	ask_of(rq, f, length, &a);
-	reply_header(rq, "Accept-Ranges", "bytes");
-	reply_header(rq, "ETag", f->etag);
-	reply_header(rq, "Cache-Control", f->cache);
-	if (f->modified_s > 0) {
-		char date[32];
-
-		range_date_print(f->modified_s, date);
-		reply_header(rq, "Last-Modified", arena_copy(&rq->arena, date, strlen(date)));
-	}
-	switch (a.status) {
-	case 200:
-		begin(rq, 200);
-		one_part(&rq->reply, data, (size_t)length);
-		return 0;
-	case 206:
-		if (a.count > 1)
-			return several_ranges(rq, data, length, &a);
-		begin(rq, 206);
-		reply_headerf(rq, "Content-Range", "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
-			      a.range[0].offset, a.range[0].offset + a.range[0].size - 1, length);
-		one_part(&rq->reply, data + a.range[0].offset, (size_t)a.range[0].size);
-		return 0;
-	case 304:
-		/* RFC 9110 §15.4.5: no representation metadata but what caches need */
-		drop_header(rq, "Content-Type");
-		drop_header(rq, "Content-Disposition");
-		begin(rq, 304);
-		one_part(&rq->reply, data, (size_t)length); /* only its size is sent */
-		return 0;
-	case 412:
-		(void)fault_set(&fault, 412, "the file is not the one that was asked for");
-		(void)reply_fault(rq, &fault);
-		reply_header(rq, "ETag", f->etag);
-		return 0;
-	default:
-		(void)fault_set(&fault, 416, "the file has %" PRIu64 " bytes", length);
-		(void)reply_fault(rq, &fault);
-		reply_headerf(rq, "Content-Range", "bytes */%" PRIu64, length);
-		reply_header(rq, "Accept-Ranges", "bytes");
-		reply_header(rq, "ETag", f->etag);
+	ask_of(rq, f, &a);
+	if (a.status >= 400)
+		return refusal(rq, f, a.status);
+	if (a.status != 206 && kept(rq, f, a.status)) {
+		begin(rq, a.status);
+		one_part(&rq->reply, f->data, f->size);
 		return 0;
 	}
+	put(rq, "Accept-Ranges", "bytes");
+	put(rq, "ETag", f->etag);
+	put(rq, "Cache-Control", f->cache);
+	if (f->modified_s > 0)
+		put(rq, "Last-Modified", f->modified);
+	if (a.status == 206)
+		return a.count > 1 ? several_ranges(rq, f, &a) : one_range(rq, f, &a.range[0]);
+	begin(rq, a.status);
+	if (a.status == 200) {
+		put(rq, "Content-Type", f->type);
+		if (f->download)
+			put(rq, "Content-Disposition", "attachment");
+	}
+	one_part(&rq->reply, f->data, f->size);
+	return 0;
 }
 
 int reply_map(struct request *rq, struct store_map *map, const struct reply_file *f)
 {
-	struct reply *r = &rq->reply;
-	const unsigned char *data = store_map_data(map);
-	int rc;
+	int rc = reply_file(rq, f);
 
-	file_type(rq, f->name);
-	reply_header(rq, "Cross-Origin-Resource-Policy", "cross-origin");
-	rc = file_answer(rq, data, store_map_size(map), f);
-	r->map = map;
+	rq->reply.map = store_map_ref(map);
 	return rc;
-}
-
-int reply_static(struct request *rq, const void *data, size_t size, const char *type,
-		 const struct reply_file *f)
-{
-	reply_header(rq, "Content-Type", type);
-	return file_answer(rq, data, size, f);
 }

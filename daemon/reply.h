@@ -20,14 +20,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct answer_kept; /* answer.h */
 struct fault;
 struct request;
-struct store_file;
 struct store_map;
 struct text;
 
 #define REPLY_HEADERS_MAX 24
 #define REPLY_PARTS_MAX 256
+#define REPLY_KEPT 2 /* responses that are kept per file: the whole of it, and 304 */
 
 struct reply_part {
 	const void *data;
@@ -45,6 +46,9 @@ struct reply {
 	struct reply_part one; /* where a body of one part lives */
 	struct store_map *map; /* owned; parts may point into it */
 	uint64_t length;       /* of all parts, bytes */
+	/* for answer.c */
+	struct answer_kept *ready; /* this response is sent, and header[] is not looked at; owned */
+	struct answer_kept **keep; /* where the response may be kept; NULL = nowhere */
 };
 
 /*
@@ -76,20 +80,27 @@ int reply_empty(struct request *rq, unsigned status);
 /* reply_fault: {"error":"…"} with fault->http; adds Retry-After. */
 int reply_fault(struct request *rq, const struct fault *fault);
 
-/* How reply_file answers. */
+/* A file, for reply_map and reply_static; strings borrowed until DONE. */
 struct reply_file {
-	const char *name;  /* last segment: decides the type */
-	const char *etag;  /* with the quotes */
-	const char *cache; /* Cache-Control */
-	int64_t modified_s;
+	const void *data;
+	size_t size;               /* bytes */
+	const char *type;          /* Content-Type */
+	bool download;             /* Content-Disposition: attachment */
+	const char *etag;          /* with the quotes */
+	const char *cache;         /* Cache-Control */
+	int64_t modified_s;        /* 0 = no Last-Modified */
+	const char *modified;      /* the same as text */
+	struct answer_kept **kept; /* [REPLY_KEPT] or NULL; event loop only */
 };
 /*
- * reply_map(rq, map, f): a stored file with conditionals and ranges as RFC
- * 9110 §13 and §14 say: 200, 206, 304, 412 or 416.  Takes ${map}.
+ * reply_file(rq, f): with conditionals and ranges as RFC 9110 §13 and §14 say:
+ * 200, 206, 304, 412 or 416.
+ */
+int reply_file(struct request *rq, const struct reply_file *f);
+/*
+ * reply_map(rq, map, f): the same for a mapping, which is kept (one more
+ * reference) until DONE; f->data and f->size are its.
  */
 int reply_map(struct request *rq, struct store_map *map, const struct reply_file *f);
-/* reply_static: the same for bytes that live as long as the program. */
-int reply_static(struct request *rq, const void *data, size_t size, const char *type,
-		 const struct reply_file *f);
 
 #endif

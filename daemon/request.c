@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <uv.h>
 
+#include "daemon/answer.h"
 #include "daemon/job.h"
 #include "daemon/must.h"
 #include "daemon/server.h"
@@ -109,6 +110,8 @@ struct request *request_new(struct context *ctx)
 	rq->reply.part_count = 0;
 	rq->reply.part = NULL;
 	rq->reply.map = NULL;
+	rq->reply.ready = NULL;
+	rq->reply.keep = NULL;
 	memset(&rq->state, 0, sizeof(*rq) - offsetof(struct request, state));
 	rq->begin_ns = uv_hrtime();
 	return rq;
@@ -120,6 +123,7 @@ void request_free(struct request *rq)
 		request_move(rq, REQUEST_DONE);
 	arena_release(&rq->arena);
 	store_map_unref(rq->reply.map);
+	answer_kept_unref(rq->reply.ready);
 	free(rq->body_owned);
 	settings_unref(rq->settings);
 	if (spare_count >= SPARE_MAX) {

@@ -27,7 +27,11 @@
 #include "daemon/runnable.h"
 #include "daemon/text.h"
 
-#define IDLE_MAX 8    /* sessions kept per model */
+/*
+ * Sessions per model: the team runs one at a time, so a second one is all that
+ * helps, for those who parse a request or copy an answer meanwhile.
+ */
+#define SESSIONS_MAX 2
 #define FAILED_MAX 32 /* models remembered as not runnable */
 
 enum state { LOADING, READY, FAILED };
@@ -41,7 +45,7 @@ struct resident {
 	char *model, *path;
 	char commit[STORE_COMMIT_HEX + 1];
 	struct residency_load load; /* READY */
-	struct rt_session *idle[IDLE_MAX];
+	struct rt_session *idle[SESSIONS_MAX];
 	unsigned idle_count, session_count;
 	uint64_t runs, load_ns, arena_bytes;
 	unsigned failed_http; /* FAILED */
@@ -54,7 +58,7 @@ struct residency {
 	enum rt_cpu_level cpu_level;
 	uint64_t memory_budget;
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* an entry is no longer LOADING */
+	pthread_cond_t changed; /* an entry is no longer LOADING, or a session is free */
 	struct resident *first;
 	unsigned failed_count;
 	uint64_t loads, load_failures, unloads;
@@ -295,23 +299,29 @@ static int load(struct resident *m, const struct runnable *what, const struct re
 	return status == 0 ? 0 : -1;
 }
 
+/* Wait a little for r->changed.  Locked.  false: nobody waits for us any more. */
+static bool wait_a_little(struct residency *r, const atomic_bool *cancel)
+{
+	struct timespec t;
+
+	if (cancel != NULL && atomic_load(cancel))
+		return false;
+	must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	t.tv_nsec += 10000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_nsec -= 1000000000;
+		t.tv_sec++;
+	}
+	(void)pthread_cond_timedwait(&r->changed, &r->lock, &t);
+	return true;
+}
+
 /* Another thread loads ${m}.  Locked. */
 static int wait_for(struct resident *m, const struct residency_want *want, struct fault *fault)
 {
-	struct residency *r = m->owner;
-
 	while (m->state == LOADING) {
-		struct timespec t;
-
-		if (want->cancel != NULL && atomic_load(want->cancel))
+		if (!wait_a_little(m->owner, want->cancel))
 			return fault_set(fault, 503, "cancelled while the model was being loaded");
-		must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-		t.tv_nsec += 10000000;
-		if (t.tv_nsec >= 1000000000) {
-			t.tv_nsec -= 1000000000;
-			t.tv_sec++;
-		}
-		(void)pthread_cond_timedwait(&r->changed, &r->lock, &t);
 	}
 	return 0;
 }
@@ -407,32 +417,52 @@ const char *residency_platform(const struct resident *m)
 	return rt_model_platform(m->load.model);
 }
 
-int residency_take(struct resident *m, struct rt_session **out, struct fault *fault)
+/* An idle session in *out, or leave for a new one (*out NULL); -1: cancelled. */
+static int find_session(struct resident *m, const atomic_bool *cancel, struct rt_session **out,
+			struct fault *fault)
 {
-	struct rt_session *s = NULL;
+	int status = 0;
+
+	*out = NULL;
+	lock(m->owner);
+	while (m->idle_count == 0 && m->session_count == SESSIONS_MAX && status == 0) {
+		if (!wait_a_little(m->owner, cancel))
+			status = fault_set(fault, 503, "cancelled before the model was free");
+	}
+	if (status == 0 && m->idle_count > 0)
+		*out = m->idle[--m->idle_count];
+	else if (status == 0)
+		m->session_count++;
+	unlock(m->owner);
+	return status;
+}
+
+/* One session less. */
+static void drop_session(struct resident *m)
+{
+	lock(m->owner);
+	m->session_count--;
+	must(pthread_cond_broadcast(&m->owner->changed) == 0);
+	unlock(m->owner);
+}
+
+int residency_take(struct resident *m, const atomic_bool *cancel, struct rt_session **out,
+		   struct fault *fault)
+{
 	struct rt_error *err;
 	int status;
 
-	lock(m->owner);
-	if (m->idle_count > 0)
-		s = m->idle[--m->idle_count];
-	else
-		m->session_count++;
-	unlock(m->owner);
-	if (s != NULL) {
-		*out = s;
+	if (find_session(m, cancel, out, fault) != 0)
+		return -1;
+	if (*out != NULL)
 		return 0;
-	}
 	err = malloc(sizeof *err);
-	status = err == NULL ? RT_MEMORY : rt_session_open(m->load.model, m->owner->team, &s, err);
+	status = err == NULL ? RT_MEMORY : rt_session_open(m->load.model, m->owner->team, out, err);
 	if (status != 0) {
 		(void)fault_rt(fault, status, err != NULL ? err->text : "");
-		lock(m->owner);
-		m->session_count--;
-		unlock(m->owner);
+		drop_session(m);
 	}
 	free(err);
-	*out = s;
 	return status == 0 ? 0 : -1;
 }
 
@@ -443,14 +473,16 @@ void residency_give(struct resident *m, struct rt_session *session)
 	lock(m->owner);
 	m->runs++;
 	m->arena_bytes = rt_session_arena_bytes(session);
-	keep = m->idle_count < IDLE_MAX && m->listed;
-	if (keep)
+	keep = m->listed;
+	if (keep) {
 		m->idle[m->idle_count++] = session;
-	else
-		m->session_count--;
+		must(pthread_cond_broadcast(&m->owner->changed) == 0);
+	}
 	unlock(m->owner);
-	if (!keep)
-		rt_session_close(session);
+	if (keep)
+		return;
+	rt_session_close(session);
+	drop_session(m);
 }
 
 /* ---- numbers -------------------------------------------------------------------------------- */
@@ -481,6 +513,14 @@ void residency_each(struct residency *r, void (*fn)(void *arg, const struct resi
 	unlock(r);
 }
 
+/* One metric of the Prometheus text format. */
+static void metric(struct text *t, const char *name, const char *kind, const char *help,
+		   uint64_t value)
+{
+	text_printf(t, "# HELP larder_%s %s\n# TYPE larder_%s %s\nlarder_%s %llu\n", name, help,
+		    name, kind, name, (unsigned long long)value);
+}
+
 void residency_metrics(struct context *ctx, struct text *t)
 {
 	struct residency *r = ctx->residency;
@@ -500,20 +540,9 @@ void residency_metrics(struct context *ctx, struct text *t)
 		heap += rt_model_resident_bytes(m->load.model) + m->session_count * m->arena_bytes;
 	}
 	unlock(r);
-	text_printf(t,
-		    "# HELP larder_models_loaded Models in memory\n"
-		    "# TYPE larder_models_loaded gauge\nlarder_models_loaded %u\n"
-		    "# HELP larder_models_heap_bytes Memory of models and their sessions\n"
-		    "# TYPE larder_models_heap_bytes gauge\nlarder_models_heap_bytes %llu\n",
-		    loaded, (unsigned long long)heap);
-	text_printf(t,
-		    "# HELP larder_model_loads_total Models that were loaded\n"
-		    "# TYPE larder_model_loads_total counter\nlarder_model_loads_total %llu\n"
-		    "# HELP larder_model_load_failures_total Loads that failed\n"
-		    "# TYPE larder_model_load_failures_total counter\n"
-		    "larder_model_load_failures_total %llu\n"
-		    "# HELP larder_model_unloads_total Models that were unloaded\n"
-		    "# TYPE larder_model_unloads_total counter\nlarder_model_unloads_total %llu\n",
-		    (unsigned long long)loads, (unsigned long long)failures,
-		    (unsigned long long)unloads);
+	metric(t, "models_loaded", "gauge", "Models in memory", loaded);
+	metric(t, "models_heap_bytes", "gauge", "Memory of models and their sessions", heap);
+	metric(t, "model_loads_total", "counter", "Models that were loaded", loads);
+	metric(t, "model_load_failures_total", "counter", "Loads that failed", failures);
+	metric(t, "model_unloads_total", "counter", "Models that were unloaded", unloads);
 }

@@ -66,11 +66,12 @@ const char *residency_file(const struct resident *m);
 const char *residency_platform(const struct resident *m);
 
 /*
- * residency_take(m, out, fault): a session of this model for one run (blocks
- * while its first plan is made); give it back with residency_give, when nothing
- * of its outputs is needed any more.
+ * residency_take(m, cancel, out, fault): a session of this model for one run; waits
+ * for one that is free (blocks) until ${cancel} (may be NULL) turns true.  Give it back
+ * with residency_give when nothing of its outputs is needed any more.
  */
-int residency_take(struct resident *m, struct rt_session **out, struct fault *fault) RT_MUST_CHECK;
+int residency_take(struct resident *m, const atomic_bool *cancel, struct rt_session **out,
+		   struct fault *fault) RT_MUST_CHECK;
 void residency_give(struct resident *m, struct rt_session *session);
 
 /*

@@ -48,8 +48,8 @@
 #include "daemon/stream.h"
 #include "store/store.h"
 
-#define CONNECTION_MEMORY_BYTES ((size_t)64 << 10)
-#define CONNECTION_INCREMENT_BYTES ((size_t)32 << 10)
+#define CONNECTION_MEMORY_BYTES ((size_t)32 << 10) /* cleared for every request */
+#define CONNECTION_INCREMENT_BYTES ((size_t)16 << 10)
 
 struct listener {
 	struct server *server;

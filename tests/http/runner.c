@@ -54,6 +54,7 @@ struct play {
 	char *headers, *body; /* NULL = none */
 	size_t body_size;
 	unsigned status;
+	char seen[8192]; /* values of `< new Name` */
 	/* the current case */
 	char name[200];
 	bool open, failed;
@@ -542,6 +543,21 @@ static void expect_header(struct play *p, const char *s)
 	free(want);
 }
 
+/* `< new Name`: a value that no answer had before. */
+static void expect_new(struct play *p, const char *name)
+{
+	unsigned count;
+	const char *value = header(p, name, &count);
+	size_t n = strlen(p->seen);
+
+	if (value == NULL || count != 1)
+		fail(p, "%s is there %u times", name, count);
+	else if (strstr(p->seen, value) != NULL)
+		fail(p, "%s: %s was there before", name, value);
+	else
+		snprintf(p->seen + n, sizeof(p->seen) - n, " %s", value);
+}
+
 static void do_expect(struct play *p, const char *s)
 {
 	const char *rest;
@@ -556,6 +572,8 @@ static void do_expect(struct play *p, const char *s)
 	} else if (strcmp(s, "silence") == 0) {
 		if (receive(p, 200) == 1)
 			fail(p, "something came: %.60s", p->in);
+	} else if ((rest = after(s, "new ")) != NULL) {
+		expect_new(p, rest);
 	} else if ((rest = after(s, "body: ")) != NULL) {
 		expect_body(p, rest, false);
 	} else if ((rest = after(s, "body= ")) != NULL) {

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shelf.h — stored files that were asked for lately, with everything that their
+ * answers have in common made ready: mapping, header values, finished responses.
+ */
+#ifndef LARDER_DAEMON_SHELF_H
+#define LARDER_DAEMON_SHELF_H
+
+#include "daemon/reply.h"
+#include "store/store.h"
+
+struct shelf_item {
+	unsigned refs;
+	struct store_file file;
+	struct store_map *map; /* a reference */
+	const char *type;
+	bool download; /* Content-Disposition: attachment */
+	char etag[STORE_DIGEST_HEX + 3], size[24], repr_digest[64], modified[32];
+	struct answer_kept *kept[REPLY_KEPT]; /* answer.h; by the status they are for */
+};
+
+/*
+ * shelf_get(store, file, path, out, err): the item of a file that was found just
+ * now; ${path} decides its type.  Borrowed until the next call, or referenced.
+ * A negative store_status when it cannot be mapped.  Event loop, as all of these.
+ */
+int shelf_get(struct store *store, const struct store_file *file, const char *path,
+	      struct shelf_item **out, struct store_error *err) STORE_MUST_CHECK;
+struct shelf_item *shelf_item_ref(struct shelf_item *item);
+void shelf_item_unref(struct shelf_item *item); /* NULL is allowed */
+/* shelf_clear(): let go of everything; before the store is closed. */
+void shelf_clear(void);
+
+#endif
