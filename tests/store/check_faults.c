@@ -231,7 +231,7 @@ Suite *check_store_faults(void)
 	Suite *s = suite_create("store_faults");
 	TCase *t = tcase_create("faults");
 
-	tcase_set_timeout(t, 300);
+	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_loop_test(t, every_call_of_an_import, 0, WAYS);
 	tcase_add_loop_test(t, every_call_of_a_removal, 0, WAYS);

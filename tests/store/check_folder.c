@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -173,7 +174,11 @@ START_TEST(temporaries)
 	fault_arm_errno(FAULT_OPEN, 1, EROFS);
 	fails(store_folder_temp(&folder, a, &fa, &fx.err), STORE_IO);
 	ck_assert(fault_disarm());
-	/* a name that is there already is passed over */
+	/* a name that is there already is passed over, and left as it is */
+	snprintf(b, sizeof(b), "%llx", strtoull(a, NULL, 16) + 1);
+	fixture_write_file(fixture_path("tmp/%s", b), "mine", 4);
+	ok(store_folder_temp(&folder, a, &fa, &fx.err));
+	ck_assert_str_ne(a, b);
 	fault_arm_errno(FAULT_OPEN, 1, EEXIST);
 	ok(store_folder_temp(&folder, a, &fb, &fx.err));
 	ck_assert(fault_disarm());

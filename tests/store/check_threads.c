@@ -255,7 +255,7 @@ Suite *check_store_threads(void)
 	Suite *s = suite_create("store_threads");
 	TCase *t = tcase_create("threads");
 
-	tcase_set_timeout(t, 300);
+	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, all_at_once);
 	tcase_add_test(t, readers_do_not_wait_for_a_writer_that_waits_for_the_disk);

@@ -187,6 +187,41 @@ START_TEST(each_failing_step_leaves_nothing)
 }
 END_TEST
 
+/* How often putting ${text} syncs something, our own calls only. */
+static int syncs_of(const char *text)
+{
+	struct store_digest digest = fixture_digest(text);
+	int n = 0;
+
+	for (;;) {
+		int status;
+
+		fault_arm(FAULT_FSYNC, ++n);
+		status = put(text, NULL);
+		if (!fault_disarm()) {
+			ok(status);
+			return n - 1;
+		}
+		ck_assert_int_eq(status, STORE_IO);
+		rmdir(fixture_path("blobs/%02x", digest.bytes[0])); /* so that it is new again */
+	}
+}
+
+START_TEST(nothing_is_said_to_be_stored_before_it_is_synced)
+{
+	struct store_digest digest = fixture_digest("content");
+
+	/* the bytes, the folder of folders, the folder */
+	ck_assert_int_eq(syncs_of("content"), 3);
+	/* there already: nothing */
+	ck_assert_int_eq(syncs_of("content"), 0);
+	/* its folder there already: the bytes, the folder */
+	unlink(fixture_blob_path(&digest));
+	fixture_write_file(fixture_path("blobs/%02x/stray", digest.bytes[0]), "", 0);
+	ck_assert_int_eq(syncs_of("content"), 2);
+}
+END_TEST
+
 START_TEST(an_upload_without_a_name_survives_removals)
 {
 	fixture_import("m", "main", "a", "1", NULL);
@@ -216,6 +251,7 @@ Suite *check_store_writer(void)
 	tcase_add_test(t, after_a_failed_append_nothing_is_committed);
 	tcase_add_test(t, short_and_interrupted_writes_are_continued);
 	tcase_add_test(t, each_failing_step_leaves_nothing);
+	tcase_add_test(t, nothing_is_said_to_be_stored_before_it_is_synced);
 	tcase_add_test(t, an_upload_without_a_name_survives_removals);
 	suite_add_tcase(s, t);
 	return s;
