@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/bind.h"
+#include "runtime/format.h"
 #include "runtime/model.h"
 #include "runtime/onnx.h"
 
@@ -64,11 +65,17 @@ int rt_model_open(struct rt_bytes file, const struct rt_model_opts *opts, struct
 		  struct rt_error *err)
 {
 	struct rt_onnx_opts onnx = {.find = opts->find, .find_arg = opts->find_arg};
+	const char *foreign = rt_format_foreign(file);
 	struct rt_model *m = calloc(1, sizeof(*m));
 	int status;
 
 	if (m == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
+	if (foreign != NULL) {
+		free(m);
+		return rt_error_set(err, RT_UNSUPPORTED, "this is %s; ONNX models run here",
+				    foreign);
+	}
 	m->memory_budget = opts->memory_budget != 0 ? opts->memory_budget : DEFAULT_BUDGET;
 	m->memory.budget = m->memory_budget;
 	m->kernels = rt_kernels_select(opts->cpu_level);
