@@ -233,7 +233,7 @@ static void run(struct resident *m, const float want[3])
 	struct fault why;
 	struct rt_error err;
 
-	ck_assert_msg(residency_take(m, &s, &why) == 0, "%s", why.text);
+	ck_assert_msg(residency_take(m, NULL, &s, &why) == 0, "%s", why.text);
 	ck_assert_msg(rt_session_run(s, &in, &out, NULL, &opts, &err) == 0, "%s", err.text);
 	for (int i = 0; i < 3; i++)
 		ck_assert_float_eq(((const float *)out.data)[i], want[i]);
@@ -452,6 +452,29 @@ START_TEST(removed)
 }
 END_TEST
 
+/* Two sessions at most; whoever comes third waits, until nobody waits for him. */
+START_TEST(sessions)
+{
+	struct proto p = onnx("Relu", NULL);
+	struct rt_session *a, *b, *c;
+	atomic_bool cancelled = true;
+	struct resident *m;
+
+	import("m", "m.onnx", &p, NULL);
+	m = got("m");
+	ck_assert_int_eq(residency_take(m, NULL, &a, &fault), 0);
+	ck_assert_int_eq(residency_take(m, NULL, &b, &fault), 0);
+	ck_assert_ptr_ne(a, b);
+	refused(residency_take(m, &cancelled, &c, &fault), 503, "cancelled");
+	residency_give(m, b);
+	ck_assert_int_eq(residency_take(m, &cancelled, &c, &fault), 0);
+	ck_assert_ptr_eq(c, b);
+	residency_give(m, a);
+	residency_give(m, c);
+	residency_unref(m);
+}
+END_TEST
+
 static void *hammer(void *arg)
 {
 	struct arena own;
@@ -489,7 +512,7 @@ START_TEST(together)
 		pthread_join(thread[i], NULL);
 	c = counted();
 	ck_assert_uint_le(c.loaded, 1);
-	ck_assert_uint_le(c.sessions, THREADS);
+	ck_assert_uint_le(c.sessions, 2);
 }
 END_TEST
 
@@ -508,6 +531,7 @@ Suite *check_residency(void)
 	tcase_add_test(c, replaced);
 	tcase_add_test(c, unload);
 	tcase_add_test(c, removed);
+	tcase_add_test(c, sessions);
 	tcase_add_test(c, together);
 	suite_add_tcase(s, c);
 	return s;
