@@ -137,20 +137,41 @@ int handle_models_show(struct request *rq, struct fault *fault)
 	return reply_text(rq, 200, JSON_TYPE, &show.t);
 }
 
+/* What a model and its revision are called, and mean. */
+struct names {
+	char model[STORE_NAME_MAX + 1];
+	char commit[STORE_COMMIT_HEX + 1];
+};
+
+static int note_names(void *arg, const struct store_model_info *info)
+{
+	struct names *names = arg;
+
+	memcpy(names->model, info->model, strlen(info->model) + 1);
+	memcpy(names->commit, info->commit, strlen(info->commit) + 1);
+	return 0;
+}
+
 /* ---- remove, pin -------------------------------------------------------------------- */
 
 /* What is removed is not kept in memory either, but for those who use it now. */
 int handle_models_remove(struct request *rq, struct fault *fault)
 {
+	struct store *store = rq->ctx->store;
 	struct store_error err;
+	struct names names;
 	struct named named;
+	const char *model;
 
 	if (name_of(rq, &named, fault) != 0)
 		return -1;
-	if (store_model_remove(rq->ctx->store, named.model, named.revision, &err) != 0)
+	model = named.model;
+	if (store_model_find(store, model, "main", note_names, &names, NULL) == 0)
+		model = names.model;
+	if (store_model_remove(store, model, named.revision, &err) != 0)
 		return fault_store(fault, err.status, err.text);
 	if (named.revision == NULL && rq->ctx->residency != NULL)
-		(void)residency_unload(rq->ctx->residency, named.model, NULL);
+		(void)residency_unload(rq->ctx->residency, model, NULL);
 	return reply_empty(rq, 204);
 }
 
@@ -210,20 +231,6 @@ int handle_models_load(struct request *rq, struct fault *fault)
 	return reply_text(rq, 200, JSON_TYPE, &t);
 }
 
-struct names {
-	char model[STORE_NAME_MAX + 1];
-	char commit[STORE_COMMIT_HEX + 1];
-};
-
-static int note_names(void *arg, const struct store_model_info *info)
-{
-	struct names *names = arg;
-
-	memcpy(names->model, info->model, strlen(info->model) + 1);
-	memcpy(names->commit, info->commit, strlen(info->commit) + 1);
-	return 0;
-}
-
 int handle_models_unload(struct request *rq, struct fault *fault)
 {
 	struct names names;
@@ -240,8 +247,8 @@ int handle_models_unload(struct request *rq, struct fault *fault)
 			     named.revision != NULL ? named.revision : "main", note_names, &names,
 			     &err) != 0)
 		return fault_store(fault, err.status, err.text);
-	count = residency_unload(rq->ctx->residency, names.model,
-				 named.revision != NULL ? names.commit : NULL);
+	count = residency_unload(rq->ctx->residency, named.revision == NULL ? names.model : NULL,
+				 names.commit);
 	text_init(&t, &rq->arena);
 	text_printf(&t, "{\"unloaded\":%u}\n", count);
 	return reply_text(rq, 200, JSON_TYPE, &t);

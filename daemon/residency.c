@@ -23,6 +23,7 @@
 #include "daemon/context.h"
 #include "daemon/fault.h"
 #include "daemon/must.h"
+#include "daemon/residency_alias.h"
 #include "daemon/residency_load.h"
 #include "daemon/runnable.h"
 #include "daemon/text.h"
@@ -60,6 +61,7 @@ struct residency {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* an entry is no longer LOADING, or a session is free */
 	struct resident *first;
+	struct residency_aliases aliases;
 	unsigned failed_count;
 	uint64_t loads, load_failures, unloads;
 };
@@ -128,6 +130,7 @@ void residency_free(struct residency *r)
 		m->listed = false;
 		residency_unref(m);
 	}
+	residency_alias_release(&r->aliases);
 	rt_team_free(r->team);
 	must(pthread_cond_destroy(&r->changed) == 0);
 	must(pthread_mutex_destroy(&r->lock) == 0);
@@ -326,9 +329,38 @@ static int wait_for(struct resident *m, const struct residency_want *want, struc
 	return 0;
 }
 
+/*
+ * The short way: what these names meant the last time, if the revision is still
+ * that snapshot and the model is there.  NULL: the long way.
+ */
+static struct resident *find_again(struct residency *r, const struct residency_want *want,
+				   const char *revision)
+{
+	char path[STORE_PATH_MAX + 1], commit[STORE_COMMIT_HEX + 1];
+	struct resident *m;
+	struct store_file file;
+	bool known;
+
+	lock(r);
+	known = residency_alias_find(&r->aliases, want, path, commit);
+	unlock(r);
+	if (!known || store_file_find(r->store, want->model, revision, path, &file, NULL) != 0 ||
+	    strcmp(file.commit, commit) != 0)
+		return NULL;
+	lock(r);
+	m = find(r, commit, path);
+	if (m != NULL && m->state == READY)
+		m->refs++;
+	else
+		m = NULL;
+	unlock(r);
+	return m;
+}
+
 int residency_get(struct residency *r, const struct residency_want *want, struct resident **out,
 		  const char **ret_detail, struct fault *fault)
 {
+	const char *revision = want->revision != NULL ? want->revision : "main";
 	struct runnable what;
 	struct resident *m;
 	int status = 0;
@@ -336,10 +368,15 @@ int residency_get(struct residency *r, const struct residency_want *want, struct
 
 	if (ret_detail != NULL)
 		*ret_detail = NULL;
-	if (runnable_find(r->store, want->model, want->revision != NULL ? want->revision : "main",
-			  want->file, &what, fault) != 0)
+	m = find_again(r, want, revision);
+	if (m != NULL) {
+		*out = m;
+		return 0;
+	}
+	if (runnable_find(r->store, want->model, revision, want->file, &what, fault) != 0)
 		return -1;
 	lock(r);
+	residency_alias_put(&r->aliases, want, what.path, what.file.commit);
 	m = find(r, what.file.commit, what.path);
 	if (m != NULL) {
 		m->refs++;
@@ -372,9 +409,11 @@ unsigned residency_unload(struct residency *r, const char *model, const char *co
 
 	lock(r);
 	for (m = r->first; m != NULL; m = next) {
+		bool named = (model != NULL && strcmp(m->model, model) == 0) ||
+			     (commit != NULL && strcmp(m->commit, commit) == 0);
+
 		next = m->next;
-		if (strcmp(m->model, model) != 0 || m->state == LOADING ||
-		    (commit != NULL && strcmp(m->commit, commit) != 0))
+		if (!named || m->state == LOADING)
 			continue;
 		count += m->state == READY;
 		unlist(r, m);

@@ -75,8 +75,9 @@ int residency_take(struct resident *m, const atomic_bool *cancel, struct rt_sess
 void residency_give(struct resident *m, struct rt_session *session);
 
 /*
- * residency_unload(r, model, commit): forget the model's files that are loaded, or
- * only those of snapshot ${commit}; returns how many.  Those who use it go on.
+ * residency_unload(r, model, commit): forget what was loaded under the name
+ * ${model}, and what is of the snapshot ${commit}, whatever its name (either may be
+ * NULL); returns how many.  Those who use them go on.
  */
 unsigned residency_unload(struct residency *r, const char *model, const char *commit);
 

@@ -17,6 +17,7 @@
 #include "daemon/arena.h"
 #include "daemon/fault.h"
 #include "daemon/residency.h"
+#include "daemon/residency_alias.h"
 #include "store/store.h"
 
 Suite *check_residency(void);
@@ -424,8 +425,8 @@ START_TEST(unload)
 	m = got("m");
 	run(m, relu);
 	ck_assert_uint_eq(residency_unload(residency, "other", NULL), 0);
-	ck_assert_uint_eq(residency_unload(residency, "m", "0000000"), 0);
-	ck_assert_uint_eq(residency_unload(residency, "m", residency_commit(m)), 1);
+	ck_assert_uint_eq(residency_unload(residency, NULL, "0000000"), 0);
+	ck_assert_uint_eq(residency_unload(residency, NULL, residency_commit(m)), 1);
 	ck_assert_uint_eq(counted().loaded, 0);
 	run(m, relu); /* whoever has it, keeps it */
 	again = got("m");
@@ -449,6 +450,28 @@ START_TEST(removed)
 	run(m, plus_w);
 	refused(get("m", NULL, NULL, &none), 404, "m");
 	residency_unref(m);
+}
+END_TEST
+
+/* More names than are remembered, each asked for twice; then all of them mean something else. */
+START_TEST(many_names)
+{
+	enum { NAMES = 2 * RESIDENCY_ALIASES };
+	struct proto first = onnx("Relu", NULL), second = onnx("Add", "w.bin");
+	struct resident *m;
+	char name[16];
+
+	for (int round = 0; round < 4; round++) {
+		for (int i = 0; i < NAMES; i++) {
+			snprintf(name, sizeof name, "m%d", i);
+			if (round % 2 == 0)
+				import(name, "m.onnx", round == 0 ? &first : &second, "w.bin");
+			m = got(name);
+			run(m, round < 2 ? relu : plus_w);
+			residency_unref(m);
+		}
+	}
+	ck_assert_uint_eq(counted().loaded, 2); /* the same content, one model */
 }
 END_TEST
 
@@ -531,6 +554,7 @@ Suite *check_residency(void)
 	tcase_add_test(c, replaced);
 	tcase_add_test(c, unload);
 	tcase_add_test(c, removed);
+	tcase_add_test(c, many_names);
 	tcase_add_test(c, sessions);
 	tcase_add_test(c, together);
 	suite_add_tcase(s, c);
