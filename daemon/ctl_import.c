@@ -132,7 +132,9 @@ static int send_folder(struct import *im, const char *dir)
 		}
 		wipe(im);
 		if (status == CTL_OK && w.left_out > 0)
-			fprintf(stderr, "larderctl: left out %u hidden or special entries\n",
+			fprintf(stderr,
+				"larderctl: left out %u folders of tools, links to folders or "
+				"special files\n",
 				w.left_out);
 	}
 	ctl_walk_release(&w);

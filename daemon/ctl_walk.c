@@ -81,6 +81,19 @@ static void add_folder(struct todo *todo, const char *path)
 		abort();
 }
 
+/* Folders of tools, not of the model. */
+static bool is_tools_own(const char *path)
+{
+	static const char *const names[] = {".git", ".hg", ".svn", ".cache"};
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* One entry.  false after a message. */
 static bool look_at(struct ctl_walk *w, struct todo *todo, const char *path)
 {
@@ -91,7 +104,7 @@ static bool look_at(struct ctl_walk *w, struct todo *todo, const char *path)
 		(void)ctl_fail("%s: %s", path, strerror(errno));
 		return false;
 	}
-	if (S_ISDIR(link.st_mode)) {
+	if (S_ISDIR(link.st_mode) && !is_tools_own(path)) {
 		add_folder(todo, path);
 		return true;
 	}
@@ -132,10 +145,6 @@ static bool read_folder(struct ctl_walk *w, struct todo *todo, const char *folde
 	while (ok && (e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (e->d_name[0] == '.') {
-			w->left_out++;
-			continue;
-		}
 		if (asprintf(&path, "%s%s%s", strcmp(folder, ".") == 0 ? "" : folder,
 			     strcmp(folder, ".") == 0 ? "" : "/", e->d_name) < 0)
 			abort();

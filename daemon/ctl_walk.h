@@ -2,10 +2,11 @@
 /*
  * ctl_walk.h — the files of a folder, as import takes them.
  *
- * Names that begin with a dot are left out (.git, .cache, .DS_Store).  A symbolic
- * link is followed when it leads to a regular file inside the folder; one that
- * leads out of it is an error, one to a folder is left out.  What is neither file
- * nor folder is left out.  What was left out is counted, never silent.
+ * All of them, whatever their names, but what tools keep beside them: the folders
+ * .git, .hg, .svn and .cache are left out.  A symbolic link is followed when it leads
+ * to a regular file inside the folder; one that leads out of it is an error, one to
+ * a folder is left out.  What is neither file nor folder is left out.  What was left
+ * out is counted, never silent.
  */
 #ifndef LARDER_DAEMON_CTL_WALK_H
 #define LARDER_DAEMON_CTL_WALK_H

@@ -71,10 +71,12 @@ printf 'weights' >"$m/日本語 ü ?#&=+\".txt"
 : >"$m/empty"
 head -c 3000000 /dev/urandom >"$m/large.bin"
 echo secret >"$m/.git/config"
+echo '*.bin filter=lfs' >"$m/.gitattributes"
+printf dots >"$m/..."
 ln -s config.json "$m/link.json"
-says 'a folder' 0 'imported my-model@main: 6 files' import "$m"
-case $err in *'left out 1 hidden'*) ok 'hidden names are left out, and said so' 0 ;;
-  *) ok 'hidden names are left out, and said so' 1 ;; esac
+says 'a folder' 0 'imported my-model@main: 8 files' import "$m"
+case $err in *'left out 1 folders of tools'*) ok '.git is left out, and said so' 0 ;;
+  *) ok '.git is left out, and said so' 1 ;; esac
 (cd "$m" && find -L . -name .git -prune -o -type f -print0 | xargs -0 sha256sum) |
   sed 's/^\\//; s|  \./| |; s/\\\\/\\/g' | sort >"$dir/want"
 run show my-model | sed -n 's/^\([0-9a-f]\{64\}\) *[0-9]*  \(.*\)$/\1 \2/p' | sort >"$dir/got"
@@ -82,7 +84,7 @@ is 'every file with its digest' "$(cat "$dir/got")" "$(cat "$dir/want")"
 commit=$(run show my-model | sed -n 's/^commit *//p')
 says 'the same again' 0 imported import "$m"
 is 'is the same snapshot' "$(run show my-model | sed -n 's/^commit *//p')" "$commit"
-says 'a name and a revision' 0 'imported org/other@v1: 6 files' \
+says 'a name and a revision' 0 'imported org/other@v1: 8 files' \
   import --name org/other --revision=v1 "$m"
 says 'are listed' 0 'org/other@v1' list
 says 'are shown' 0 "$commit" show org/other@v1
