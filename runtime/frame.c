@@ -65,14 +65,20 @@ struct rt_frame *rt_frame_new(struct rt_session *session, struct rt_graph *graph
 	return f;
 }
 
-void rt_frame_free(struct rt_frame *f)
+static void drop_roots(struct rt_frame *f)
 {
-	while (f != NULL && f->roots != NULL) {
+	while (f->roots != NULL) {
 		struct rt_segment *s = f->roots;
 
 		f->roots = s->next;
-		rt_segment_free(s);
+		rt_segment_free(f->session, s);
 	}
+}
+
+void rt_frame_free(struct rt_frame *f)
+{
+	if (f != NULL)
+		drop_roots(f);
 	while (f != NULL && f->children != NULL) { /* as deep as the model's sub-graphs */
 		struct rt_frame *child = f->children;
 
@@ -194,10 +200,14 @@ static int find_segment(struct rt_frame *f, struct rt_segment *parent, const boo
 
 			while ((*at)->next != NULL)
 				at = &(*at)->next;
-			rt_segment_free(*at);
+			rt_segment_free(f->session, *at);
 			*at = NULL;
 		}
 		status = rt_segment_build(f, parent, wanted, &found, err);
+		if (status == RT_BUDGET && parent == NULL && *list != NULL) {
+			drop_roots(f); /* what other shapes needed may be in the way */
+			status = rt_segment_build(f, parent, wanted, &found, err);
+		}
 		if (status < 0)
 			return status;
 	}

@@ -2,7 +2,9 @@
 /*
  * plan.c — the arena planner, a pure function.  Large buffers are placed first,
  * each at the lowest offset where nothing that lives at the same time is in the
- * way ("greedy by size": within a few percent of the peak on networks).
+ * way ("greedy by size": within a few percent of the peak on networks).  That
+ * takes time with the square of their number; beyond MANY, which no network
+ * reaches, they are placed in the order of time instead.
  */
 #include <config.h>
 
@@ -10,6 +12,19 @@
 #include <string.h>
 
 #include "runtime/plan.h"
+
+#define MANY 16384
+
+/* Earlier first. */
+static int by_time(const void *a, const void *b)
+{
+	const struct rt_plan_buffer *x = *(struct rt_plan_buffer *const *)a;
+	const struct rt_plan_buffer *y = *(struct rt_plan_buffer *const *)b;
+
+	if (x->first != y->first)
+		return x->first < y->first ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
 
 /* Larger first; then earlier, so that the result does not depend on the sort. */
 static int by_size(const void *a, const void *b)
@@ -64,6 +79,18 @@ static int place(struct rt_plan_buffer *b, struct rt_plan_buffer **placed, int c
 	return at;
 }
 
+/* Drop from ${placed} what ends before step ${first}; returns how many are left. */
+static int drop_ended(struct rt_plan_buffer **placed, int count, int first)
+{
+	int kept = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (placed[i]->last >= first)
+			placed[kept++] = placed[i];
+	}
+	return kept;
+}
+
 int rt_plan_offsets(struct rt_plan_buffer *buffers, int count, size_t *ret_bytes)
 {
 	size_t n = (size_t)count, need, arena = 0;
@@ -75,11 +102,13 @@ int rt_plan_offsets(struct rt_plan_buffer *buffers, int count, size_t *ret_bytes
 		return RT_MEMORY;
 	for (int i = 0; i < count; i++)
 		order[i] = &buffers[i];
-	qsort(order, n, sizeof(struct rt_plan_buffer *), by_size);
+	qsort(order, n, sizeof(struct rt_plan_buffer *), count > MANY ? by_time : by_size);
 	for (int i = 0; i < count && status == RT_OK; i++) {
 		order[i]->offset = 0;
 		if (order[i]->bytes == 0)
 			continue;
+		if (count > MANY)
+			placed_count = drop_ended(placed, placed_count, order[i]->first);
 		at = place(order[i], placed, placed_count);
 		if (at < 0 || !taken(order[i], &need)) {
 			status = RT_BUDGET;

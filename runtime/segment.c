@@ -46,7 +46,14 @@ void *rt_segment_data(const struct rt_frame *f, const struct rt_segment *s, int 
 	}
 }
 
-void rt_segment_free(struct rt_segment *s)
+static void free_one(struct rt_session *session, struct rt_segment *s)
+{
+	session->plan_bytes -= s->counted_bytes;
+	rt_memory_release(&s->memory);
+	free(s);
+}
+
+void rt_segment_free(struct rt_session *session, struct rt_segment *s)
 {
 	/* Children go before their parents, without recursion: a run can have many segments. */
 	while (s != NULL && s->children != NULL) {
@@ -57,12 +64,10 @@ void rt_segment_free(struct rt_segment *s)
 			leaf = leaf->children;
 		}
 		parent->children = leaf->next;
-		rt_memory_release(&leaf->memory);
-		free(leaf);
+		free_one(session, leaf);
 	}
 	if (s != NULL)
-		rt_memory_release(&s->memory);
-	free(s);
+		free_one(session, s);
 }
 
 /* ---- the beginning --------------------------------------------------------------------------- */
@@ -418,7 +423,11 @@ int rt_segment_build(struct rt_frame *f, struct rt_segment *parent, const bool *
 
 	if (s == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
-	s->memory.budget = f->session->model->memory_budget;
+	if (f->session->plan_bytes >= f->session->model->memory_budget) {
+		free(s);
+		return no_memory(err);
+	}
+	s->memory.budget = f->session->model->memory_budget - f->session->plan_bytes;
 	s->values = take(s, (size_t)g->value_count + 1, sizeof(*s->values));
 	s->places = take(s, (size_t)g->value_count + 1, sizeof(*s->places));
 	if (s->values == NULL || s->places == NULL)
@@ -438,9 +447,11 @@ int rt_segment_build(struct rt_frame *f, struct rt_segment *parent, const bool *
 	if (status == RT_OK)
 		status = rt_segment_plan(f, s, err);
 	if (status < 0) {
-		rt_segment_free(s);
+		rt_segment_free(f->session, s);
 		return status;
 	}
+	s->counted_bytes = s->memory.bytes;
+	f->session->plan_bytes += s->counted_bytes;
 	*out = s;
 	return RT_OK;
 }

@@ -76,6 +76,7 @@ struct rt_segment {
 	struct rt_segment *children; /* used most recently first */
 	int depth;
 	struct rt_memory memory; /* of everything here */
+	size_t counted_bytes;    /* of it, in the session's sum */
 	struct rt_need *needs;
 	int need_count, need_cap;
 
@@ -130,6 +131,7 @@ struct rt_session {
 	struct rt_fault fault;
 	const struct rt_run_opts *opts; /* of the run that is on */
 	size_t arena_bytes;             /* of all frames */
+	size_t plan_bytes;              /* of all segments */
 	bool profile;
 };
 
@@ -137,7 +139,8 @@ struct rt_session {
  * beginning) with what ${f} holds now. */
 int rt_segment_build(struct rt_frame *f, struct rt_segment *parent, const bool *wanted,
 		     struct rt_segment **out, struct rt_error *err) RT_MUST_CHECK;
-void rt_segment_free(struct rt_segment *s); /* with its children; not its siblings */
+/* rt_segment_free(session, s): with its children; not its siblings. */
+void rt_segment_free(struct rt_session *session, struct rt_segment *s);
 /* rt_segment_data(f, s, v): where the data of value ${v} are during ${s} and after. */
 void *rt_segment_data(const struct rt_frame *f, const struct rt_segment *s, int v);
 

@@ -40,7 +40,7 @@ void rt_session_close(struct rt_session *s)
 
 size_t rt_session_arena_bytes(const struct rt_session *s)
 {
-	return s->arena_bytes;
+	return s->arena_bytes + s->plan_bytes;
 }
 
 /* ---- inputs ---------------------------------------------------------------------------------- */

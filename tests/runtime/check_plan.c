@@ -95,6 +95,35 @@ START_TEST(a_chain_takes_two)
 }
 END_TEST
 
+/* So many that they are placed in the order of time: a chain of three, and a few that stay. */
+START_TEST(very_many_are_placed)
+{
+	enum { N = 20000 };
+	struct rt_plan_buffer *b = calloc(N, sizeof(*b));
+	size_t arena;
+
+	ck_assert_ptr_nonnull(b);
+	for (int i = 0; i < N; i++)
+		b[i] = (struct rt_plan_buffer){
+		    .bytes = 64, .first = i, .last = i % 1000 == 0 ? N : i + 2};
+	ck_assert_int_eq(rt_plan_offsets(b, N, &arena), RT_OK);
+	for (int i = 0; i < N; i++) {
+		int from = i > 5 ? i - 5 : 0;
+
+		for (int k = 0; k < i; k = k < from && k % 1000 == 0 && k + 1000 < from ? k + 1000
+					   : k < from                                   ? from
+											: k + 1) {
+			bool together = b[i].first <= b[k].last && b[k].first <= b[i].last;
+
+			ck_assert(!together || b[i].offset != b[k].offset);
+		}
+		ck_assert_uint_le(b[i].offset + 64, arena);
+	}
+	ck_assert_uint_eq(arena, (size_t)64 * (N / 1000 + 3));
+	free(b);
+}
+END_TEST
+
 START_TEST(sums_are_checked)
 {
 	struct rt_plan_buffer b[4];
@@ -117,6 +146,7 @@ Suite *check_runtime_plan(void)
 
 	tcase_add_test(c, nothing_overlaps);
 	tcase_add_test(c, a_chain_takes_two);
+	tcase_add_test(c, very_many_are_placed);
 	tcase_add_test(c, sums_are_checked);
 	suite_add_tcase(suite, c);
 	return suite;
