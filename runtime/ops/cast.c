@@ -145,6 +145,16 @@ static void from_string(const struct rt_run *r, int64_t i)
 		rt_run_fault(r, "element %lld is not a number", (long long)i);
 }
 
+/* Digits before the point; at least 1. */
+static int whole_digits(double x)
+{
+	int digits = 1;
+
+	for (x = fabs(x); x >= 10; x /= 10)
+		digits++;
+	return digits;
+}
+
 /* The fewest digits that read back as ${x}, which is of type ${t}. */
 static int float_text(enum rt_dtype t, double x, char *out)
 {
@@ -155,7 +165,8 @@ static int float_text(enum rt_dtype t, double x, char *out)
 		return snprintf(out, TEXT_MAX, "NaN");
 	if (isinf(x))
 		return snprintf(out, TEXT_MAX, x > 0 ? "INF" : "-INF");
-	for (int digits = 1; digits <= 17; digits++) {
+	/* Whole numbers below 10^15 keep all their digits, so that they have no exponent. */
+	for (int digits = x < 1e15 && x > -1e15 ? whole_digits(x) : 1; digits <= 17; digits++) {
 		uint64_t bits;
 		n = snprintf(out, TEXT_MAX, "%.*g", digits, x);
 		back = strtod(out, NULL);
