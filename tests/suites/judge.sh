@@ -29,6 +29,8 @@ judge() {
     name=${folder##*/}
     # shellcheck disable=SC2086 # options are words
     $tool "$shared/$folder" >"$judge_tmp/said" 2>"$judge_tmp/errors"
+    # cases are named from their folder, wherever that lies today
+    sed "s|$shared/$folder/||" "$judge_tmp/said" >"$judge_tmp/named" && mv "$judge_tmp/named" "$judge_tmp/said"
     closing=$(tail -n 1 "$judge_tmp/said")
     case $closing in
       *' passed, '*' failed, '*' skipped') ;;
