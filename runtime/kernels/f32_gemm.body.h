@@ -67,7 +67,7 @@ static inline __attribute__((always_inline)) void tile(const struct rt_gemm_tile
 						       const size_t nv)
 {
 	const size_t lda = t->lda, last = t->n - (nv - 1) * V;
-	const float *w = t->w, *a[(MR1 > MR2 ? MR1 : MR2) / 3 + 1];
+	const float *w = t->w, *soon = t->prefetch, *a[(MR1 > MR2 ? MR1 : MR2) / 3 + 1];
 	v acc[MR1 > MR2 ? MR1 : MR2][2];
 	UNROLL
 	for (size_t r = 0; r < m; r++) {
@@ -85,6 +85,8 @@ static inline __attribute__((always_inline)) void tile(const struct rt_gemm_tile
 	for (size_t k = t->k; k > 0; k--) {
 		v w0 = v_load(w), w1 = nv == 2 ? v_load(w + V) : w0;
 		w += nv * V;
+		v_prefetch(soon);
+		soon += V;
 		UNROLL
 		for (size_t r = 0; r < m; r++) {
 			v x = v_set1(a[r / 3][r % 3 * lda]);

@@ -19,8 +19,8 @@
 
 #include "runtime/kernels/gemm.h"
 
-#define K_STRETCH 512          /* K of one pass: 64 KiB of a panel of 32 columns */
-#define A_BYTES (512u * 1024u) /* of A per item */
+#define K_STRETCH 384          /* K of one pass: 48 KiB of a panel of 32 columns */
+#define A_BYTES (512u * 1024u) /* of A per item; twice that if it is all of A */
 #define ITEM_WORK 400000u      /* multiplications that are worth another thread */
 
 size_t rt_gemm_panels(const struct rt_kernels *kernels, size_t n)
@@ -103,7 +103,7 @@ static void cut(const struct rt_gemm *g, size_t threads, struct cut *c)
 	size_t work = g->m * g->n * g->k * g->batch, want = 1;
 	c->tiles = ceil_div(g->m, mr);
 	c->panels = rt_gemm_panels(g->kernels, g->n);
-	c->row_cuts = ceil_div(c->tiles, fit ? fit : 1);
+	c->row_cuts = c->tiles <= 2 * fit ? 1 : ceil_div(c->tiles, fit ? fit : 1);
 	c->panel_cuts = 1;
 	if (threads > 1)
 		want = least(threads * 4, 1 + work / ITEM_WORK);
@@ -158,10 +158,14 @@ static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t
 	    .accumulate = k_first > 0,
 	    .epilogue = k_end == g->k ? &e : NULL,
 	};
+	/* What follows this stretch of the panel: the same of the next panel.  Its two halves are
+	 * fetched while the first two tiles are computed. */
+	const float *soon = panel + 2 <= it->end_panel ? t.w + kernel->nr * g->k : t.w;
 	e.bias = it->bias ? it->bias + col : NULL;
 	for (size_t i = 0; i < tiles; i++) {
 		size_t row = share(it->rows, tiles, i);
 		t.m = share(it->rows, tiles, i + 1) - row;
+		t.prefetch = soon + (i % 2) * t.k * (kernel->nr / 2);
 		t.a = it->a + row * it->lda + k_first;
 		t.c = it->c + row * g->ldc + col;
 		if (it->residual)

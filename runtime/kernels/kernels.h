@@ -120,6 +120,7 @@ struct rt_gemm_tile {
 	const float *w; /* [k][panel width] */
 	float *c;       /* [m][n], row stride ldc */
 	size_t ldc;
+	const float *prefetch; /* [k][nr/2] that will be read soon; never NULL, may be ${w} */
 	bool accumulate;
 	const struct rt_epilogue *epilogue; /* bias and residual are those of the tile's corner */
 };

@@ -144,6 +144,7 @@ static bool gemm_tile(const struct rt_f32_gemm *g, size_t m, size_t n, size_t wi
 				       .a = a,
 				       .lda = K,
 				       .w = w,
+				       .prefetch = w,
 				       .c = c,
 				       .ldc = LD,
 				       .accumulate = true,

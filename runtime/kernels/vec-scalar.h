@@ -6,6 +6,7 @@
  *	V                 lanes; v: V floats, vi: V int32, vm: V truth values
  *	v_load_n(p, n)    the first 1 ≤ n ≤ V lanes from memory, the others 0
  *	v_store_n(p,x,n)  the first n lanes to memory
+ *	v_prefetch(p)     bring the line of p into the second cache
  *	v_fma(a, b, c)    a·b + c, rounded once where the hardware has it
  *	v_fnma(a, b, c)   c − a·b
  *	v_max(bound, x)   NaN in x stays NaN; v_min the same
@@ -42,6 +43,10 @@ static inline void v_store_n(float *p, v x, size_t n)
 {
 	(void)n;
 	*p = x;
+}
+static inline void v_prefetch(const float *p)
+{
+	(void)p;
 }
 static inline v v_set1(float x)
 {

@@ -184,24 +184,26 @@ static void clear(float *to, size_t n)
 		to[i] = 0;
 }
 
-/* One row of kernel taps of the window at (oh, ow): kw·C numbers to ${to}. */
+/* One row of kernel taps of a window whose first tap is at ${at}: kw·C numbers to ${to}. */
 static void window_row(const struct windows *win, const float *row, int64_t ow, float *to)
 {
 	const struct rt_spatial *s = &win->st->s;
 	const size_t c = count_of(win->c->in_per_group);
-	const size_t pixel = c * count_of(win->c->group);
-	int64_t first, count, at;
-	rt_spatial_taps(s, 2, ow, &first, &count);
-	at = ow * s->stride[2] - s->begin[2] + first * s->dilation[2];
-	clear(to, count_of(first) * c);
-	if (pixel == c && s->dilation[2] == 1) {
-		copy(to + count_of(first) * c, row + at * (int64_t)pixel, count_of(count) * c);
-	} else {
-		for (int64_t i = 0; i < count; i++)
-			copy(to + count_of(first + i) * c,
-			     row + (at + i * s->dilation[2]) * (int64_t)pixel, c);
+	const int64_t pixel = win->c->in_per_group * win->c->group;
+	int64_t first = 0, count = s->kernel[2], at = ow * s->stride[2] - s->begin[2];
+	if (at < 0 || at + (count - 1) * s->dilation[2] >= s->in[2]) {
+		rt_spatial_taps(s, 2, ow, &first, &count);
+		at += first * s->dilation[2];
+		clear(to, count_of(first) * c);
+		clear(to + count_of(first + count) * c, count_of(s->kernel[2] - first - count) * c);
 	}
-	clear(to + count_of(first + count) * c, count_of(s->kernel[2] - first - count) * c);
+	to += count_of(first) * c;
+	if (win->c->group == 1 && s->dilation[2] == 1) {
+		copy(to, row + at * pixel, count_of(count) * c);
+		return;
+	}
+	for (int64_t i = 0; i < count; i++)
+		copy(to + count_of(i) * c, row + (at + i * s->dilation[2]) * pixel, c);
 }
 
 /* rt_gemm_rows_f: windows of output pixels ${first} … for the channels of group ${group}. */
@@ -211,10 +213,11 @@ static void window_rows(const void *arg, size_t group, size_t first, size_t coun
 	const struct windows *win = arg;
 	const struct rt_conv *c = win->c;
 	const struct rt_spatial *s = &win->st->s;
-	const int64_t pixel = c->in_per_group * c->group, plane = s->out[1] * s->out[2];
+	const int64_t pixel = c->in_per_group * c->group;
 	const size_t run = count_of(c->kernel[1] * c->in_per_group);
-	for (int64_t i = (int64_t)first; i < (int64_t)(first + count); i++, to += ld) {
-		int64_t n = i / plane, oh = i % plane / s->out[2], ow = i % s->out[2];
+	int64_t ow = (int64_t)first % s->out[2], line = (int64_t)first / s->out[2];
+	for (; count > 0; count--, to += ld) {
+		const int64_t n = line / s->out[1], oh = line % s->out[1];
 		const float *x =
 		    win->x + (n * s->in[1] * s->in[2]) * pixel + (int64_t)group * c->in_per_group;
 		for (int64_t kh = 0; kh < s->kernel[1]; kh++) {
@@ -225,6 +228,8 @@ static void window_rows(const void *arg, size_t group, size_t first, size_t coun
 				window_row(win, x + h * s->in[2] * pixel, ow,
 					   to + count_of(kh) * run);
 		}
+		if (++ow == s->out[2])
+			ow = 0, line++;
 	}
 }
 

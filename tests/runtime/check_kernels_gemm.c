@@ -68,6 +68,7 @@ static void try_tile(int row, size_t m, size_t n, size_t k, unsigned parts)
 				       .a = a + 1,
 				       .lda = LDA,
 				       .w = w,
+				       .prefetch = w,
 				       .c = c + 1,
 				       .ldc = LDC,
 				       .accumulate = parts & 8,
@@ -124,6 +125,7 @@ START_TEST(nan_stays)
 				       .a = &a,
 				       .lda = 1,
 				       .w = w,
+				       .prefetch = w,
 				       .c = c,
 				       .ldc = v->nr,
 				       .epilogue = &e};
