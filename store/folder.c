@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -241,54 +242,87 @@ int store_folder_remove(const struct store_folder *f, const struct store_digest 
 	return unlinkat(f->blobs, n.path, 0) == 0 ? 0 : -errno;
 }
 
-/* ---- walking ------------------------------------------------------------------- */
+/* ---- listing -------------------------------------------------------------------- */
 
-/* Is the entry ${name} of blobs/${ab} a blob's file? */
-static bool is_blob(int ab_fd, const char *ab, const char *name, struct store_digest *out)
+/* Is this entry of blobs/${ab} a blob's file? */
+static bool is_blob(int ab_fd, const char *ab, const struct dirent *e, struct store_digest *out)
 {
 	struct stat st;
 
-	return store_digest_parse(name, strlen(name), out) && strncmp(name, ab, 2) == 0 &&
-	       fstatat(ab_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+	if (strncmp(e->d_name, ab, 2) != 0 ||
+	    !store_digest_parse(e->d_name, strlen(e->d_name), out))
+		return false;
+	if (e->d_type != DT_UNKNOWN)
+		return e->d_type == DT_REG;
+	return fstatat(ab_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
-static int walk_ab(int fd, const char *ab, store_folder_f *fn, void *arg, struct store_error *err)
+/* Add one digest; the array doubles. */
+static bool list_add(struct store_folder_list *list, const struct store_digest *digest)
 {
+	if ((list->count & (list->count - 1)) == 0) {
+		size_t room = list->count == 0 ? 1 : list->count * 2;
+		struct store_digest *wider = realloc(list->digests, room * sizeof(*list->digests));
+
+		if (wider == NULL)
+			return false;
+		list->digests = wider;
+	}
+	list->digests[list->count++] = *digest;
+	return true;
+}
+
+static int by_digest(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct store_digest));
+}
+
+/* Takes ${fd}. */
+static int read_list(int fd, const char *ab, struct store_folder_list *out, struct store_error *err)
+{
+	struct store_folder_list list = {.digests = NULL};
 	struct store_digest digest;
 	DIR *d = fdopendir(fd);
 	struct dirent *e;
-	int status = 0;
 
 	if (d == NULL) {
-		status = store_status_errno(err, errno, "reading the folder of blobs");
+		int status = store_status_errno(err, errno, "reading the folder of blobs");
+
 		close(fd);
 		return status;
 	}
-	while (status == 0 && (e = readdir(d)) != NULL) {
-		if (is_blob(fd, ab, e->d_name, &digest))
-			status = fn(arg, &digest, err);
+	while ((e = readdir(d)) != NULL) {
+		if (is_blob(fd, ab, e, &digest) && !list_add(&list, &digest)) {
+			closedir(d);
+			free(list.digests);
+			return store_status_fail(err, STORE_MEMORY, NULL);
+		}
 	}
 	closedir(d);
-	return status;
+	if (list.count > 0)
+		qsort(list.digests, list.count, sizeof(*list.digests), by_digest);
+	*out = list;
+	return 0;
 }
 
-int store_folder_walk(const struct store_folder *f, store_folder_f *fn, void *arg,
+int store_folder_list(const struct store_folder *f, unsigned ab, struct store_folder_list *out,
 		      struct store_error *err)
 {
-	for (unsigned i = 0; i < 256; i++) {
-		char ab[3];
-		int status;
-		int fd;
+	char name[3];
+	int fd;
 
-		snprintf(ab, sizeof(ab), "%02x", i & 0xff);
-		fd = openat(f->blobs, ab, FOLDER_FLAGS);
-		if (fd < 0 && errno == ENOENT)
-			continue;
-		if (fd < 0)
-			return store_status_errno(err, errno, "reading the folder of blobs");
-		status = walk_ab(fd, ab, fn, arg, err);
-		if (status != 0)
-			return status;
+	snprintf(name, sizeof(name), "%02x", ab & 0xff);
+	fd = openat(f->blobs, name, FOLDER_FLAGS);
+	if (fd < 0 && errno == ENOENT) {
+		*out = (struct store_folder_list){.digests = NULL};
+		return 0;
 	}
-	return 0;
+	if (fd < 0)
+		return store_status_errno(err, errno, "reading the folder of blobs");
+	return read_list(fd, name, out, err);
+}
+
+void store_folder_list_free(struct store_folder_list *list)
+{
+	free(list->digests);
 }

@@ -48,12 +48,18 @@ int store_folder_remove(const struct store_folder *f, const struct store_digest 
 
 /* store_folder_clear_tmp(f): remove every temporary. */
 int store_folder_clear_tmp(const struct store_folder *f, struct store_error *err) STORE_MUST_CHECK;
+/* What one of the 256 folders of blobs/ holds: digests in ascending order. */
+struct store_folder_list {
+	struct store_digest *digests;
+	size_t count;
+};
 /*
- * store_folder_walk(f, fn, arg, err): every regular file that is named as a
- * blob, in no order.  Stops when ${fn} does not return 0, and returns that.
+ * store_folder_list(f, ab, out, err): every regular file in folder ${ab}
+ * (0–255) that is named as a blob; none when there is no such folder.  The
+ * caller gives it to store_folder_list_free.
  */
-typedef int store_folder_f(void *arg, const struct store_digest *digest, struct store_error *err);
-int store_folder_walk(const struct store_folder *f, store_folder_f *fn, void *arg,
+int store_folder_list(const struct store_folder *f, unsigned ab, struct store_folder_list *out,
 		      struct store_error *err) STORE_MUST_CHECK;
+void store_folder_list_free(struct store_folder_list *list);
 
 #endif

@@ -8,9 +8,8 @@
 struct store_conn;
 
 /*
- * store_fsck_open(store, err): empty tmp/; and after a process that did not
- * close the store, remove blobs without a row and mark rows whose file is
- * missing or of another size as damaged.
+ * store_fsck_open(store, err): empty tmp/; and, after a process that did not
+ * close the store, store_fsck_sweep.
  */
 int store_fsck_open(struct store *store, struct store_error *err) STORE_MUST_CHECK;
 /*
@@ -24,8 +23,11 @@ int store_fsck_mark_locked(struct store *store, struct store_conn *conn,
 			   struct store_error *err) STORE_MUST_CHECK;
 /* store_fsck_closed(store): note that they agree. */
 void store_fsck_closed(struct store *store);
-/* store_fsck_foreign(store, ret_count, err): remove blobs that have no row. */
-int store_fsck_foreign(struct store *store, uint64_t *ret_count,
-		       struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_fsck_sweep(store, ret_foreign, err): remove blobs that have no row, and
+ * mark rows that have no file as damaged.
+ */
+int store_fsck_sweep(struct store *store, uint64_t *ret_foreign,
+		     struct store_error *err) STORE_MUST_CHECK;
 
 #endif

@@ -26,8 +26,9 @@ struct store {
 	int64_t grace_s;
 	bool read_only;
 	/* guarded by the index's writer: */
-	bool dirty;                      /* files and rows may differ, and the index says so */
-	bool remains;                    /* they do: a file without a row could not be avoided */
+	bool dirty;     /* files and rows may differ, and the index says so */
+	bool remains;   /* they do: a file without a row could not be avoided */
+	bool unsettled; /* a commit failed that may yet come back (fsck.c, settle) */
 	atomic_uint_fast64_t generation; /* changes when a name may mean something else */
 	atomic_int_fast64_t import_count;
 };

@@ -162,7 +162,7 @@ int store_verify(struct store *store, store_verify_f *fn, void *arg, struct stor
 	if (status == 0)
 		status = look_at_all(&run, err);
 	if (status == 0)
-		status = store_fsck_foreign(store, &run.seen.foreign, err);
+		status = store_fsck_sweep(store, &run.seen.foreign, err);
 	if (status == 0)
 		*out = run.seen;
 	return status;

@@ -162,7 +162,7 @@ static int publish(struct store_writer *w, struct store_conn *conn,
 	    store_folder_remove(&store->folder, digest) == 0)
 		return status;
 	if (status != 0)
-		store->remains = true;
+		store->remains = store->unsettled = true;
 	else
 		/* whoever mapped a damaged file of this name keeps it; the next maps this */
 		store_map_forget(store->maps, digest);

@@ -25,6 +25,7 @@ static struct {
 	enum fault_call call;
 	int left; /* calls until the one that fails */
 	int errnum;
+	void (*hook)(void); /* instead of failing */
 } state;
 
 static const struct {
@@ -50,6 +51,7 @@ static void arm(enum fault_call call, int nth, int errnum, bool lasting)
 	state.call = call;
 	state.left = nth;
 	state.errnum = errnum;
+	state.hook = NULL;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -68,6 +70,12 @@ void fault_arm_lasting(enum fault_call call, int nth)
 	arm(call, nth, calls[call].errnum, true);
 }
 
+void fault_arm_hook(enum fault_call call, int nth, void (*fn)(void))
+{
+	arm(call, nth, 0, false);
+	state.hook = fn;
+}
+
 bool fault_disarm(void)
 {
 	bool fired;
@@ -81,6 +89,7 @@ bool fault_disarm(void)
 
 bool fault_due(enum fault_call call)
 {
+	void (*hook)(void) = NULL;
 	bool due = false;
 
 	pthread_mutex_lock(&lock);
@@ -88,11 +97,15 @@ bool fault_due(enum fault_call call)
 		due = --state.left == 0 || (state.lasting && state.left < 0);
 		if (due) {
 			state.fired = true;
-			errno = state.errnum;
+			hook = state.hook;
 		}
 	}
 	pthread_mutex_unlock(&lock);
-	return due;
+	if (hook != NULL)
+		hook();
+	else if (due)
+		errno = state.errnum;
+	return due && hook == NULL;
 }
 
 /* ---- wrappers -------------------------------------------------------------------------- */

@@ -27,6 +27,11 @@ void fault_arm(enum fault_call call, int nth);
 void fault_arm_errno(enum fault_call call, int nth, int errnum);
 /* fault_arm_lasting: the ${nth} call and all after it fail, as on a full disk. */
 void fault_arm_lasting(enum fault_call call, int nth);
+/*
+ * fault_arm_hook: the ${nth} call does not fail; ${fn} runs first, in its
+ * thread.  So another thread's doings can be put exactly there.
+ */
+void fault_arm_hook(enum fault_call call, int nth, void (*fn)(void));
 /* fault_disarm(): nothing fails any more; true if something did. */
 bool fault_disarm(void);
 /* fault_due(call): is this call the one that has to fail?  For wrappers. */

@@ -185,39 +185,55 @@ START_TEST(temporaries)
 }
 END_TEST
 
-static int count_blob(void *arg, const struct store_digest *digest, struct store_error *err)
+START_TEST(lists_hold_blobs_only)
 {
-	int *left = arg;
-
-	(void)digest;
-	(void)err;
-	return --*left == 0 ? 77 : 0;
-}
-
-START_TEST(walk_sees_blobs_only)
-{
-	struct store_digest a = publish("a");
-	struct store_digest b = publish("b");
+	struct store_digest a = publish("a"), other;
+	struct store_folder_list list;
 	char hex[STORE_DIGEST_HEX + 1];
-	int left = 100;
+	unsigned ab = a.bytes[0];
+	int found = 0;
 
-	store_digest_hex(&b, hex);
+	ok(store_folder_list(&folder, ab ^ 1, &list, &fx.err));
+	ck_assert_uint_eq(list.count, 0);
+	store_folder_list_free(&list);
 	/* a blob's name in another folder, a stray file, a folder and a link named as blobs */
-	fixture_write_file(fixture_path("blobs/%02x/%s", a.bytes[0], hex), "b", 1);
-	fixture_write_file(fixture_path("blobs/%02x/README", a.bytes[0]), "b", 1);
-	hex[63] = hex[63] == '0' ? '1' : '0';
-	mkdir(fixture_path("blobs/%02x/%s", b.bytes[0], hex), 0700);
-	hex[62] = hex[62] == '0' ? '1' : '0';
-	ck_assert_int_eq(symlink("README", fixture_path("blobs/%02x/%s", b.bytes[0], hex)), 0);
-	ok(store_folder_walk(&folder, count_blob, &left, &fx.err));
-	ck_assert_int_eq(left, 98);
-	left = 1;
-	ck_assert_int_eq(store_folder_walk(&folder, count_blob, &left, &fx.err), 77);
+	other = a;
+	other.bytes[0] ^= 1;
+	store_digest_hex(&other, hex);
+	fixture_write_file(fixture_path("blobs/%02x/%s", ab, hex), "b", 1);
+	fixture_write_file(fixture_path("blobs/%02x/README", ab), "b", 1);
+	other = a;
+	other.bytes[31] ^= 1;
+	store_digest_hex(&other, hex);
+	mkdir(fixture_path("blobs/%02x/%s", ab, hex), 0700);
+	other.bytes[31] ^= 3;
+	store_digest_hex(&other, hex);
+	ck_assert_int_eq(symlink("README", fixture_path("blobs/%02x/%s", ab, hex)), 0);
+	/* and 100 more that count */
+	for (int i = 0; i < 100; i++) {
+		other = a;
+		other.bytes[1] = (uint8_t)(i * 7);
+		other.bytes[2] = 5;
+		store_digest_hex(&other, hex);
+		fixture_write_file(fixture_path("blobs/%02x/%s", ab, hex), "b", 1);
+	}
+	ok(store_folder_list(&folder, ab, &list, &fx.err));
+	ck_assert_uint_eq(list.count, 101);
+	for (size_t i = 0; i < list.count; i++) {
+		found += store_digest_equal(&list.digests[i], &a);
+		ck_assert(i == 0 || memcmp(&list.digests[i - 1], &list.digests[i], 32) < 0);
+	}
+	ck_assert_int_eq(found, 1);
+	store_folder_list_free(&list);
 	fault_arm(FAULT_OPEN, 1);
-	fails(store_folder_walk(&folder, count_blob, &left, &fx.err), STORE_IO);
+	fails(store_folder_list(&folder, ab, &list, &fx.err), STORE_IO);
 	fault_arm(FAULT_OPENDIR, 1);
-	fails(store_folder_walk(&folder, count_blob, &left, &fx.err), STORE_MEMORY);
-	fault_disarm();
+	fails(store_folder_list(&folder, ab, &list, &fx.err), STORE_MEMORY);
+	for (int n = 1; n <= 8; n++) { /* 1, 2, 4, … 64, 128 */
+		fault_arm(FAULT_MALLOC, n);
+		fails(store_folder_list(&folder, ab, &list, &fx.err), STORE_MEMORY);
+		ck_assert(fault_disarm());
+	}
 }
 END_TEST
 
@@ -233,7 +249,7 @@ Suite *check_store_folder(void)
 	tcase_add_test(t, a_blob_from_temporary_to_removal);
 	tcase_add_test(t, publish_fails_cleanly);
 	tcase_add_test(t, temporaries);
-	tcase_add_test(t, walk_sees_blobs_only);
+	tcase_add_test(t, lists_hold_blobs_only);
 	suite_add_tcase(s, t);
 	return s;
 }

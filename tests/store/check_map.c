@@ -112,6 +112,60 @@ START_TEST(removal_and_close_leave_users_alone)
 }
 END_TEST
 
+static struct store_map *mapped_meanwhile;
+
+static void remove_meanwhile(void)
+{
+	fault_disarm();
+	ok(store_model_remove(fx.store, "m", NULL, &fx.err));
+}
+
+static void replace_meanwhile(void)
+{
+	remove_meanwhile();
+	fixture_put("content");
+}
+
+static void map_meanwhile(void)
+{
+	struct store_digest digest = fixture_digest("content");
+
+	fault_disarm();
+	mapped_meanwhile = open_map(&digest);
+}
+
+START_TEST(what_happens_while_a_blob_is_being_mapped)
+{
+	struct store_digest digest = fixture_digest("content");
+	struct store_map *map;
+
+	/* removed between the index and the file, and between the file and the table */
+	for (int late = 0; late <= 1; late++) {
+		fixture_import("m", "main", "a", "content", NULL);
+		fault_arm_hook(late ? FAULT_MMAP : FAULT_OPEN, 1, remove_meanwhile);
+		fails(store_map_open(fx.store, &digest, &map, &fx.err), STORE_NOT_FOUND);
+		ck_assert_uint_eq(store_map_count(fx.store->maps), 0);
+	}
+	/* removed and written anew: the new file is what is mapped and shared */
+	fixture_import("m", "main", "a", "content", NULL);
+	fault_arm_hook(FAULT_MMAP, 1, replace_meanwhile);
+	map = open_map(&digest);
+	expect_text(map, "content");
+	ck_assert_ptr_eq(open_map(&digest), map);
+	store_map_unref(map);
+	store_map_unref(map);
+	store_map_forget(fx.store->maps, &digest);
+	/* mapped by somebody else: there is still one mapping */
+	fault_arm_hook(FAULT_MMAP, 1, map_meanwhile);
+	map = open_map(&digest);
+	ck_assert_ptr_eq(map, mapped_meanwhile);
+	ck_assert_uint_eq(store_map_count(fx.store->maps), 1);
+	store_map_unref(map);
+	expect_text(mapped_meanwhile, "content");
+	store_map_unref(mapped_meanwhile);
+}
+END_TEST
+
 /* A blob of ${size} bytes that begins with ${i}. */
 static struct store_digest put_sized(size_t size, unsigned i)
 {
@@ -280,6 +334,7 @@ Suite *check_store_map(void)
 	tcase_add_test(t, what_is_not_stored);
 	tcase_add_test(t, a_file_that_is_not_as_recorded);
 	tcase_add_test(t, removal_and_close_leave_users_alone);
+	tcase_add_test(t, what_happens_while_a_blob_is_being_mapped);
 	tcase_add_test(t, idle_mappings_are_kept_within_bounds);
 	tcase_add_test(t, failures_leave_nothing);
 	tcase_add_test(t, residency_and_population);
