@@ -48,7 +48,7 @@
 #include "daemon/stream.h"
 #include "store/store.h"
 
-#define CONNECTION_MEMORY_BYTES ((size_t)32 << 10) /* cleared for every request */
+#define CONNECTION_MEMORY_BYTES ((size_t)24 << 10) /* cleared for every request */
 #define CONNECTION_INCREMENT_BYTES ((size_t)16 << 10)
 
 struct listener {

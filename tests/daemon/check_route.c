@@ -179,8 +179,10 @@ START_TEST(test_every_row)
 	}
 	*to = '\0';
 	for (unsigned bit = GET; bit <= DELETE; bit <<= 1) {
+		unsigned asked = bit == HEAD ? (unsigned)GET : bit; /* HEAD comes with GET */
+
 		ck_assert_int_eq(find((enum route_method)bit, path), 0);
-		if ((r->methods & bit) != 0) {
+		if ((r->methods & asked) != 0) {
 			ck_assert_msg(match.route == r, "%s: %s", r->pattern,
 				      match.route == NULL ? "none" : match.route->pattern);
 		} else {
