@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "runtime/bind.h"
+#include "runtime/trim.h"
 
 const struct rt_tensor *rt_bind_constant(const struct rt_bind *b, int i)
 {
@@ -27,6 +28,12 @@ void *rt_bind_alloc(struct rt_bind *b, size_t bytes)
 	return rt_memory_take(b->memory, bytes, 64);
 }
 
+void rt_bind_drop(struct rt_bind *b, int i)
+{
+	must(i >= 0 && i < 32 && rt_bind_constant(b, i) != NULL);
+	b->dropped |= UINT32_C(1) << i;
+}
+
 int rt_bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_memory *memory,
 		 struct rt_error *err)
 {
@@ -47,6 +54,7 @@ int rt_bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_memory *
 		return rt_error_wrap(err, "%s", rt_node_label(n, label, sizeof(label)));
 	}
 	n->state = b.state;
+	n->dropped = b.dropped;
 	return RT_OK;
 }
 
@@ -57,7 +65,17 @@ void rt_bind_release(struct rt_node *n)
 	n->state = NULL;
 }
 
-int rt_bind_graph(struct rt_graph *g, struct rt_memory *memory, struct rt_error *err)
+static void drop_inputs(struct rt_trim *trim, const struct rt_node *n)
+{
+	for (int i = 0; i < n->in_count && i < 32; i++) {
+		if ((n->dropped >> i & 1) != 0)
+			rt_trim_drop(trim, n->in[i]);
+	}
+}
+
+/* ${trim} is NULL in sub-graphs, whose constants may be those of their parents. */
+static int bind_nodes(struct rt_graph *g, struct rt_trim *trim, struct rt_memory *memory,
+		      struct rt_error *err)
 {
 	for (int i = 0; i < g->node_count; i++) {
 		struct rt_node *n = &g->nodes[i];
@@ -65,12 +83,23 @@ int rt_bind_graph(struct rt_graph *g, struct rt_memory *memory, struct rt_error 
 
 		for (int k = 0; k < n->attr_count && status == RT_OK; k++) {
 			if (n->attrs[k].kind == RT_ATTR_GRAPH) /* depth is bounded by the reader */
-				status = rt_bind_graph(n->attrs[k].graph, memory, err);
+				status = bind_nodes(n->attrs[k].graph, NULL, memory, err);
 		}
 		if (status < 0)
 			return status;
+		if (trim != NULL)
+			drop_inputs(trim, n);
 	}
 	return RT_OK;
+}
+
+int rt_bind_graph(struct rt_graph *g, struct rt_memory *memory, struct rt_error *err)
+{
+	struct rt_trim *trim = rt_trim_open(g);
+	int status = bind_nodes(g, trim, memory, err);
+
+	rt_trim_close(trim);
+	return status;
 }
 
 void rt_bind_release_graph(struct rt_graph *g)

@@ -11,7 +11,8 @@
 /* rt_bind_node(g, n, memory, err): make ${n->state}; the error names the node. */
 int rt_bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_memory *memory,
 		 struct rt_error *err) RT_MUST_CHECK;
-/* rt_bind_graph(g, memory, err): every node, sub-graphs too. */
+/* rt_bind_graph(g, memory, err): every node of an outermost graph, sub-graphs too; constants that
+ * nobody reads afterwards give back their memory. */
 int rt_bind_graph(struct rt_graph *g, struct rt_memory *memory, struct rt_error *err) RT_MUST_CHECK;
 /* rt_bind_release(n), _release_graph(g): op->done where bind was called; state NULL afterwards. */
 void rt_bind_release(struct rt_node *n);

@@ -94,6 +94,7 @@ struct rt_node {
 	uint32_t dtypes;        /* of its row; set with op */
 	int dtype_input;        /* of its row */
 	void *state;            /* op->state_bytes, written by bind (bind.c) */
+	uint32_t dropped;       /* bit i: nobody reads the data of constant input i (bind.c) */
 	bool dead;              /* taken out by a pass; rt_graph_compact removes it */
 };
 

@@ -18,6 +18,8 @@
 struct rt_memory_block {
 	struct rt_memory_block *next;
 	size_t size, used; /* of data */
+	size_t cost;       /* in ${m->bytes} */
+	bool alone;        /* holds one piece, and never more */
 	unsigned char data[];
 };
 
@@ -25,6 +27,7 @@ void *rt_memory_take(struct rt_memory *m, size_t bytes, size_t align)
 {
 	size_t budget = m->budget != 0 ? m->budget : DEFAULT_BUDGET, at, need;
 	struct rt_memory_block *b = m->blocks;
+	bool alone = bytes > BLOCK_BYTES / 4;
 
 	must(align > 0 && align <= 64);
 	if (b != NULL) {
@@ -36,17 +39,18 @@ void *rt_memory_take(struct rt_memory *m, size_t bytes, size_t align)
 	}
 	if (bytes > SIZE_MAX / 2)
 		return NULL;
-	need = bytes + align > BLOCK_BYTES / 4 ? bytes + align : BLOCK_BYTES;
+	need = alone ? bytes + align : BLOCK_BYTES;
 	if (m->bytes > budget || need > budget - m->bytes)
 		return NULL;
 	b = calloc(1, sizeof(*b) + need);
 	if (b == NULL)
 		return NULL;
-	b->size = need;
-	m->bytes += need;
+	m->bytes += b->cost = need;
+	b->alone = alone;
 	at = -(uintptr_t)b->data & (align - 1);
 	b->used = at + bytes;
-	if (need != BLOCK_BYTES && m->blocks != NULL) {
+	b->size = alone ? b->used : need;
+	if (alone && m->blocks != NULL) {
 		/* A piece of its own must not hide the room that is left in the first block. */
 		b->next = m->blocks->next;
 		m->blocks->next = b;
@@ -55,6 +59,27 @@ void *rt_memory_take(struct rt_memory *m, size_t bytes, size_t align)
 		m->blocks = b;
 	}
 	return b->data + at;
+}
+
+bool rt_memory_give_back(struct rt_memory *m, const void *piece, size_t bytes)
+{
+	const unsigned char *p = piece;
+
+	if (bytes <= BLOCK_BYTES / 4) /* never alone, see above */
+		return false;
+	for (struct rt_memory_block **at = &m->blocks; *at != NULL; at = &(*at)->next) {
+		struct rt_memory_block *b = *at;
+
+		if (p < b->data || p >= b->data + b->size)
+			continue;
+		if (!b->alone || bytes > b->used)
+			return false;
+		*at = b->next;
+		m->bytes -= b->cost;
+		free(b);
+		return true;
+	}
+	return false;
 }
 
 void rt_memory_release(struct rt_memory *m)

@@ -6,6 +6,7 @@
 #ifndef LARDER_RUNTIME_MEMORY_H
 #define LARDER_RUNTIME_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct rt_memory_block;
@@ -21,6 +22,11 @@ struct rt_memory {
  * NULL when out of memory or budget.  0 bytes give a valid pointer.
  */
 void *rt_memory_take(struct rt_memory *m, size_t bytes, size_t align);
+/*
+ * rt_memory_give_back(m, piece, bytes): free one piece before the others, if it
+ * has a block of its own (large ones do); false when it has not or is none of ${m}.
+ */
+bool rt_memory_give_back(struct rt_memory *m, const void *piece, size_t bytes);
 /* rt_memory_release(m): free everything; ${m} is empty afterwards, its budget stays. */
 void rt_memory_release(struct rt_memory *m);
 

@@ -40,6 +40,7 @@ struct rt_bind {
 	const struct rt_kernels *kernels; /* valid as long as the model */
 	struct rt_memory *memory;         /* for rt_bind_alloc */
 	void *state;                      /* [op->state_bytes], zeroed, aligned 64 */
+	uint32_t dropped;                 /* by rt_bind_drop */
 };
 /* rt_bind_constant(b, i): the tensor of input ${i} if it is a constant, else NULL. */
 const struct rt_tensor *rt_bind_constant(const struct rt_bind *b, int i);
@@ -49,6 +50,12 @@ bool rt_bind_has(const struct rt_bind *b, int i); /* whether optional input ${i}
  * freed with the model; NULL when out of memory or budget.
  */
 void *rt_bind_alloc(struct rt_bind *b, size_t bytes);
+/*
+ * rt_bind_drop(b, i): nothing of this node reads the data of constant input ${i}
+ * (< 32) after bind (it is packed); its memory may be given back.  infer and run
+ * still see its shape, and data that is not NULL and must not be read.
+ */
+void rt_bind_drop(struct rt_bind *b, int i);
 
 /* What infer sees and fills. */
 struct rt_infer {

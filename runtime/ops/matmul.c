@@ -53,6 +53,7 @@ int rt_matmul_bind(struct rt_bind *b, struct rt_matmul *mm, struct rt_error *err
 	scale(mm, all / sizeof(float), packed);
 	mm->w = packed;
 	mm->w_each = each;
+	rt_bind_drop(b, 1);
 	return RT_OK;
 }
 

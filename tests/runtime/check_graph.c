@@ -227,6 +227,32 @@ START_TEST(names_keep_their_numbers)
 }
 END_TEST
 
+/* Large pieces can be given back one by one; small ones cannot, and others stay. */
+START_TEST(memory_can_be_given_back)
+{
+	struct rt_memory m = {.budget = 1 << 20};
+	unsigned char *small, *large, *other;
+	size_t before;
+
+	large = rt_memory_take(&m, 100000, 64); /* the first block of all */
+	small = rt_memory_take(&m, 20, 1);
+	before = m.bytes;
+	other = rt_memory_take(&m, 65536, 64);
+	memset(large, 1, 100000);
+	memset(small, 2, 20);
+	memset(other, 3, 65536);
+	ck_assert(!rt_memory_give_back(&m, small, 20));
+	ck_assert(!rt_memory_give_back(&m, &before, 100000));
+	ck_assert(rt_memory_give_back(&m, other, 65536));
+	ck_assert_uint_eq(m.bytes, before);
+	ck_assert(rt_memory_give_back(&m, large, 100000));
+	ck_assert(!rt_memory_give_back(&m, large, 100000));
+	ck_assert_uint_lt(m.bytes, before - 99999);
+	ck_assert_uint_eq(small[19], 2);
+	rt_memory_release(&m);
+}
+END_TEST
+
 START_TEST(memory_keeps_to_its_budget)
 {
 	struct rt_memory m = {.budget = 1 << 20};
@@ -263,6 +289,7 @@ Suite *check_runtime_graph(void)
 	tcase_add_test(c, sub_graphs_use_outer_values);
 	tcase_add_test(c, attributes_have_defaults);
 	tcase_add_test(c, names_keep_their_numbers);
+	tcase_add_test(c, memory_can_be_given_back);
 	tcase_add_test(c, memory_keeps_to_its_budget);
 	suite_add_tcase(suite, c);
 	return suite;

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trim.h — gives back the memory of constants that nobody reads any more: what
+ * the passes replaced, and weights that operators have packed.  Used by bind.c.
+ */
+#ifndef LARDER_RUNTIME_TRIM_H
+#define LARDER_RUNTIME_TRIM_H
+
+#include "runtime/graph.h"
+
+struct rt_trim;
+
+/* rt_trim_open(g): gives back what no node of ${g}, an outermost graph, uses.  NULL when out of
+ * memory, which only means that nothing is given back. */
+struct rt_trim *rt_trim_open(struct rt_graph *g);
+/* rt_trim_drop(t, v): one use of constant ${v} less; its memory goes with the last one. */
+void rt_trim_drop(struct rt_trim *t, int v);
+void rt_trim_close(struct rt_trim *t); /* NULL is allowed */
+
+#endif
