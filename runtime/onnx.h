@@ -22,7 +22,7 @@
 #define RT_ONNX_TENSORS_MAX 65536 /* initialisers and constants, likewise */
 #define RT_ONNX_NAME_MAX 65536    /* bytes */
 #define RT_ONNX_STRING_MAX ((size_t)16 << 20)
-#define RT_ONNX_ATTRS_MAX 1024             /* of one node */
+#define RT_ONNX_ATTRS_MAX 1024 /* of one node */
 #define RT_ONNX_FUNCTIONS_MAX 1024
 #define RT_ONNX_CALLS_MAX 16 /* of functions in functions */
 #define RT_ONNX_FILES_MAX 4096

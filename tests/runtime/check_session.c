@@ -449,6 +449,54 @@ START_TEST(the_arena_has_a_budget)
 }
 END_TEST
 
+/* Packed weights replace what they were made from, unless somebody else reads that. */
+START_TEST(weights_are_kept_once)
+{
+	static int64_t square[] = {512, 512}, row[] = {1, 512}, index = 3;
+	const size_t weights = sizeof(float) * 512 * 512;
+	static float x[512];
+	size_t resident[2];
+
+	x[0] = 1;
+	for (int reader = 0; reader < 2; reader++) {
+		struct opened o = {.model = NULL};
+		struct rt_tensor in = f32(x, 2, row), out[2];
+
+		pbuild_model(&o.m, 13);
+		pbuild_input(&o.m, "x", 1, 2, row);
+		pbuild_init_i64(&o.m, "shape", 1, two, square);
+		pbuild_init_i64(&o.m, "index", 1, one, &index);
+		pbuild_node(&o.m, "ConstantOfShape", "shape", "zeros", NULL);
+		pbuild_node(&o.m, "Cos", "zeros", "w", NULL);
+		pbuild_node(&o.m, "MatMul", "x w", "y", NULL);
+		pbuild_output(&o.m, "y", 1);
+		if (reader == 1) { /* an embedding that is tied to the product */
+			pbuild_input(&o.m, "i", 7, 1, one);
+			pbuild_node(&o.m, "Gather", "w i", "e", NULL);
+			pbuild_output(&o.m, "e", 1);
+		}
+		open_ok(&o, NULL);
+		resident[reader] = rt_model_resident_bytes(o.model);
+		if (reader == 0) {
+			run_ok(&o, &in, out);
+			for (int i = 0; i < 512; i++)
+				ck_assert(((float *)out[0].data)[i] == 1);
+		} else {
+			struct rt_tensor both[] = {in, i64(&index, 1, one)};
+
+			run_ok(&o, both, out);
+			for (int i = 0; i < 512; i++)
+				ck_assert(((float *)out[1].data)[i] == 1);
+		}
+		close_all(&o);
+	}
+	ck_assert_uint_ge(resident[0], weights);
+	ck_assert_uint_lt(resident[0], weights + weights / 2);
+	ck_assert_uint_ge(resident[1], 2 * weights);
+	ck_assert_uint_lt(resident[1], 2 * weights + weights / 2);
+}
+END_TEST
+
 START_TEST(runs_can_be_stopped)
 {
 	float x[] = {1};
@@ -538,6 +586,7 @@ Suite *check_runtime_session(void)
 	tcase_add_test(wrong, everything_unsupported_is_listed);
 	tcase_add_test(wrong, memory_is_asked_for_with_care);
 	tcase_add_test(wrong, the_arena_has_a_budget);
+	tcase_add_test(wrong, weights_are_kept_once);
 	tcase_add_test(wrong, runs_can_be_stopped);
 	suite_add_tcase(suite, c);
 	suite_add_tcase(suite, wrong);
