@@ -250,6 +250,48 @@ START_TEST(readers_do_not_wait_for_a_writer_that_waits_for_the_disk)
 }
 END_TEST
 
+static void *put_content(void *arg)
+{
+	put("content");
+	return arg;
+}
+
+static void *verify_once(void *arg)
+{
+	struct store_verify *seen = arg;
+	struct store_error err;
+
+	must_be(store_verify(fx.store, NULL, NULL, seen, &err) == 0);
+	return arg;
+}
+
+START_TEST(a_blob_between_its_file_and_its_row_is_not_foreign)
+{
+	struct store_digest digest = fixture_digest("content");
+	struct store_verify seen;
+	pthread_t writer, verifier;
+
+	fixture_close();
+	faultfs_install();
+	fixture_open();
+	put("something else");
+	faultfs_hold_syncs(true);
+	pthread_create(&writer, NULL, put_content, NULL);
+	while (faultfs_syncs_held() == 0)
+		usleep(1000);
+	ck_assert_int_eq(access(fixture_blob_path(&digest), F_OK), 0);
+	ck_assert(!store_blob_has(fx.store, &digest, NULL));
+	pthread_create(&verifier, NULL, verify_once, &seen);
+	usleep(100 * 1000); /* it comes to that file and waits for the lock */
+	faultfs_hold_syncs(false);
+	pthread_join(writer, NULL);
+	pthread_join(verifier, NULL);
+	ck_assert_uint_eq(seen.foreign, 0);
+	look(&digest);
+	ck_assert_int_gt(atomic_load(&found), 0);
+}
+END_TEST
+
 Suite *check_store_threads(void)
 {
 	Suite *s = suite_create("store_threads");
@@ -259,6 +301,7 @@ Suite *check_store_threads(void)
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, all_at_once);
 	tcase_add_test(t, readers_do_not_wait_for_a_writer_that_waits_for_the_disk);
+	tcase_add_test(t, a_blob_between_its_file_and_its_row_is_not_foreign);
 	suite_add_tcase(s, t);
 	return s;
 }
