@@ -18,6 +18,7 @@
 #include "daemon/fault.h"
 #include "daemon/must.h"
 #include "daemon/range.h"
+#include "daemon/readahead.h"
 #include "daemon/request.h"
 #include "daemon/text.h"
 #include "store/store.h"
@@ -235,12 +236,15 @@ static int refusal(struct request *rq, const struct reply_file *f, unsigned stat
 	return 0;
 }
 
-/* Whether the whole answer was made before and can be sent again. */
+/*
+ * Whether the whole answer was made before and can be sent again.  Large files
+ * are left out: they may have to be given out window by window.
+ */
 static bool kept(struct request *rq, const struct reply_file *f, unsigned status)
 {
 	struct reply *r = &rq->reply;
 
-	if (f->kept == NULL)
+	if (f->kept == NULL || f->size > READAHEAD_WHOLE_BYTES)
 		return false;
 	r->keep = &f->kept[status == 304];
 	if (!answer_kept_fits(*r->keep, rq))

@@ -136,7 +136,7 @@ START_TEST(test_methods)
 	ck_assert_str_eq(text, "GET, HEAD, OPTIONS");
 	ck_assert_int_eq(find(OPTIONS, "/v2/models/m/infer"), 0);
 	ck_assert_ptr_null(match.route);
-	ck_assert_uint_eq(match.allowed, POST);
+	ck_assert_uint_ne(match.allowed & POST, 0);
 	ck_assert_int_eq(find(METHOD_OTHER, "/healthz"), 0);
 	ck_assert_ptr_null(match.route);
 	ck_assert_int_eq(route_method_of("GET"), GET);

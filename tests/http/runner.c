@@ -198,12 +198,13 @@ static unsigned port_in_log(const struct play *p)
 
 static void exec_daemon(struct play *p)
 {
-	char *argv[ARGS_MAX + 16], state[128], admin[128], log[128];
+	char *argv[ARGS_MAX + 16], state[128], admin[128], log[128], config[128];
 	unsigned n = 0;
 	int fd;
 
 	snprintf(state, sizeof(state), "%s/state", p->dir);
 	snprintf(admin, sizeof(admin), "%s/admin.sock", p->dir);
+	snprintf(config, sizeof(config), "--config=%s/conf", p->dir);
 	log_path(p, log);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
@@ -212,7 +213,7 @@ static void exec_daemon(struct play *p)
 	if (fd < 0 || dup2(fd, 0) < 0)
 		_exit(126);
 	argv[n++] = strdup(p->larderd);
-	argv[n++] = strdup("--config=/dev/null");
+	argv[n++] = config;
 	argv[n++] = strdup("--sample");
 	argv[n++] = strdup("--listen=127.0.0.1:0");
 	argv[n++] = strdup("--state-dir");
@@ -586,6 +587,23 @@ static void do_expect(struct play *p, const char *s)
 	}
 }
 
+/* `config TEXT`: the daemon's configuration file is this, escapes expanded. */
+static void write_config(const struct play *p, const char *s)
+{
+	char path[128], *text;
+	size_t size;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/conf", p->dir);
+	f = fopen(path, "we");
+	if (f == NULL)
+		die(path);
+	text = expand(p, s, &size);
+	fwrite(text, 1, size, f);
+	fclose(f);
+	free(text);
+}
+
 static void do_command(struct play *p, const char *s)
 {
 	const char *rest;
@@ -613,6 +631,11 @@ static void do_command(struct play *p, const char *s)
 		log_path(p, path);
 		(void)unlink(path);
 		(void)start(p);
+	} else if ((rest = after(s, "config ")) != NULL) {
+		write_config(p, rest);
+	} else if (strcmp(s, "hup") == 0) {
+		kill(p->pid, SIGHUP);
+		pause_ms(300);
 	} else if (strcmp(s, "term") == 0) {
 		kill(p->pid, SIGTERM);
 	} else {
@@ -675,6 +698,10 @@ static void play(struct play *p, FILE *f)
 			take_args(p, line + 7);
 			continue;
 		}
+		if (p->pid == 0 && after(line, "config ") != NULL) {
+			write_config(p, line + 7);
+			continue;
+		}
 		if (p->pid == 0) {
 			begin_case(p, "start");
 			if (!start(p))
@@ -709,6 +736,7 @@ static void scenario(const char *larderd, const char *file)
 	snprintf(p->dir, sizeof(p->dir), "%.40s/http-XXXXXX", tmp == NULL ? "/tmp" : tmp);
 	if (mkdtemp(p->dir) == NULL)
 		die("mkdtemp");
+	write_config(p, "");
 	play(p, f);
 	hang_up(p);
 	begin_case(p, "stop");
