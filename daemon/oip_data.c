@@ -20,6 +20,7 @@
 
 #include "daemon/arena.h"
 #include "daemon/fault.h"
+#include "daemon/oip_number.h"
 #include "daemon/text.h"
 
 struct parse {
@@ -52,120 +53,18 @@ static int refuse(const struct parse *p, const struct token *t, const char *what
 
 /* ---- one element ------------------------------------------------------------ */
 
-static size_t digits(const char *p, const char *end)
+static int number_of(struct parse *p, const struct token *t, void *at)
 {
-	const char *start = p;
-
-	while (p < end && *p >= '0' && *p <= '9')
-		p++;
-	return (size_t)(p - start);
-}
-
-/* RFC 8259 §6; *whole: no fraction and no exponent. */
-static bool is_number(const struct token *t, bool *whole)
-{
-	const char *p = t->text, *end = p + t->size;
-	size_t n;
-
-	*whole = true;
-	if (p < end && *p == '-')
-		p++;
-	n = digits(p, end);
-	if (n == 0 || (n > 1 && *p == '0'))
-		return false;
-	p += n;
-	if (p < end && *p == '.') {
-		n = digits(++p, end);
-		if (n == 0)
-			return false;
-		p += n;
-		*whole = false;
-	}
-	if (p < end && (*p == 'e' || *p == 'E')) {
-		p++;
-		if (p < end && (*p == '+' || *p == '-'))
-			p++;
-		n = digits(p, end);
-		if (n == 0)
-			return false;
-		p += n;
-		*whole = false;
-	}
-	return p == end;
-}
-
-/* A whole number as sign and magnitude; false when the magnitude needs more than 64 bits. */
-static bool whole_of(const struct token *t, bool *negative, uint64_t *out)
-{
-	const char *p = t->text, *end = p + t->size;
-	uint64_t v = 0;
-
-	*negative = *p == '-';
-	if (*negative)
-		p++;
-	for (; p < end; p++) {
-		if (__builtin_mul_overflow(v, 10u, &v) ||
-		    __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
-			return false;
-	}
-	*out = v;
-	return true;
-}
-
-/* Bits of an integer type, and whether it has a sign. */
-static bool is_integer(enum rt_dtype d, unsigned *bits, bool *is_signed)
-{
-	*bits = rt_dtype_bits(d);
-	*is_signed = d == RT_I8 || d == RT_I16 || d == RT_I32 || d == RT_I64;
-	return *is_signed || d == RT_U8 || d == RT_U16 || d == RT_U32 || d == RT_U64;
-}
-
-/* Store the low ${bits} of ${v}: the machine is little-endian (oip.c asserts it). */
-static void put_bits(void *at, uint64_t v, unsigned bits)
-{
-	memcpy(at, &v, bits / 8);
-}
-
-static int integer_of(struct parse *p, const struct token *t, void *at)
-{
-	unsigned bits;
-	bool is_signed, negative, whole;
-	uint64_t v, top;
-
-	(void)is_integer(p->dtype, &bits, &is_signed);
-	if (!is_number(t, &whole))
+	switch (oip_number_parse(t->text, t->size, p->dtype, at)) {
+	case OIP_NUMBER_NONE:
 		return refuse(p, t, "is not a number, as needed for");
-	if (!whole)
+	case OIP_NUMBER_FRACTION:
 		return refuse(p, t, "has a fraction or an exponent, which there is not in");
-	top = is_signed ? UINT64_C(1) << (bits - 1) : UINT64_MAX >> (64 - bits);
-	if (!whole_of(t, &negative, &v) || (negative && (is_signed ? v > top : v != 0)) ||
-	    (!negative && v > (is_signed ? top - 1 : top)))
+	case OIP_NUMBER_RANGE:
 		return refuse(p, t, "does not fit");
-	if (at != NULL)
-		put_bits(at, negative ? UINT64_C(0) - v : v, bits);
-	return 0;
-}
-
-static int float_of(struct parse *p, const struct token *t, void *at)
-{
-	bool whole, fits;
-
-	if (!is_number(t, &whole))
-		return refuse(p, t, "is not a number, as needed for");
-	if (p->dtype == RT_F32) {
-		float v = strtof(t->text, NULL);
-
-		fits = isfinite(v);
-		if (at != NULL)
-			memcpy(at, &v, sizeof v);
-	} else {
-		double v = strtod(t->text, NULL);
-
-		fits = isfinite(v);
-		if (at != NULL)
-			memcpy(at, &v, sizeof v);
+	default:
+		return 0;
 	}
-	return fits ? 0 : refuse(p, t, "does not fit");
 }
 
 static bool token_is(const struct token *t, const char *word)
@@ -217,6 +116,11 @@ static int malformed(struct parse *p)
 			 p->name, p->stored);
 }
 
+static const bool ends_token[256] = {
+    [','] = true, ['['] = true,  [']'] = true,  ['{'] = true,  ['}'] = true, [':'] = true,
+    [' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true, ['"'] = true, ['\0'] = true,
+};
+
 static struct token next_token(struct parse *p)
 {
 	struct token t = {p->at, 0};
@@ -228,7 +132,7 @@ static struct token next_token(struct parse *p)
 		}
 		p->at += p->at < p->end;
 	} else {
-		while (p->at < p->end && strchr(",[]{}: \t\n\r\"", *p->at) == NULL)
+		while (p->at < p->end && !ends_token[(unsigned char)*p->at])
 			p->at++;
 	}
 	t.size = (size_t)(p->at - t.text);
@@ -238,8 +142,6 @@ static struct token next_token(struct parse *p)
 static int element(struct parse *p)
 {
 	struct token t = next_token(p);
-	unsigned bits;
-	bool is_signed;
 	void *at = NULL;
 
 	if (t.size == 0 || p->at == p->end)
@@ -247,13 +149,11 @@ static int element(struct parse *p)
 	if (p->data != NULL && p->stored < p->room)
 		at = p->data + (size_t)p->stored * p->elem_bytes;
 	p->stored++;
-	if (is_integer(p->dtype, &bits, &is_signed))
-		return integer_of(p, &t, at);
 	if (p->dtype == RT_BOOL)
 		return bool_of(p, &t, at);
 	if (p->dtype == RT_STR)
 		return string_of(p, &t, at);
-	return float_of(p, &t, at);
+	return number_of(p, &t, at);
 }
 
 static int wrong_nesting(struct parse *p)
@@ -442,14 +342,13 @@ static void emit_integer(struct text *t, const void *at, unsigned bits, bool is_
 /* False: the element is a NaN or an infinity. */
 static bool emit_element(struct text *t, enum rt_dtype d, const unsigned char *at, bool brief)
 {
-	unsigned bits;
-	bool is_signed;
 	struct rt_str s;
 	float f;
 	double v;
 
-	if (is_integer(d, &bits, &is_signed)) {
-		emit_integer(t, at, bits, is_signed);
+	if (oip_number_is_integer(d)) {
+		emit_integer(t, at, rt_dtype_bits(d),
+			     d == RT_I8 || d == RT_I16 || d == RT_I32 || d == RT_I64);
 	} else if (d == RT_BOOL) {
 		text_add(t, *at != 0 ? "true" : "false");
 	} else if (d == RT_STR) {
