@@ -1,102 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Models and sessions (runtime/model.c, session.c, frame.c, segment*.c): right
- * answers for changing shapes and for shapes that depend on values, what is
- * refused, budgets, cancellation.
+ * Sessions (runtime/session.c, frame.c, segment*.c): right answers for changing
+ * shapes and for shapes that depend on values, what is refused, budgets,
+ * cancellation.
  */
 #include <config.h>
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "runtime/runtime.h"
-#include "tests/lib/pbuild.h"
+#include "tests/runtime/opened.h"
 #include "tests/runtime/suites.h"
-
-static struct rt_error err;
-static struct rt_team *team;
 
 static int64_t free1[] = {-1}, free2[] = {-1, -1}, one[] = {1}, two[] = {2}, three[] = {3},
 	       two_three[] = {2, 3};
-
-static void start(void)
-{
-	team = rt_team_new(2);
-	ck_assert_ptr_nonnull(team);
-}
-
-static void stop(void)
-{
-	rt_team_free(team);
-}
-
-struct opened {
-	struct pbuild m;
-	struct rt_model *model;
-	struct rt_session *session;
-};
-
-static int open_with(struct opened *o, const struct rt_model_opts *opts)
-{
-	struct rt_model_opts scalar = {.cpu_level = RT_CPU_SCALAR};
-	int status;
-
-	err.text[0] = '\0';
-	status =
-	    rt_model_open(pbuild_finish(&o->m), opts != NULL ? opts : &scalar, &o->model, &err);
-	if (status == RT_OK)
-		status = rt_session_open(o->model, team, &o->session, &err);
-	return status;
-}
-
-static void open_ok(struct opened *o, const struct rt_model_opts *opts)
-{
-	int status = open_with(o, opts);
-
-	ck_assert_msg(status == RT_OK, "%s", err.text);
-}
-
-static void close_all(struct opened *o)
-{
-	rt_session_close(o->session);
-	rt_model_close(o->model);
-	pbuild_free(&o->m);
-	*o = (struct opened){.model = NULL};
-}
-
-static struct rt_tensor f32(float *data, int rank, const int64_t *dims)
-{
-	struct rt_tensor t = {.dtype = RT_F32, .shape.rank = rank, .data = data};
-
-	memcpy(t.shape.dims, dims, sizeof(*dims) * (size_t)rank);
-	return t;
-}
-
-static struct rt_tensor i64(int64_t *data, int rank, const int64_t *dims)
-{
-	struct rt_tensor t = f32(NULL, rank, dims);
-
-	t.dtype = RT_I64;
-	t.data = data;
-	return t;
-}
-
-static void run_ok(struct opened *o, const struct rt_tensor *in, struct rt_tensor *out)
-{
-	int status = rt_session_run(o->session, in, out, NULL, NULL, &err);
-
-	ck_assert_msg(status == RT_OK, "%s", err.text);
-}
-
-static void run_fails(struct opened *o, const struct rt_tensor *in, int status, const char *says)
-{
-	struct rt_tensor out[4];
-
-	ck_assert_int_eq(rt_session_run(o->session, in, out, NULL, NULL, &err), status);
-	ck_assert_msg(strstr(err.text, says) != NULL, "'%s' does not say '%s'", err.text, says);
-}
 
 /* y = Neg(x) + Abs(x), for shapes [N, M]. */
 static void neg_plus_abs(struct opened *o)
@@ -121,20 +40,113 @@ START_TEST(shapes_may_change)
 	for (int i = 0; i < 1600; i++)
 		x[i] = (float)(i % 7 - 3);
 	neg_plus_abs(&o);
-	open_ok(&o, NULL);
+	opened_open(&o, NULL);
 	for (int round = 0; round < 60; round++) {
 		int64_t dims[] = {1 + round * 7 % 13, 1 + round * 5 % 11};
 		const float *y;
 
-		in = f32(x, 2, dims);
-		run_ok(&o, &in, &out);
+		in = opened_f32(x, 2, dims);
+		opened_run(&o, &in, &out);
 		ck_assert_int_eq(out.dtype, RT_F32);
 		ck_assert(rt_shape_equal(&out.shape, &in.shape));
 		y = out.data;
 		for (int64_t i = 0; i < dims[0] * dims[1]; i++)
 			ck_assert(y[i] == (x[i] < 0 ? -2 * x[i] : 0));
 	}
-	close_all(&o);
+	opened_close(&o);
+}
+END_TEST
+
+/* A plan that was made before the arena moved is used again afterwards. */
+START_TEST(arenas_may_move)
+{
+	static float x[100000];
+	struct opened o = {.model = NULL};
+	int64_t dims[] = {1, 10};
+	struct rt_tensor in, out;
+
+	neg_plus_abs(&o);
+	opened_open(&o, NULL);
+	for (int round = 0; round < 6; round++) {
+		x[3] = -5 - (float)round;
+		dims[1] = round % 2 == 0 ? 10 : 30000 + round * 10000;
+		in = opened_f32(x, 2, dims);
+		opened_run(&o, &in, &out);
+		ck_assert(((float *)out.data)[3] == 10 + 2 * (float)round);
+		ck_assert(((float *)out.data)[4] == 0);
+	}
+	opened_close(&o);
+}
+END_TEST
+
+enum { NODES = 40, ELEMS = 6 };
+static float want[NODES + 1][ELEMS];
+
+/* Node ${n} of a random graph: v${n} = Neg, Abs, Add, Sub of earlier ones, or a view and back. */
+static void random_node(struct opened *o, int n)
+{
+	static const char *const ops[] = {"Neg", "Abs", "Add", "Sub"};
+	int op = rand() % 5, a = n < 8 ? rand() % n : n - 1 - rand() % 8, b = rand() % n;
+	char from[64], to[16], flat[16];
+
+	(void)snprintf(to, sizeof(to), "v%d", n);
+	if (op == 4) {
+		(void)snprintf(flat, sizeof(flat), "t%d", n);
+		(void)snprintf(from, sizeof(from), "v%d flat", a);
+		pbuild_node(&o->m, "Reshape", from, flat, NULL);
+		(void)snprintf(from, sizeof(from), "t%d rows", n);
+		pbuild_node(&o->m, "Reshape", from, to, NULL);
+	} else {
+		(void)snprintf(from, sizeof(from), op < 2 ? "v%d" : "v%d v%d", a, b);
+		pbuild_node(&o->m, ops[op], from, to, NULL);
+	}
+	for (int i = 0; i < ELEMS; i++) {
+		float x = want[a][i], y = want[b][i];
+
+		want[n][i] = op == 0 ? -x : op == 1 ? fabsf(x) : op == 2 ? x + y : x - y;
+		if (op == 4)
+			want[n][i] = x;
+	}
+}
+
+/*
+ * Random graphs of element-wise nodes, which write over what nobody needs any
+ * more, and of views: every value of every output against plain arithmetic.
+ */
+START_TEST(memory_is_shared_safely)
+{
+	static int64_t minus_one = -1;
+
+	srand(3);
+	for (int round = 0; round < 100; round++) {
+		struct rt_model_opts opts = {.cpu_level = RT_CPU_SCALAR, .no_optimise = round % 2};
+		struct opened o = {.model = NULL};
+		struct rt_tensor in, out[NODES];
+		int node_of[NODES], outputs = 0;
+		char name[16];
+
+		pbuild_model(&o.m, 13);
+		pbuild_input(&o.m, "v0", 1, 2, two_three);
+		pbuild_init_i64(&o.m, "rows", 1, two, two_three);
+		pbuild_init_i64(&o.m, "flat", 1, one, &minus_one);
+		for (int i = 0; i < ELEMS; i++)
+			want[0][i] = (float)(rand() % 19 - 9);
+		for (int n = 1; n <= NODES; n++) {
+			random_node(&o, n);
+			if (n < NODES && rand() % 8 != 0)
+				continue;
+			(void)snprintf(name, sizeof(name), "v%d", n);
+			pbuild_output(&o.m, name, 1);
+			node_of[outputs++] = n;
+		}
+		opened_open(&o, &opts);
+		in = opened_f32(want[0], 2, two_three);
+		opened_run(&o, &in, out);
+		for (int k = 0; k < outputs; k++)
+			for (int i = 0; i < ELEMS; i++)
+				ck_assert(((float *)out[k].data)[i] == want[node_of[k]][i]);
+		opened_close(&o);
+	}
 }
 END_TEST
 
@@ -160,20 +172,20 @@ START_TEST(shapes_are_computed)
 	pbuild_node(&o.m, "Reshape", "x t", "r", NULL);
 	pbuild_node(&o.m, "Relu", "r", "y", NULL);
 	pbuild_output(&o.m, "y", 1);
-	open_ok(&o, NULL);
+	opened_open(&o, NULL);
 	for (int i = 0; i < 24; i++)
 		x[i] = (float)i;
 	for (int round = 0; round < 4; round++) {
 		dims[2] = round % 2 == 0 ? 4 : 2;
-		in = f32(x, 3, dims);
-		run_ok(&o, &in, &out);
+		in = opened_f32(x, 3, dims);
+		opened_run(&o, &in, &out);
 		ck_assert_int_eq(out.shape.rank, 2);
 		ck_assert_int_eq(out.shape.dims[0], dims[2]);
 		ck_assert_int_eq(out.shape.dims[1], 6);
 		for (int i = 0; i < 6 * dims[2]; i++)
 			ck_assert(((float *)out.data)[i] == (float)i);
 	}
-	close_all(&o);
+	opened_close(&o);
 }
 END_TEST
 
@@ -198,7 +210,7 @@ START_TEST(shapes_come_from_values)
 	pbuild_node(&o.m, "Reshape", "rr tt", "q", NULL);
 	pbuild_node(&o.m, "Neg", "q", "y", NULL);
 	pbuild_output(&o.m, "y", 1);
-	open_ok(&o, NULL);
+	opened_open(&o, NULL);
 	for (int i = 0; i < 12; i++)
 		x[i] = (float)i;
 	for (int round = 0; round < 30; round++) {
@@ -206,17 +218,17 @@ START_TEST(shapes_come_from_values)
 		int64_t dims[] = {1 + round % 2 * 5, 12 / (1 + round % 2 * 5)};
 
 		memcpy(t, shapes[round % 5], sizeof(t));
-		in[0] = f32(x, 2, dims);
-		in[1] = i64(t, 1, two);
-		run_ok(&o, in, &out);
+		in[0] = opened_f32(x, 2, dims);
+		in[1] = opened_i64(t, 1, two);
+		opened_run(&o, in, &out);
 		ck_assert_int_eq(out.shape.dims[0], t[0] < 0 ? 2 : t[0]);
 		ck_assert_int_eq(out.shape.dims[1], t[1]);
 		for (int i = 0; i < 12; i++)
 			ck_assert(((float *)out.data)[i] == -(float)i);
 	}
 	t[0] = 5; /* 5 · 6 ≠ 12 */
-	run_fails(&o, in, RT_INPUT, "Reshape");
-	close_all(&o);
+	opened_refuses(&o, in, RT_INPUT, "Reshape");
+	opened_close(&o);
 }
 END_TEST
 
@@ -234,14 +246,14 @@ START_TEST(outputs_may_depend_on_data)
 	pbuild_node(&o.m, "Relu", "x", "r", NULL);
 	pbuild_output(&o.m, "y", 7);
 	pbuild_output(&o.m, "r", 1);
-	open_ok(&o, NULL);
+	opened_open(&o, NULL);
 	for (unsigned mask = 0; mask < 64; mask++) {
 		int64_t six = 6, found = 0;
 
 		for (int i = 0; i < 6; i++)
 			x[i] = (mask >> i & 1) != 0 ? -1.0f : 0;
-		in = f32(x, 1, &six);
-		run_ok(&o, &in, out);
+		in = opened_f32(x, 1, &six);
+		opened_run(&o, &in, out);
 		ck_assert_int_eq(out[0].shape.dims[0], 1);
 		for (int i = 0; i < 6; i++) {
 			if (x[i] != 0)
@@ -250,7 +262,7 @@ START_TEST(outputs_may_depend_on_data)
 		ck_assert_int_eq(out[0].shape.dims[1], found);
 		ck_assert_int_eq(out[1].shape.dims[0], 6);
 	}
-	close_all(&o);
+	opened_close(&o);
 }
 END_TEST
 
@@ -260,7 +272,7 @@ START_TEST(outputs_may_be_anything)
 	static const float w[] = {4, 5};
 	float x[] = {1, 2};
 	struct opened o = {.model = NULL};
-	struct rt_tensor in = f32(x, 1, two), out[4];
+	struct rt_tensor in = opened_f32(x, 1, two), out[4];
 
 	pbuild_model(&o.m, 13);
 	pbuild_input(&o.m, "x", 1, 1, two);
@@ -278,17 +290,17 @@ START_TEST(outputs_may_be_anything)
 		pbuild_raw(&again.m, o.m.data, o.m.size);
 		again.m.graph = calloc(1, sizeof(struct pbuild));
 		pbuild_raw(again.m.graph, o.m.graph->data, o.m.graph->size);
-		open_ok(&again, &opts);
+		opened_open(&again, &opts);
 		ck_assert_str_eq(rt_model_output(again.model, 2)->name, "v");
-		run_ok(&again, &in, out);
+		opened_run(&again, &in, out);
 		ck_assert(out[0].data != x && out[2].data != x);
 		ck_assert(memcmp(out[0].data, x, sizeof(x)) == 0);
 		ck_assert(memcmp(out[1].data, w, sizeof(w)) == 0);
 		ck_assert(memcmp(out[2].data, x, sizeof(x)) == 0);
 		ck_assert(memcmp(out[3].data, x, sizeof(x)) == 0);
-		close_all(&again);
+		opened_close(&again);
 	}
-	close_all(&o);
+	opened_close(&o);
 }
 END_TEST
 
@@ -296,7 +308,7 @@ START_TEST(only_wanted_outputs_are_made)
 {
 	float x[] = {1, -2, 3};
 	struct opened o = {.model = NULL};
-	struct rt_tensor in = f32(x, 1, three), out[2];
+	struct rt_tensor in = opened_f32(x, 1, three), out[2];
 	bool wanted[] = {false, true};
 	int64_t far = 9;
 
@@ -307,13 +319,13 @@ START_TEST(only_wanted_outputs_are_made)
 	pbuild_node(&o.m, "Abs", "x", "good", NULL);
 	pbuild_output(&o.m, "bad", 1);
 	pbuild_output(&o.m, "good", 1);
-	open_ok(&o, NULL);
-	run_fails(&o, &in, RT_DATA, "node 'bad' (Gather)");
-	ck_assert_int_eq(rt_session_run(o.session, &in, out, wanted, NULL, &err), RT_OK);
+	opened_open(&o, NULL);
+	opened_refuses(&o, &in, RT_DATA, "node 'bad' (Gather)");
+	ck_assert_int_eq(rt_session_run(o.session, &in, out, wanted, NULL, &opened_err), RT_OK);
 	ck_assert_ptr_null(out[0].data);
 	ck_assert(((float *)out[1].data)[1] == 2);
-	run_fails(&o, &in, RT_DATA, "node 'bad' (Gather)"); /* and still tells when asked */
-	close_all(&o);
+	opened_refuses(&o, &in, RT_DATA, "node 'bad' (Gather)"); /* and still tells when asked */
+	opened_close(&o);
 }
 END_TEST
 
@@ -322,14 +334,14 @@ START_TEST(nothing_is_a_tensor)
 {
 	struct opened o = {.model = NULL};
 	int64_t dims[] = {0, 5};
-	struct rt_tensor in = f32(NULL, 2, dims), out;
+	struct rt_tensor in = opened_f32(NULL, 2, dims), out;
 
 	neg_plus_abs(&o);
-	open_ok(&o, NULL);
-	run_ok(&o, &in, &out);
+	opened_open(&o, NULL);
+	opened_run(&o, &in, &out);
 	ck_assert_int_eq(out.shape.dims[0], 0);
 	ck_assert_int_eq(out.shape.dims[1], 5);
-	close_all(&o);
+	opened_close(&o);
 }
 END_TEST
 
@@ -346,58 +358,23 @@ START_TEST(inputs_are_checked)
 	pbuild_input(&o.m, "image", 1, 2, two_three);
 	pbuild_node(&o.m, "Relu", "image", "y", NULL);
 	pbuild_output(&o.m, "y", 1);
-	open_ok(&o, NULL);
-	in = f32((float *)(void *)bytes, 2, two_three);
+	opened_open(&o, NULL);
+	in = opened_f32((float *)(void *)bytes, 2, two_three);
 	in.dtype = RT_I32;
-	run_fails(&o, &in, RT_INPUT, "input 'image' is float32, int32 was given");
-	in = f32((float *)(void *)bytes, 2, bad);
-	run_fails(&o, &in, RT_INPUT, "input 'image' has shape [2,3], [2,4] was given");
-	in = f32((float *)(void *)bytes, 1, two);
-	run_fails(&o, &in, RT_INPUT, "[2] was given");
-	in = f32((float *)(void *)bytes, 2, negative);
-	run_fails(&o, &in, RT_INPUT, "no shape");
-	in = f32((float *)(void *)bytes, 2, huge);
-	run_fails(&o, &in, RT_INPUT, "shape");
-	in = f32(NULL, 2, two_three);
-	run_fails(&o, &in, RT_INPUT, "no data");
-	in = f32((float *)(void *)(bytes + 1), 2, two_three);
-	run_fails(&o, &in, RT_INPUT, "aligned");
-	close_all(&o);
-}
-END_TEST
-
-START_TEST(everything_unsupported_is_listed)
-{
-	struct opened o = {.model = NULL};
-
-	pbuild_model(&o.m, 13);
-	pbuild_input(&o.m, "x", 1, 1, three);
-	pbuild_node(&o.m, "NoSuchThing", "x", "a", NULL);
-	pbuild_node(&o.m, "NoSuchThing", "a", "b", NULL);
-	pbuild_node(&o.m, "OtherThing", "b", "c", NULL);
-	pbuild_node(&o.m, "Relu", "c", "y", NULL);
-	pbuild_output(&o.m, "y", 1);
-	ck_assert_int_eq(open_with(&o, NULL), RT_UNSUPPORTED);
-	ck_assert_ptr_nonnull(strstr(
-	    err.text, "NoSuchThing (ai.onnx, opset 13): no such operator; 2 nodes: 'a', 'b'"));
-	ck_assert_ptr_nonnull(strstr(err.text, "OtherThing"));
-	ck_assert_ptr_null(strstr(err.text, "Relu"));
-	close_all(&o);
-
-	pbuild_model(&o.m, 13); /* a type that the operator does not take */
-	pbuild_input(&o.m, "x", 9, 1, three);
-	pbuild_node(&o.m, "Exp", "x", "y", NULL);
-	pbuild_output(&o.m, "y", 9);
-	ck_assert_int_eq(open_with(&o, NULL), RT_UNSUPPORTED);
-	ck_assert_ptr_nonnull(strstr(err.text, "Exp (ai.onnx, opset 13): not for bool"));
-	close_all(&o);
-
-	pbuild_model(&o.m, 13); /* too many inputs */
-	pbuild_input(&o.m, "x", 1, 1, three);
-	pbuild_node(&o.m, "Relu", "x x", "y", NULL);
-	pbuild_output(&o.m, "y", 1);
-	ck_assert_int_eq(open_with(&o, NULL), RT_MALFORMED);
-	close_all(&o);
+	opened_refuses(&o, &in, RT_INPUT, "input 'image' is float32, int32 was given");
+	in = opened_f32((float *)(void *)bytes, 2, bad);
+	opened_refuses(&o, &in, RT_INPUT, "input 'image' has shape [2,3], [2,4] was given");
+	in = opened_f32((float *)(void *)bytes, 1, two);
+	opened_refuses(&o, &in, RT_INPUT, "[2] was given");
+	in = opened_f32((float *)(void *)bytes, 2, negative);
+	opened_refuses(&o, &in, RT_INPUT, "no shape");
+	in = opened_f32((float *)(void *)bytes, 2, huge);
+	opened_refuses(&o, &in, RT_INPUT, "shape");
+	in = opened_f32(NULL, 2, two_three);
+	opened_refuses(&o, &in, RT_INPUT, "no data");
+	in = opened_f32((float *)(void *)(bytes + 1), 2, two_three);
+	opened_refuses(&o, &in, RT_INPUT, "aligned");
+	opened_close(&o);
 }
 END_TEST
 
@@ -419,11 +396,11 @@ START_TEST(memory_is_asked_for_with_care)
 		pbuild_node(&o.m, "Expand", "x shape", "big", NULL);
 		pbuild_node(&o.m, "Relu", "big", "y", NULL);
 		pbuild_output(&o.m, "y", 1);
-		open_ok(&o, &opts);
-		in = f32(x, 1, one);
-		ck_assert_int_lt(rt_session_run(o.session, &in, &out, NULL, NULL, &err), 0);
-		ck_assert_msg(strstr(err.text, "'big'") != NULL, "%s", err.text);
-		close_all(&o);
+		opened_open(&o, &opts);
+		in = opened_f32(x, 1, one);
+		ck_assert_int_lt(rt_session_run(o.session, &in, &out, NULL, NULL, &opened_err), 0);
+		ck_assert_msg(strstr(opened_err.text, "'big'") != NULL, "%s", opened_err.text);
+		opened_close(&o);
 	}
 }
 END_TEST
@@ -438,62 +415,14 @@ START_TEST(the_arena_has_a_budget)
 	struct rt_tensor in, out;
 
 	neg_plus_abs(&o);
-	open_ok(&o, &opts);
-	in = f32(x, 2, dims);
-	run_fails(&o, &in, RT_BUDGET, "the budget is 1048576");
+	opened_open(&o, &opts);
+	in = opened_f32(x, 2, dims);
+	opened_refuses(&o, &in, RT_BUDGET, "the budget is 1048576");
 	in.shape.dims[1] = 1000;
-	run_ok(&o, &in, &out);
+	opened_run(&o, &in, &out);
 	ck_assert_uint_gt(rt_session_arena_bytes(o.session), 0);
 	ck_assert_uint_le(rt_session_arena_bytes(o.session), 1 << 20);
-	close_all(&o);
-}
-END_TEST
-
-/* Packed weights replace what they were made from, unless somebody else reads that. */
-START_TEST(weights_are_kept_once)
-{
-	static int64_t square[] = {512, 512}, row[] = {1, 512}, index = 3;
-	const size_t weights = sizeof(float) * 512 * 512;
-	static float x[512];
-	size_t resident[2];
-
-	x[0] = 1;
-	for (int reader = 0; reader < 2; reader++) {
-		struct opened o = {.model = NULL};
-		struct rt_tensor in = f32(x, 2, row), out[2];
-
-		pbuild_model(&o.m, 13);
-		pbuild_input(&o.m, "x", 1, 2, row);
-		pbuild_init_i64(&o.m, "shape", 1, two, square);
-		pbuild_init_i64(&o.m, "index", 1, one, &index);
-		pbuild_node(&o.m, "ConstantOfShape", "shape", "zeros", NULL);
-		pbuild_node(&o.m, "Cos", "zeros", "w", NULL);
-		pbuild_node(&o.m, "MatMul", "x w", "y", NULL);
-		pbuild_output(&o.m, "y", 1);
-		if (reader == 1) { /* an embedding that is tied to the product */
-			pbuild_input(&o.m, "i", 7, 1, one);
-			pbuild_node(&o.m, "Gather", "w i", "e", NULL);
-			pbuild_output(&o.m, "e", 1);
-		}
-		open_ok(&o, NULL);
-		resident[reader] = rt_model_resident_bytes(o.model);
-		if (reader == 0) {
-			run_ok(&o, &in, out);
-			for (int i = 0; i < 512; i++)
-				ck_assert(((float *)out[0].data)[i] == 1);
-		} else {
-			struct rt_tensor both[] = {in, i64(&index, 1, one)};
-
-			run_ok(&o, both, out);
-			for (int i = 0; i < 512; i++)
-				ck_assert(((float *)out[1].data)[i] == 1);
-		}
-		close_all(&o);
-	}
-	ck_assert_uint_ge(resident[0], weights);
-	ck_assert_uint_lt(resident[0], weights + weights / 2);
-	ck_assert_uint_ge(resident[1], 2 * weights);
-	ck_assert_uint_lt(resident[1], 2 * weights + weights / 2);
+	opened_close(&o);
 }
 END_TEST
 
@@ -504,16 +433,18 @@ START_TEST(runs_can_be_stopped)
 	atomic_bool cancel = true;
 	struct rt_run_opts cancelled = {.cancel = &cancel}, late = {.deadline_ns = 1};
 	struct opened o = {.model = NULL};
-	struct rt_tensor in = f32(x, 2, dims), out;
+	struct rt_tensor in = opened_f32(x, 2, dims), out;
 
 	neg_plus_abs(&o);
-	open_ok(&o, NULL);
-	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &cancelled, &err),
+	opened_open(&o, NULL);
+	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &cancelled, &opened_err),
 			 RT_CANCELLED);
-	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &late, &err), RT_CANCELLED);
+	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &late, &opened_err),
+			 RT_CANCELLED);
 	atomic_store(&cancel, false);
-	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &cancelled, &err), RT_OK);
-	close_all(&o);
+	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &cancelled, &opened_err),
+			 RT_OK);
+	opened_close(&o);
 }
 END_TEST
 
@@ -529,14 +460,14 @@ static void *one_user(void *arg)
 	int64_t dims[] = {1, 1};
 	int *bad = arg;
 
-	*bad += rt_session_open(shared, team, &session, own) != RT_OK;
+	*bad += rt_session_open(shared, opened_team, &session, own) != RT_OK;
 	for (int round = 0; round < 200; round++) {
 		struct rt_tensor in, out;
 
 		dims[1] = 1 + round % 31;
 		for (int i = 0; i < 32; i++)
 			x[i] = (float)(round - i);
-		in = f32(x, 2, dims);
+		in = opened_f32(x, 2, dims);
 		*bad += rt_session_run(session, &in, &out, NULL, NULL, own) != RT_OK;
 		for (int i = 0; i < dims[1]; i++)
 			*bad += ((float *)out.data)[i] != (x[i] < 0 ? -2 * x[i] : 0);
@@ -553,7 +484,7 @@ START_TEST(sessions_share_a_model)
 	int bad[4] = {0};
 
 	neg_plus_abs(&o);
-	open_ok(&o, NULL);
+	opened_open(&o, NULL);
 	shared = o.model;
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, one_user, &bad[i]), 0);
@@ -561,7 +492,7 @@ START_TEST(sessions_share_a_model)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 		ck_assert_int_eq(bad[i], 0);
 	}
-	close_all(&o);
+	opened_close(&o);
 }
 END_TEST
 
@@ -570,11 +501,13 @@ Suite *check_runtime_session(void)
 	Suite *suite = suite_create("runtime_session");
 	TCase *c = tcase_create("answers"), *wrong = tcase_create("refusals");
 
-	tcase_add_checked_fixture(c, start, stop);
-	tcase_add_checked_fixture(wrong, start, stop);
+	tcase_add_checked_fixture(c, opened_start, opened_stop);
+	tcase_add_checked_fixture(wrong, opened_start, opened_stop);
 	tcase_set_timeout(c, 60);
 	tcase_set_timeout(wrong, 60);
 	tcase_add_test(c, shapes_may_change);
+	tcase_add_test(c, arenas_may_move);
+	tcase_add_test(c, memory_is_shared_safely);
 	tcase_add_test(c, shapes_are_computed);
 	tcase_add_test(c, shapes_come_from_values);
 	tcase_add_test(c, outputs_may_depend_on_data);
@@ -583,10 +516,8 @@ Suite *check_runtime_session(void)
 	tcase_add_test(c, nothing_is_a_tensor);
 	tcase_add_test(c, sessions_share_a_model);
 	tcase_add_test(wrong, inputs_are_checked);
-	tcase_add_test(wrong, everything_unsupported_is_listed);
 	tcase_add_test(wrong, memory_is_asked_for_with_care);
 	tcase_add_test(wrong, the_arena_has_a_budget);
-	tcase_add_test(wrong, weights_are_kept_once);
 	tcase_add_test(wrong, runs_can_be_stopped);
 	suite_add_tcase(suite, c);
 	suite_add_tcase(suite, wrong);
