@@ -4,7 +4,7 @@
  * Add Sub Mul Div Pow Mod PRelu BitShift Bitwise*, Min Max Sum Mean.
  *
  * Opset changes that matter: from 7 on broadcasting is NumPy's (before: the
- * attributes `broadcast` and `axis`, not supported); PRelu's slope broadcasts to x
+ * attributes `broadcast` and `axis`, rt_op_binary_6); PRelu's slope broadcasts to x
  * alone; Pow (12) lets the exponent have another type; Mod has `fmod`: the sign
  * of the dividend instead of the divisor.
  */
@@ -227,10 +227,39 @@ const struct rt_op rt_op_binary = {
     .run = binary_run,
 };
 
+const struct rt_op rt_op_binary_6 = {
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .alias_inputs = 1,
+    .state_bytes = sizeof(struct binary),
+    .bind = binary_bind,
+    .infer = rt_elementwise_infer_6,
+    .run = binary_run,
+};
+
+/* Before 7 a slope of rank 1 is one number per channel, or one for all. */
+static int prelu_align_6(struct rt_infer *f, struct rt_error *err)
+{
+	struct rt_tensor in[2] = {f->in[0], f->in[1]};
+	const struct rt_tensor *were = f->in;
+	int status;
+
+	for (int d = 2; d < in[0].shape.rank && in[1].shape.rank == 1; d++)
+		in[1].shape.dims[d - 1] = 1;
+	if (in[1].shape.rank == 1 && in[0].shape.rank > 1)
+		in[1].shape.rank = in[0].shape.rank - 1;
+	f->in = in;
+	status = rt_elementwise_infer(f, err);
+	f->in = were;
+	return status;
+}
+
 static int prelu_infer(struct rt_infer *f, struct rt_error *err)
 {
 	char text[2][80];
-	int status = rt_elementwise_infer(f, err);
+	int status = f->node->opset < 7 ? prelu_align_6(f, err) : rt_elementwise_infer(f, err);
 
 	if (status == RT_OK && !rt_shape_equal(&f->out[0].shape, &f->in[0].shape))
 		return rt_error_set(err, RT_INPUT, "slope of shape %s does not broadcast to X, %s",

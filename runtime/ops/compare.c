@@ -107,3 +107,15 @@ const struct rt_op rt_op_compare = {
     .infer = rt_elementwise_infer,
     .run = compare_run,
 };
+
+const struct rt_op rt_op_compare_6 = {
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .state_bytes = sizeof(struct rt_elementwise_2),
+    .type = rt_op_type_bool,
+    .bind = compare_bind,
+    .infer = rt_elementwise_infer_6,
+    .run = compare_run,
+};

@@ -161,6 +161,43 @@ void rt_elementwise_2_run(const struct rt_elementwise_2 *e, struct rt_team *team
 	rt_walk_each(w, team, two_part, &t);
 }
 
+/*
+ * Before opset 7 input 1 broadcasts to input 0 alone, and only if `broadcast` is
+ * set: its dimensions lie at `axis`, at the end by default.
+ */
+static int align_6(const struct rt_infer *f, struct rt_shape *b, struct rt_error *err)
+{
+	const struct rt_shape *a = &f->in[0].shape, *own = &f->in[1].shape;
+	int64_t axis = rt_node_int(f->node, "axis", a->rank - own->rank);
+	char text[2][80];
+
+	if (axis < 0)
+		axis += a->rank;
+	*b = (struct rt_shape){.rank = a->rank};
+	for (int d = 0; d < a->rank; d++)
+		b->dims[d] = d >= axis && d < axis + own->rank ? own->dims[d - axis] : 1;
+	if (own->rank > a->rank || axis < 0 || axis > a->rank - own->rank ||
+	    (rt_node_int(f->node, "broadcast", 0) == 0 && !rt_shape_equal(a, own)))
+		return rt_error_set(err, RT_INPUT, "inputs of shapes %s and %s",
+				    rt_shape_text(a, text[0], sizeof(text[0])),
+				    rt_shape_text(own, text[1], sizeof(text[1])));
+	return RT_OK;
+}
+
+int rt_elementwise_infer_6(struct rt_infer *f, struct rt_error *err)
+{
+	struct rt_tensor in[2] = {f->in[0], f->in[1]};
+	const struct rt_tensor *were = f->in;
+	int status = align_6(f, &in[1].shape, err);
+
+	if (status != RT_OK)
+		return status;
+	f->in = in;
+	status = rt_elementwise_infer(f, err);
+	f->in = were;
+	return status;
+}
+
 int rt_elementwise_infer(struct rt_infer *f, struct rt_error *err)
 {
 	const struct rt_shape *shapes[RT_VARIADIC];

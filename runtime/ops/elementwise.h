@@ -48,6 +48,9 @@ void rt_elementwise_2_run(const struct rt_elementwise_2 *e, struct rt_team *team
  * (out, out, in k+1).  With one input: walk[0] over (out, in 0).
  */
 rt_op_infer_f rt_elementwise_infer;
+/* rt_elementwise_infer_6: the same with the attributes `broadcast` and `axis` of opsets before 7.
+ */
+rt_op_infer_f rt_elementwise_infer_6;
 
 /* rt_elementwise_is_half(t): F16 or BF16. */
 bool rt_elementwise_is_half(enum rt_dtype t);

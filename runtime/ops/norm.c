@@ -48,6 +48,9 @@ static int norm_bind(struct rt_bind *b, struct rt_error *err)
 					    rt_dtype_name(t), i,
 					    rt_dtype_name(rt_elementwise_bound(b, i)));
 	}
+	if (b->node->opset < 7 && strcmp(b->node->op_type, "BatchNormalization") == 0 &&
+	    rt_node_int(b->node, "is_test", 0) == 0)
+		return rt_error_set(err, RT_UNSUPPORTED, "training (is_test = 0)");
 	if (rt_node_int(b->node, "spatial", 1) != 1)
 		return rt_error_set(err, RT_UNSUPPORTED, "spatial = 0");
 	for (int i = 1; i < b->node->out_count; i++) {

@@ -333,7 +333,8 @@ static void run_passes(const struct rt_run *r, const struct plan *p)
 {
 	bool narrow = r->in[0].dtype == RT_F32, wide = r->in[0].dtype == RT_F64;
 	int64_t size = narrow ? 4 : 8, n = rt_tensor_elems(&r->in[0]);
-	char *buffer[2] = {r->scratch, (char *)r->scratch + p->largest * size};
+	char *room = r->scratch; /* NULL when the only pass writes the output */
+	char *buffer[2] = {room, room != NULL ? room + p->largest * size : NULL};
 	const void *from = r->in[0].data;
 	int next = 0;
 
