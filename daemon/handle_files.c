@@ -66,30 +66,36 @@ static void let_go(void *arg)
 	shelf_item_unref(arg);
 }
 
-/* Send an item: a file of a snapshot, or, without one, a blob. */
-static int send_item(struct request *rq, struct shelf_item *item, bool blob, struct fault *fault)
+static void item_headers(struct request *rq, const void *arg)
 {
-	int rc;
+	const struct shelf_item *item = arg;
 
 	reply_header(rq, "Cross-Origin-Resource-Policy", "cross-origin");
-	if (!blob) {
-		reply_header(rq, "X-Repo-Commit", item->file.commit);
-		reply_header(rq, "X-Linked-ETag", item->etag);
-		reply_header(rq, "X-Linked-Size", item->size);
-		reply_header(rq, "Repr-Digest", item->repr_digest);
-	}
-	rc = reply_map(rq, item->map,
-		       &(struct reply_file){
-			   .data = store_map_data(item->map),
-			   .size = store_map_size(item->map),
-			   .type = item->type,
-			   .download = item->download,
-			   .etag = item->etag,
-			   .cache = item->file.by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
-			   .modified_s = item->file.modified_s,
-			   .modified = item->modified,
-			   .kept = item->kept,
-		       });
+	if (item->file.commit[0] == '\0')
+		return; /* a blob, of no snapshot */
+	reply_header(rq, "X-Repo-Commit", item->file.commit);
+	reply_header(rq, "X-Linked-ETag", item->etag);
+	reply_header(rq, "X-Linked-Size", item->size);
+	reply_header(rq, "Repr-Digest", item->repr_digest);
+}
+
+static int send_item(struct request *rq, struct shelf_item *item, struct fault *fault)
+{
+	int rc = reply_map(rq, item->map,
+			   &(struct reply_file){
+			       .data = store_map_data(item->map),
+			       .size = store_map_size(item->map),
+			       .type = item->type,
+			       .download = item->download,
+			       .etag = item->etag,
+			       .cache = item->file.by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
+			       .modified_s = item->file.modified_s,
+			       .modified = item->modified,
+			       .kept = item->kept,
+			       .headers = item_headers,
+			       .headers_arg = item,
+			   });
+
 	/* an answer that is not made yet needs the item's strings until it is */
 	if (rq->reply.ready == NULL && arena_defer(&rq->arena, let_go, shelf_item_ref(item)) != 0)
 		return fault_set(fault, 503, "out of memory");
@@ -105,7 +111,7 @@ static int send_file(struct request *rq, const struct store_file *file, const ch
 
 	if (rc != 0)
 		return fault_store(fault, rc, err.text);
-	return send_item(rq, item, file->commit[0] == '\0', fault);
+	return send_item(rq, item, fault);
 }
 
 int handle_files_resolve(struct request *rq, struct fault *fault)

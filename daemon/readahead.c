@@ -40,10 +40,9 @@ static struct {
 	uint64_t until_ms;
 } seen[SEEN_SLOTS]; /* event loop only */
 
-bool readahead_needed(const struct store_map *map, size_t offset, size_t size)
+bool readahead_needed(const struct store_map *map, size_t offset, size_t size, uint64_t now_ms)
 {
 	size_t slot = ((uintptr_t)map >> 6 ^ offset >> 12 ^ size >> 12) % SEEN_SLOTS;
-	uint64_t now_ms = uv_hrtime() / 1000000;
 
 	if (seen[slot].map == map && seen[slot].offset == offset && seen[slot].size == size &&
 	    now_ms < seen[slot].until_ms)

@@ -18,11 +18,11 @@ struct store_map;
 #define READAHEAD_WHOLE_BYTES (UINT64_C(4) << 20)
 
 /*
- * readahead_needed(map, offset, size): whether some of that range has to come
+ * readahead_needed(map, offset, size, now_ms): whether some of that range has to come
  * from the disk.  A range that was found resident is believed to be so for a
- * second.  Event loop.
+ * second; ${now_ms} is uv_now.  Event loop.
  */
-bool readahead_needed(const struct store_map *map, size_t offset, size_t size);
+bool readahead_needed(const struct store_map *map, size_t offset, size_t size, uint64_t now_ms);
 
 struct readahead;
 /* readahead_new: give out map[offset .. + size] to ${rq}.  Takes a reference.  NULL: no memory. */

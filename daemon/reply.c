@@ -268,6 +268,8 @@ int reply_file(struct request *rq, const struct reply_file *f)
 	put(rq, "Accept-Ranges", "bytes");
 	put(rq, "ETag", f->etag);
 	put(rq, "Cache-Control", f->cache);
+	if (f->headers != NULL)
+		f->headers(rq, f->headers_arg);
 	if (f->modified_s > 0)
 		put(rq, "Last-Modified", f->modified);
 	if (a.status == 206)

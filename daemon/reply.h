@@ -91,6 +91,9 @@ struct reply_file {
 	int64_t modified_s;        /* 0 = no Last-Modified */
 	const char *modified;      /* the same as text */
 	struct answer_kept **kept; /* [REPLY_KEPT] or NULL; event loop only */
+	/* further headers by reply_header; called only when they are needed; NULL = none */
+	void (*headers)(struct request *rq, const void *arg);
+	const void *headers_arg;
 };
 /*
  * reply_file(rq, f): with conditionals and ranges as RFC 9110 §13 and §14 say:

@@ -264,7 +264,8 @@ static bool cold(struct request *rq)
 		return false;
 	for (unsigned i = 0; i < rq->reply.part_count && !any; i++)
 		any = answer_mapped(rq, i, &offset) &&
-		      readahead_needed(rq->reply.map, offset, rq->reply.part[i].size);
+		      readahead_needed(rq->reply.map, offset, rq->reply.part[i].size,
+				       uv_now(rq->ctx->loop));
 	if (any)
 		metrics_add(METRIC_cold_reads, 1);
 	return any;
