@@ -93,6 +93,20 @@ static int add_span(struct scan *s, const char *text, size_t size)
 	return 0;
 }
 
+/* Copy what was not copied yet, up to ${end}. */
+static int copy_up_to(struct scan *s, const char *end)
+{
+	size_t n = (size_t)(end - s->copied);
+
+	if (n + s->out.size > OIP_JSON_MAX)
+		return fault_set(s->fault, 413,
+				 "%zu bytes of JSON besides tensor data; at most %zu are taken",
+				 n + s->out.size, OIP_JSON_MAX);
+	text_add_n(&s->out, s->copied, n);
+	s->copied = end;
+	return 0;
+}
+
 /* Behind the key "data" of an input: cut its array. */
 static int cut_data(struct scan *s)
 {
@@ -113,7 +127,8 @@ static int cut_data(struct scan *s)
 				 "inputs: a \"data\" array has no end, or is nested deeper "
 				 "than %d",
 				 OIP_DEPTH_MAX);
-	text_add_n(&s->out, s->copied, (size_t)(p - s->copied));
+	if (copy_up_to(s, p) != 0)
+		return -1;
 	text_u64(&s->out, s->span_count);
 	s->copied = s->at = after;
 	s->key_next = false;
@@ -187,11 +202,8 @@ int oip_cut(const char *json, size_t size, struct arena *arena, struct oip_cut *
 		if (scan_step(&s) != 0)
 			return -1;
 	}
-	if ((size_t)(s.end - s.copied) + s.out.size > OIP_JSON_MAX)
-		return fault_set(fault, 413,
-				 "%zu bytes of JSON besides tensor data; at most %zu are taken",
-				 (size_t)(s.end - s.copied) + s.out.size, OIP_JSON_MAX);
-	text_add_n(&s.out, s.copied, (size_t)(s.end - s.copied));
+	if (copy_up_to(&s, s.end) != 0)
+		return -1;
 	if (!text_ok(&s.out))
 		return fault_set(fault, 503, "out of memory");
 	*out = (struct oip_cut){

@@ -470,6 +470,11 @@ START_TEST(bombs)
 	refused(parse(&frames, NULL,
 		      arena_printf(&arena, "{\"inputs\":[],\"a\":\"%*s\"}", 1 << 20, ""), NULL, 0),
 		413, "bytes of JSON besides tensor data");
+	refused(
+	    parse(&frames, NULL,
+		  arena_printf(&arena, "{\"a\":\"%*s\",\"inputs\":[{\"data\":[1]}]}", 1 << 20, ""),
+		  NULL, 0),
+	    413, "bytes of JSON besides tensor data");
 }
 END_TEST
 
