@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -272,6 +273,17 @@ out:
 	return rc;
 }
 
+/* As many descriptors as the machine allows: a connection is one, a job that waits another. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct larderd d;
@@ -295,6 +307,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
+	raise_limits();
 	(void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
 	d.ctx.started_ns = uv_hrtime();
 	d.ctx.loop = uv_default_loop();

@@ -23,6 +23,8 @@
 #define JSON_DEPTH_MAX 32      /* nested arrays and objects of a JSON body */
 #define BODY_FIRST_BYTES 65536 /* room for a chunked body at first */
 
+#define BODY_LARGE_BYTES ((size_t)2 << 20)
+
 /* ---- states --------------------------------------------------------------- */
 
 #define TO(state) (1u << REQUEST_##state)
@@ -124,7 +126,11 @@ void request_free(struct request *rq)
 	arena_release(&rq->arena);
 	store_map_unref(rq->reply.map);
 	answer_kept_unref(rq->reply.ready);
-	free(rq->body_owned);
+	/* giving many pages back takes milliseconds */
+	if (rq->body_room > BODY_LARGE_BYTES)
+		job_background(rq->ctx, free, NULL, rq->body_owned);
+	else
+		free(rq->body_owned);
 	settings_unref(rq->settings);
 	if (spare_count >= SPARE_MAX) {
 		free(rq);
