@@ -42,9 +42,9 @@ void rt_move_run(const struct rt_run *r)
 		int64_t size = (int64_t)rt_move_size(r->in[m->in].dtype);
 		if (r->out[m->out].data == NULL)
 			continue;
-		rt_walk_copy(&m->walk, r->team, (size_t)size,
-			     (char *)r->out[m->out].data + m->out_at * size,
-			     (const char *)r->in[m->in].data + m->in_at * size);
+		rt_walk_copy_with(&m->walk, r->team, (size_t)size,
+				  (char *)r->out[m->out].data + m->out_at * size,
+				  (const char *)r->in[m->in].data + m->in_at * size, list->x32);
 	}
 }
 
@@ -62,6 +62,19 @@ static int one_move(struct rt_infer *f, int rank, const int64_t *dims,
 
 /* ---- Transpose
  * ------------------------------------------------------------------------------------ */
+
+struct transpose {
+	const struct rt_x32_transpose *x32;
+};
+
+static int transpose_bind(struct rt_bind *b, struct rt_error *err)
+{
+	struct transpose *s = b->state;
+
+	(void)err;
+	s->x32 = b->kernels->x32_transpose;
+	return RT_OK;
+}
 
 static int transpose_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -89,7 +102,11 @@ static int transpose_infer(struct rt_infer *f, struct rt_error *err)
 		strides[1][d] = dense[from];
 	}
 	rt_walk_strides(out, strides[0]);
-	return one_move(f, out->rank, out->dims, strides, err);
+	status = one_move(f, out->rank, out->dims, strides, err);
+	if (status == RT_OK)
+		((struct rt_moves *)f->shape_state)->x32 =
+		    ((const struct transpose *)f->state)->x32;
+	return status;
 }
 
 const struct rt_op rt_op_transpose = {
@@ -97,6 +114,8 @@ const struct rt_op rt_op_transpose = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .state_bytes = sizeof(struct transpose),
+    .bind = transpose_bind,
     .infer = transpose_infer,
     .run = rt_move_run,
 };

@@ -15,6 +15,7 @@ struct rt_move {
 };
 struct rt_moves {
 	int count;
+	const struct rt_x32_transpose *x32; /* may be NULL */
 	struct rt_move moves[];
 };
 

@@ -267,6 +267,7 @@ struct copy {
 	block_f *block; /* NULL: runs are contiguous on both sides */
 	int64_t rows;   /* of the tiled dimension; 1 = none */
 	int64_t row_strides[2];
+	const struct rt_x32_transpose *x32; /* NULL: the blocks are no plain transposition */
 };
 
 static void copy_run(void *arg, const int64_t *at, int64_t n)
@@ -277,6 +278,11 @@ static void copy_run(void *arg, const int64_t *at, int64_t n)
 
 	if (c->block == NULL) {
 		memcpy(out, in, (size_t)n * c->size);
+		return;
+	}
+	if (c->x32 != NULL) {
+		c->x32->run((size_t)n, (size_t)c->rows, in, (size_t)c->w.inner_strides[1], out,
+			    (size_t)c->row_strides[0]);
 		return;
 	}
 	for (int64_t r = 0; r < c->rows; r += WALK_TILE) {
@@ -309,8 +315,16 @@ static void copy_take_rows(struct copy *c)
 	}
 }
 
-void rt_walk_copy(const struct rt_walk *w, struct rt_team *team, size_t size, void *out,
-		  const void *in)
+/* Rows are contiguous in the input, runs in the output, and nothing goes backwards. */
+static bool is_transposition(const struct copy *c)
+{
+	return c->rows > 1 && c->size == 4 && c->w.inner_strides[0] == 1 &&
+	       c->row_strides[1] == 1 && c->w.inner_strides[1] >= c->rows &&
+	       c->row_strides[0] >= c->w.inner;
+}
+
+void rt_walk_copy_with(const struct rt_walk *w, struct rt_team *team, size_t size, void *out,
+		       const void *in, const struct rt_x32_transpose *x32)
 {
 	struct copy c = {.w = *w, .size = size, .out = out, .in = in, .rows = 1};
 
@@ -320,6 +334,8 @@ void rt_walk_copy(const struct rt_walk *w, struct rt_team *team, size_t size, vo
 		c.block = block_of(size);
 		if (w->inner_strides[1] != 1)
 			copy_take_rows(&c);
+		if (is_transposition(&c))
+			c.x32 = x32;
 	}
 	if (c.rows > 1) {
 		/* Blocks are big: cut runs so that every thread gets some. */
@@ -331,4 +347,10 @@ void rt_walk_copy(const struct rt_walk *w, struct rt_team *team, size_t size, vo
 		return;
 	}
 	rt_walk_each(&c.w, team, copy_run, &c);
+}
+
+void rt_walk_copy(const struct rt_walk *w, struct rt_team *team, size_t size, void *out,
+		  const void *in)
+{
+	rt_walk_copy_with(w, team, size, out, in, NULL);
 }

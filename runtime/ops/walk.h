@@ -54,6 +54,9 @@ void rt_walk_each(const struct rt_walk *w, struct rt_team *team, rt_walk_f *fn, 
  */
 void rt_walk_copy(const struct rt_walk *w, struct rt_team *team, size_t size, void *out,
 		  const void *in);
+/* rt_walk_copy_with(…, x32): the same with a kernel for transpositions of 4-byte elements. */
+void rt_walk_copy_with(const struct rt_walk *w, struct rt_team *team, size_t size, void *out,
+		       const void *in, const struct rt_x32_transpose *x32);
 
 /* rt_walk_grain(cost): items for rt_team_for so that a range is worth waking a thread, where one
  * item costs about ${cost} element operations. */
