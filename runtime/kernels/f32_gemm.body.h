@@ -15,51 +15,81 @@
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/unroll.h"
 
-static inline __attribute__((always_inline)) v load_lanes(const float *p, size_t n)
+/* Sanitizers would check each of thousands of unrolled loads, for which clang takes minutes; what a
+ * tile reads and writes is watched by tests/runtime/check_kernels_gemm.c. */
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((no_sanitize("address", "undefined"))),                 \
+			     apply_to = function)
+#endif
+
+/* Lanes of vector ${j} of ${nv}: all of them, but for the last one of a tile that is not ${whole}.
+ */
+static inline __attribute__((always_inline)) v load_vec(const float *p, size_t j, const size_t nv,
+							size_t last, const bool whole)
 {
-	return n >= V ? v_load(p) : v_load_n(p, n);
+	return whole || j + 1 < nv ? v_load(p) : v_load_n(p, last);
 }
 
-/* acc → C with the epilogue.  ${last}: how many lanes of the last vector are in C. */
 static inline __attribute__((always_inline)) void
-finish(const struct rt_gemm_tile *t, v acc[][2], const size_t m, const size_t nv, size_t last)
+store_vec(float *p, v x, size_t j, const size_t nv, size_t last, const bool whole)
 {
-	const struct rt_epilogue *e = t->epilogue;
-	v lo, hi, bias[2];
-	if (!e) {
-		UNROLL
-		for (size_t r = 0; r < m; r++) {
-			if (nv == 2)
-				v_store(t->c + r * t->ldc, acc[r][0]);
-			if (last == V)
-				v_store(t->c + r * t->ldc + (nv - 1) * V, acc[r][nv - 1]);
-			else
-				v_store_n(t->c + r * t->ldc + (nv - 1) * V, acc[r][nv - 1], last);
-		}
-		return;
-	}
-	lo = v_set1(e->lo), hi = v_set1(e->hi);
+	if (whole || j + 1 < nv)
+		v_store(p, x);
+	else
+		v_store_n(p, x, last);
+}
+
+/* acc → C.  What varies is constant in each copy of this, so that a copy has no branches. */
+static inline __attribute__((always_inline)) void put(const struct rt_gemm_tile *t,
+						      const struct rt_epilogue *e, v acc[][2],
+						      const size_t m, const size_t nv, size_t last,
+						      const bool whole, const bool residual)
+{
+	v lo = v_set1(e->lo), hi = v_set1(e->hi), bias[2] = {v_set1(0.0f), v_set1(0.0f)};
 	UNROLL
-	for (size_t j = 0; j < nv; j++) {
-		size_t lanes = j == nv - 1 ? last : V;
-		bias[j] = e->bias ? load_lanes(e->bias + j * V, lanes) : v_set1(0.0f);
-	}
+	for (size_t j = 0; j < nv; j++)
+		if (e->bias)
+			bias[j] = load_vec(e->bias + j * V, j, nv, last, whole);
 	UNROLL
 	for (size_t r = 0; r < m; r++) {
 		UNROLL
 		for (size_t j = 0; j < nv; j++) {
-			size_t lanes = j == nv - 1 ? last : V;
-			float *c = t->c + r * t->ldc + j * V;
 			v x = v_add(acc[r][j], bias[j]);
-			if (e->residual)
-				x = v_add(
-				    x, load_lanes(e->residual + r * e->ld_residual + j * V, lanes));
+			if (residual)
+				x = v_add(x, load_vec(e->residual + r * e->ld_residual + j * V, j,
+						      nv, last, whole));
 			x = v_min(hi, v_max(lo, x));
-			if (lanes == V)
-				v_store(c, x);
-			else
-				v_store_n(c, x, lanes);
+			store_vec(t->c + r * t->ldc + j * V, x, j, nv, last, whole);
 		}
+	}
+}
+
+/* ${last}: how many lanes of the last vector are in C. */
+static inline __attribute__((always_inline)) void
+finish(const struct rt_gemm_tile *t, v acc[][2], const size_t m, const size_t nv, size_t last)
+{
+	static const struct rt_epilogue none = {.lo = -__builtin_inff(), .hi = __builtin_inff()};
+	const struct rt_epilogue *e = t->epilogue ? t->epilogue : &none;
+	if (last == V && !e->residual)
+		put(t, e, acc, m, nv, V, true, false);
+	else if (last == V)
+		put(t, e, acc, m, nv, V, true, true);
+	else if (!e->residual)
+		put(t, e, acc, m, nv, last, false, false);
+	else
+		put(t, e, acc, m, nv, last, false, true);
+}
+
+/* The accumulators' beginning: 0, or what C holds. */
+static inline __attribute__((always_inline)) void get(const struct rt_gemm_tile *t, v acc[][2],
+						      const size_t m, const size_t nv, size_t last,
+						      const bool whole)
+{
+	UNROLL
+	for (size_t r = 0; r < m; r++) {
+		UNROLL
+		for (size_t j = 0; j < nv; j++)
+			acc[r][j] = load_vec(t->c + r * t->ldc + j * V, j, nv, last, whole);
 	}
 }
 
@@ -70,33 +100,36 @@ static inline __attribute__((always_inline)) void tile(const struct rt_gemm_tile
 	const float *w = t->w, *soon = t->prefetch, *a[(MR1 > MR2 ? MR1 : MR2) / 3 + 1];
 	v acc[MR1 > MR2 ? MR1 : MR2][2];
 	UNROLL
-	for (size_t r = 0; r < m; r++) {
-		UNROLL
-		for (size_t j = 0; j < nv; j++) {
-			const float *c = t->c + r * t->ldc + j * V;
-			acc[r][j] = v_set1(0.0f);
-			if (t->accumulate)
-				acc[r][j] = load_lanes(c, j == nv - 1 ? last : V);
-		}
-	}
+	for (size_t r = 0; r < m; r++)
+		acc[r][0] = acc[r][1] = v_set1(0.0f);
+	if (t->accumulate && last == V)
+		get(t, acc, m, nv, V, true);
+	else if (t->accumulate)
+		get(t, acc, m, nv, last, false);
 	UNROLL
 	for (size_t r = 0; r < m; r += 3)
 		a[r / 3] = t->a + r * lda;
-	for (size_t k = t->k; k > 0; k--) {
-		v w0 = v_load(w), w1 = nv == 2 ? v_load(w + V) : w0;
-		w += nv * V;
-		v_prefetch(soon);
-		soon += V;
-		UNROLL
-		for (size_t r = 0; r < m; r++) {
-			v x = v_set1(a[r / 3][r % 3 * lda]);
-			acc[r][0] = v_fma(x, w0, acc[r][0]);
-			if (nv == 2)
-				acc[r][1] = v_fma(x, w1, acc[r][1]);
+	for (size_t s = t->segments; s > 0; s--) {
+		for (size_t k = t->k; k > 0; k--) {
+			v w0 = v_load(w), w1 = nv == 2 ? v_load(w + V) : w0;
+			w += nv * V;
+			v_prefetch(soon);
+			soon += V;
+			UNROLL
+			for (size_t r = 0; r < m; r++) {
+				v x = v_set1(a[r / 3][r % 3 * lda]);
+				acc[r][0] = v_fma(x, w0, acc[r][0]);
+				if (nv == 2)
+					acc[r][1] = v_fma(x, w1, acc[r][1]);
+			}
+			UNROLL
+			for (size_t r = 0; r < m; r += 3)
+				a[r / 3]++;
 		}
+		w += t->w_skip;
 		UNROLL
 		for (size_t r = 0; r < m; r += 3)
-			a[r / 3]++;
+			a[r / 3] += t->a_skip;
 	}
 	finish(t, acc, m, nv, last);
 }
@@ -108,30 +141,32 @@ static inline __attribute__((always_inline)) void one_row(const struct rt_gemm_t
 	const size_t last = t->n - (nv - 1) * V;
 	const float *w = t->w, *a = t->a;
 	v acc[1][2], s[4][2];
-	size_t k = t->k;
 	UNROLL
 	for (size_t i = 0; i < 4; i++)
 		s[i][0] = s[i][1] = v_set1(0.0f);
-	for (; k >= 4; k -= 4, a += 4, w += 4 * nv * V) {
-		UNROLL
-		for (size_t i = 0; i < 4; i++) {
-			v x = v_set1(a[i]);
-			s[i][0] = v_fma(x, v_load(w + i * nv * V), s[i][0]);
-			if (nv == 2)
-				s[i][1] = v_fma(x, v_load(w + (i * nv + 1) * V), s[i][1]);
+	for (size_t left = t->segments; left > 0; left--, a += t->a_skip, w += t->w_skip) {
+		size_t k = t->k;
+		for (; k >= 4; k -= 4, a += 4, w += 4 * nv * V) {
+			UNROLL
+			for (size_t i = 0; i < 4; i++) {
+				v x = v_set1(a[i]);
+				s[i][0] = v_fma(x, v_load(w + i * nv * V), s[i][0]);
+				if (nv == 2)
+					s[i][1] = v_fma(x, v_load(w + (i * nv + 1) * V), s[i][1]);
+			}
 		}
-	}
-	for (; k > 0; k--, a++, w += nv * V) {
-		s[0][0] = v_fma(v_set1(*a), v_load(w), s[0][0]);
-		if (nv == 2)
-			s[0][1] = v_fma(v_set1(*a), v_load(w + V), s[0][1]);
+		for (; k > 0; k--, a++, w += nv * V) {
+			s[0][0] = v_fma(v_set1(*a), v_load(w), s[0][0]);
+			if (nv == 2)
+				s[0][1] = v_fma(v_set1(*a), v_load(w + V), s[0][1]);
+		}
 	}
 	UNROLL
 	for (size_t j = 0; j < nv; j++) {
 		acc[0][j] = v_add(v_add(s[0][j], s[1][j]), v_add(s[2][j], s[3][j]));
 		if (t->accumulate)
 			acc[0][j] =
-			    v_add(acc[0][j], load_lanes(t->c + j * V, j == nv - 1 ? last : V));
+			    v_add(acc[0][j], load_vec(t->c + j * V, j, nv, last, last == V));
 	}
 	finish(t, acc, 1, nv, last);
 }
@@ -166,3 +201,7 @@ static void run(const struct rt_gemm_tile *t)
 }
 
 const struct rt_f32_gemm VARIANT = {.mr = MR2, .nr = 2 * V, .mr1 = MR1, .tile = run};
+
+#ifdef __clang__
+#pragma clang attribute pop
+#endif

@@ -151,6 +151,7 @@ static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t
 	struct rt_epilogue e = g->epilogue;
 	struct rt_gemm_tile t = {
 	    .n = least(g->n - col, width),
+	    .segments = 1,
 	    .k = k_end - k_first,
 	    .lda = it->lda,
 	    .w = it->w + col * g->k + k_first * width,

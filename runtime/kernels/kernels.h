@@ -111,14 +111,18 @@ struct rt_epilogue {
  * One tile, m ≤ mr rows by n ≤ nr columns:
  *	C = epilogue((accumulate ? C : 0) + A · W)
  * ${epilogue} is NULL while more of K is to come.  W is a panel of packed
- * weights (gemm.h): [k][nv·lanes], nv = 1 or 2 vectors wide, n ≤ nv·lanes.
+ * weights (gemm.h): [k][nv·lanes], nv = 1 or 2 vectors wide, n ≤ nv·lanes.  K may
+ * come in segments, as the rows of a window do in an image: after each, A and W
+ * are moved on.
  */
 struct rt_gemm_tile {
-	size_t m, n, k;
-	const float *a; /* [m][k], row stride lda */
+	size_t m, n;
+	size_t segments, k; /* K = segments · k */
+	const float *a;     /* [m][k], row stride lda, in each segment */
 	size_t lda;
-	const float *w; /* [k][panel width] */
-	float *c;       /* [m][n], row stride ldc */
+	const float *w;        /* [k][panel width] in each segment */
+	size_t a_skip, w_skip; /* elements from the end of a segment's row to the next segment */
+	float *c;              /* [m][n], row stride ldc */
 	size_t ldc;
 	const float *prefetch; /* [k][nr/2] that will be read soon; never NULL, may be ${w} */
 	bool accumulate;

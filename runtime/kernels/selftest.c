@@ -140,6 +140,7 @@ static bool gemm_tile(const struct rt_f32_gemm *g, size_t m, size_t n, size_t wi
 	const struct rt_epilogue e = {.bias = bias, .lo = -8, .hi = 9};
 	const struct rt_gemm_tile t = {.m = m,
 				       .n = n,
+				       .segments = 1,
 				       .k = K,
 				       .a = a,
 				       .lda = K,

@@ -8,9 +8,10 @@
  *
  * A convolution is a product of matrices: a row of A is the window of one output
  * pixel, in the order [kh][kw][C], which channels-last tensors hold as kh runs of
- * kw·C neighbours.  1 × 1 kernels read X as it is.  Windows of others are copied,
- * a block of rows at a time, into memory that stays in the cache.  One input
- * channel per group (depthwise) is conv_depthwise.c.
+ * kw·C neighbours.  1 × 1 kernels read X as it is, and so do others where that is
+ * worth it (conv_direct.c); else windows are copied, a block of rows at a time,
+ * into memory that stays in the cache.  One input channel per group (depthwise) is
+ * conv_depthwise.c.
  */
 #include <config.h>
 
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "runtime/ops/conv_depthwise.h"
+#include "runtime/ops/conv_direct.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/residual.h"
 
@@ -76,6 +78,7 @@ static int conv_bind(struct rt_bind *b, struct rt_error *err)
 				    c->out_channels, c->group);
 	rt_activation_read(b->node, b->kernels, &c->act);
 	c->is_depthwise = c->in_per_group == 1 && c->group == c->out_channels && c->group > 1;
+	rt_bind_drop(b, 1); /* packed here */
 	if (c->is_depthwise)
 		return rt_conv_depthwise_pack(b, c, w->data, err);
 	return pack_products(b, c, w->data, err);
@@ -154,7 +157,7 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	if (c->is_depthwise)
 		return RT_OK;
 	describe(c, st, &g);
-	if (!is_pointwise(&st->s))
+	if (!is_pointwise(&st->s) && !rt_conv_direct_fits(c, st))
 		f->scratch_bytes = rt_gemm_scratch_bytes(&g, f->threads);
 	return RT_OK;
 }
@@ -249,6 +252,12 @@ static void conv_run(const struct rt_run *r)
 	if (r->in_count > 2)
 		g.epilogue.bias = r->in[2].data;
 	rt_residual_before(r, 3, &st->residual, &g);
+	if (!is_pointwise(&st->s) && rt_conv_direct_fits(c, st)) {
+		if (rt_tensor_elems(&r->out[0]) > 0)
+			rt_conv_direct_run(&g, c, st, win.x, r->team);
+		rt_residual_after(r, 3, &st->residual, &c->act);
+		return;
+	}
 	if (is_pointwise(&st->s)) {
 		g.a = win.x;
 	} else {
