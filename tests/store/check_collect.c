@@ -61,6 +61,18 @@ START_TEST(one_upload_for_each_name)
 }
 END_TEST
 
+START_TEST(an_upload_that_heals_waits_for_its_name_too)
+{
+	struct store_digest digest = fixture_digest("content");
+
+	fixture_import("m", "main", "a", "content", NULL);
+	fixture_write_file(fixture_blob_path(&digest), "cont", 4);
+	fixture_put("content");
+	ok(store_model_remove(fx.store, "m", NULL, &fx.err));
+	ck_assert(store_blob_has(fx.store, &digest, NULL));
+}
+END_TEST
+
 START_TEST(more_than_one_batch)
 {
 	struct store_digest digest;
@@ -129,6 +141,7 @@ Suite *check_store_collect(void)
 	tcase_add_test(t, uploads_wait_for_the_grace_period);
 	tcase_add_test(t, a_clock_that_was_wrong_does_not_keep_them_for_ever);
 	tcase_add_test(t, one_upload_for_each_name);
+	tcase_add_test(t, an_upload_that_heals_waits_for_its_name_too);
 	tcase_add_test(t, more_than_one_batch);
 	tcase_add_test(t, a_failure_leaves_all_or_a_file_without_a_row);
 	suite_add_tcase(s, t);

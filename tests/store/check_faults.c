@@ -148,12 +148,15 @@ START_TEST(every_call_of_an_import)
 			if (way->call != FAULT_UNLINK)
 				ck_assert_int_eq(fixture_count("tmp"), 0);
 		}
-		fixture_crash();
+		if (n % 3 == 0) /* an orderly end must not hide what is left */
+			fixture_close();
+		else
+			fixture_crash();
 		fixture_open();
 		ck_assert_int_eq(fixture_count("tmp"), 0);
-		expect_sound(status == 0);
 		ok(store_stats_get(fx.store, &stats, &fx.err));
 		ck_assert_int_eq(fixture_count("blobs"), (int)stats.blobs);
+		expect_sound(status == 0);
 		ok(import("m", "new"));
 		expect_sound(true);
 	}

@@ -6,6 +6,7 @@
  */
 #include <config.h>
 
+#include "tests/lib/fault.h"
 #include "tests/store/faultfs.h"
 #include "tests/store/fixture.h"
 
@@ -250,45 +251,54 @@ START_TEST(readers_do_not_wait_for_a_writer_that_waits_for_the_disk)
 }
 END_TEST
 
+static pthread_t publisher, releaser;
+
 static void *put_content(void *arg)
 {
 	put("content");
 	return arg;
 }
 
-static void *verify_once(void *arg)
+static void *release_soon(void *arg)
 {
-	struct store_verify *seen = arg;
-	struct store_error err;
-
-	must_be(store_verify(fx.store, NULL, NULL, seen, &err) == 0);
+	usleep(100 * 1000); /* time for the other to come to the lock */
+	faultfs_hold_syncs(false);
 	return arg;
+}
+
+/* Another thread has renamed its blob and waits for the disk to take the row. */
+static void publish_halfway(void)
+{
+	struct store_digest digest = fixture_digest("content");
+
+	fault_disarm();
+	faultfs_hold_syncs(true);
+	pthread_create(&publisher, NULL, put_content, NULL);
+	while (faultfs_syncs_held() == 0)
+		usleep(1000);
+	must_be(access(fixture_blob_path(&digest), F_OK) == 0);
+	must_be(!store_blob_has(fx.store, &digest, NULL));
+	pthread_create(&releaser, NULL, release_soon, NULL);
 }
 
 START_TEST(a_blob_between_its_file_and_its_row_is_not_foreign)
 {
 	struct store_digest digest = fixture_digest("content");
 	struct store_verify seen;
-	pthread_t writer, verifier;
 
 	fixture_close();
 	faultfs_install();
 	fixture_open();
-	put("something else");
-	faultfs_hold_syncs(true);
-	pthread_create(&writer, NULL, put_content, NULL);
-	while (faultfs_syncs_held() == 0)
-		usleep(1000);
-	ck_assert_int_eq(access(fixture_blob_path(&digest), F_OK), 0);
-	ck_assert(!store_blob_has(fx.store, &digest, NULL));
-	pthread_create(&verifier, NULL, verify_once, &seen);
-	usleep(100 * 1000); /* it comes to that file and waits for the lock */
-	faultfs_hold_syncs(false);
-	pthread_join(writer, NULL);
-	pthread_join(verifier, NULL);
+	fixture_import("m", "main", "a", "content", NULL); /* so that its folder is there */
+	ok(store_model_remove(fx.store, "m", NULL, &fx.err));
+	fault_arm_hook(FAULT_OPENDIR, 1, publish_halfway);
+	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	pthread_join(publisher, NULL);
+	pthread_join(releaser, NULL);
 	ck_assert_uint_eq(seen.foreign, 0);
+	ck_assert(store_blob_has(fx.store, &digest, NULL));
 	look(&digest);
-	ck_assert_int_gt(atomic_load(&found), 0);
+	ck_assert_int_eq(atomic_load(&found), 1);
 }
 END_TEST
 

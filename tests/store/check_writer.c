@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "tests/lib/fault.h"
+#include "tests/store/faultfs.h"
 #include "tests/store/fixture.h"
 
 #include <errno.h>
@@ -222,6 +223,24 @@ START_TEST(nothing_is_said_to_be_stored_before_it_is_synced)
 }
 END_TEST
 
+START_TEST(a_full_disk_is_not_filled_with_nameless_files)
+{
+	fixture_close();
+	faultfs_install();
+	fixture_open();
+	ok(put("first", NULL)); /* so that nothing but the row is left to be written */
+	for (int n = 1; n <= 2; n++) {
+		fault_arm(FAULT_SQL_FULL, n);
+		fails(put("content", NULL), STORE_FULL);
+		ck_assert(fault_disarm());
+		ck_assert_int_eq(fixture_count("blobs"), 1);
+		ck_assert(!has("content"));
+	}
+	ok(put("content", NULL));
+	ck_assert_int_eq(fixture_count("blobs"), 2);
+}
+END_TEST
+
 START_TEST(an_upload_without_a_name_survives_removals)
 {
 	fixture_import("m", "main", "a", "1", NULL);
@@ -252,6 +271,7 @@ Suite *check_store_writer(void)
 	tcase_add_test(t, short_and_interrupted_writes_are_continued);
 	tcase_add_test(t, each_failing_step_leaves_nothing);
 	tcase_add_test(t, nothing_is_said_to_be_stored_before_it_is_synced);
+	tcase_add_test(t, a_full_disk_is_not_filled_with_nameless_files);
 	tcase_add_test(t, an_upload_without_a_name_survives_removals);
 	suite_add_tcase(s, t);
 	return s;
