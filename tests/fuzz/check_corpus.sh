@@ -15,7 +15,7 @@ replay() {
   ok "$target: $(printf '%s\n' "$said" | tail -n 1)" $status
   [ $status -eq 0 ] || printf '%s\n' "$said" | tail -n 30 | sed 's/^/# /'
 }
-replay onnx "$top_srcdir/www/sample/model.onnx"
+replay onnx "$top_srcdir/www/sample/model.onnx" "$corpus"/onnx/*
 replay oip "$corpus"/oip/*
 replay range "$corpus"/range/*
 replay route "$corpus"/route/*
