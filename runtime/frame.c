@@ -331,8 +331,10 @@ int rt_frame_run(struct rt_frame *f, const struct rt_tensor *given, const bool *
 		 struct rt_tensor *outputs, struct rt_error *err)
 {
 	struct rt_segment *s = NULL;
-	int status;
+	int status = f->session->opts != NULL ? check_time(f->session->opts, err) : RT_OK;
 
+	if (status < 0) /* here too: the body of a Loop may have no steps */
+		return status;
 	if (f->results.blocks != NULL)
 		rt_memory_release(&f->results);
 	for (int i = 0; i < f->source_count; i++) {
