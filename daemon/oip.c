@@ -332,15 +332,21 @@ static int parse_raw(struct parser *p)
 {
 	const struct rt_port *port;
 	struct rt_tensor t;
-	size_t fixed;
+	size_t fixed, at = 0, required = 0;
 	int free_dim = -1;
 	char text[320];
 
-	if (p->ports->input_count != 1)
+	for (size_t i = 0; i < p->ports->input_count; i++) {
+		if (p->ports->inputs[i]->optional)
+			continue;
+		at = i;
+		required++;
+	}
+	if (required != 1)
 		return fault_set(p->fault, 400,
 				 "a body without JSON needs a model with one input, this has %zu",
-				 p->ports->input_count);
-	port = p->ports->inputs[0];
+				 required);
+	port = p->ports->inputs[at];
 	if (check_port(port, rt_dtype_oip(port->dtype), &port->shape, p->fault) != 0)
 		return -1;
 	t = (struct rt_tensor){.dtype = port->dtype, .shape = port->shape};
@@ -369,7 +375,7 @@ static int parse_raw(struct parser *p)
 	}
 	if (oip_binary_parse(p->blob, p->blob_bytes, port->name, &t, p->arena, p->fault) != 0)
 		return -1;
-	p->rq->inputs[0] = t;
+	p->rq->inputs[at] = t;
 	return all_outputs(p, true);
 }
 

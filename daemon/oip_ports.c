@@ -73,10 +73,15 @@ static void port_json(struct text *t, const struct rt_port *p)
 
 void oip_ports_json(struct text *t, const struct oip_ports *ports)
 {
+	const char *between = "";
+
 	text_add(t, "\"inputs\":[");
 	for (size_t i = 0; i < ports->input_count; i++) {
-		text_add(t, i == 0 ? "" : ",");
+		if (ports->inputs[i]->optional)
+			continue;
+		text_add(t, between);
 		port_json(t, ports->inputs[i]);
+		between = ",";
 	}
 	text_add(t, "],\"outputs\":[");
 	for (size_t i = 0; i < ports->output_count; i++) {

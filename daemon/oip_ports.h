@@ -16,7 +16,11 @@ const char *oip_ports_text(const struct rt_port *p, char *buf, size_t size);
 /* oip_ports_names: `"a", "b" …`, as many as fit ${buf}; returns it. */
 const char *oip_ports_names(const struct rt_port *const *ports, size_t count, char *buf,
 			    size_t size);
-/* oip_ports_json(t, ports): `"inputs":[…],"outputs":[…]` of a model's metadata. */
+/*
+ * oip_ports_json(t, ports): `"inputs":[…],"outputs":[…]` of a model's metadata.  Inputs that
+ * have a value in the model (initialisers of old files) are left out: they may be given,
+ * but nobody expects them.
+ */
 void oip_ports_json(struct text *t, const struct oip_ports *ports);
 /* oip_ports_shape_json(t, s): `"shape":[…]`; -1 where free. */
 void oip_ports_shape_json(struct text *t, const struct rt_shape *s);

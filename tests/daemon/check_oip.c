@@ -46,7 +46,7 @@ MODEL(frames, 1, 2, &image, &output0, &output1);
 MODEL(free2, 1, 1, &two_free, &output0);
 MODEL(any, 1, 1, &any_shape, &output0);
 MODEL(one, 1, 1, &scalar, &output0);
-MODEL(optional, 2, 1, &image, &extra, &output0);
+MODEL(optional, 2, 1, &extra, &image, &output0);
 MODEL(strings, 1, 1, &words, &words);
 MODEL(halves, 1, 1, &half, &half);
 
@@ -231,6 +231,9 @@ START_TEST(raw)
 	refused(parse(&any, "0", "", (const char *)values, 12), 400, "does not tell the shape");
 	refused(parse(&example, "0", "", (const char *)values, 12), 400, "one input, this has 2");
 	refused(parse(&strings, "0", "", "a", 1), 400, "does not tell the shape");
+	ok(parse(&optional, "0", "", (const char *)values, 12));
+	same(&rq.inputs[1], values, 12);
+	ck_assert_ptr_null(rq.inputs[0].data);
 }
 END_TEST
 
@@ -421,7 +424,8 @@ END_TEST
 START_TEST(optional_input)
 {
 	ok(parse(&optional, NULL, FRAME("[1,3]", "\"data\":[1,2,3]"), NULL, 0));
-	ck_assert_ptr_null(rq.inputs[1].data);
+	ck_assert_ptr_null(rq.inputs[0].data);
+	ck_assert_ptr_nonnull(rq.inputs[1].data);
 }
 END_TEST
 
@@ -646,6 +650,11 @@ START_TEST(metadata)
 	    t.data, "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[-1,3]}],"
 		    "\"outputs\":[{\"name\":\"output0\",\"datatype\":\"FP32\",\"shape\":[3,2]},"
 		    "{\"name\":\"output1\",\"datatype\":\"INT64\",\"shape\":[2]}]}");
+	text_init(&t, &arena);
+	text_add(&t, "{");
+	oip_ports_json(&t, &optional);
+	text_add(&t, "}");
+	ck_assert_ptr_null(strstr(t.data, "extra"));
 	root = json_loads(t.data, 0, NULL);
 	ck_assert_ptr_nonnull(root);
 	json_decref(root);
