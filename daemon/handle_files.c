@@ -70,7 +70,6 @@ static void item_headers(struct request *rq, const void *arg)
 {
 	const struct shelf_item *item = arg;
 
-	reply_header(rq, "Cross-Origin-Resource-Policy", "cross-origin");
 	if (item->file.commit[0] == '\0')
 		return; /* a blob, of no snapshot */
 	reply_header(rq, "X-Repo-Commit", item->file.commit);
@@ -89,6 +88,7 @@ static int send_item(struct request *rq, struct shelf_item *item, struct fault *
 			       .download = item->download,
 			       .etag = item->etag,
 			       .cache = item->file.by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
+			       .corp = "cross-origin",
 			       .modified_s = item->file.modified_s,
 			       .modified = item->modified,
 			       .kept = item->kept,

@@ -5,6 +5,7 @@
  */
 #include <config.h>
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "daemon/request.h"
@@ -19,17 +20,17 @@
 static int asset(struct request *rq, const char *path, struct fault *fault)
 {
 	const struct www_asset *a = www_asset_find(path);
+	bool page;
 
 	if (a == NULL)
 		return fault_set(fault, 404, "there is nothing at this address");
-	reply_header(rq, "Cross-Origin-Resource-Policy", "cross-origin");
-	if (strncmp(a->type, "text/html", 9) == 0) {
+	page = strncmp(a->type, "text/html", 9) == 0;
+	if (page) {
 		reply_header(rq, "Content-Security-Policy", PAGE_CSP);
 		reply_header(rq, "X-Frame-Options", "DENY");
 		reply_header(rq, "Referrer-Policy", "no-referrer");
 		reply_header(rq, "Cross-Origin-Opener-Policy", "same-origin");
 		reply_header(rq, "Cross-Origin-Embedder-Policy", "require-corp");
-		reply_header(rq, "Cross-Origin-Resource-Policy", "same-origin");
 	}
 	return reply_file(rq, &(struct reply_file){
 				  .data = a->data,
@@ -37,6 +38,7 @@ static int asset(struct request *rq, const char *path, struct fault *fault)
 				  .type = a->type,
 				  .etag = a->etag,
 				  .cache = "no-cache",
+				  .corp = page ? NULL : "cross-origin",
 			      });
 }
 

@@ -265,21 +265,26 @@ int reply_file(struct request *rq, const struct reply_file *f)
 		one_part(&rq->reply, f->data, f->size);
 		return 0;
 	}
-	put(rq, "Accept-Ranges", "bytes");
+	reply_header(rq, "Cross-Origin-Resource-Policy", f->corp);
 	put(rq, "ETag", f->etag);
 	put(rq, "Cache-Control", f->cache);
+	if (a.status == 304) {
+		/* and no more metadata than caches need (RFC 9110 §15.4.5) */
+		begin(rq, 304);
+		one_part(&rq->reply, f->data, f->size);
+		return 0;
+	}
+	put(rq, "Accept-Ranges", "bytes");
 	if (f->headers != NULL)
 		f->headers(rq, f->headers_arg);
 	if (f->modified_s > 0)
 		put(rq, "Last-Modified", f->modified);
 	if (a.status == 206)
 		return a.count > 1 ? several_ranges(rq, f, &a) : one_range(rq, f, &a.range[0]);
-	begin(rq, a.status);
-	if (a.status == 200) {
-		put(rq, "Content-Type", f->type);
-		if (f->download)
-			put(rq, "Content-Disposition", "attachment");
-	}
+	begin(rq, 200);
+	put(rq, "Content-Type", f->type);
+	if (f->download)
+		put(rq, "Content-Disposition", "attachment");
 	one_part(&rq->reply, f->data, f->size);
 	return 0;
 }

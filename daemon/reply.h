@@ -88,6 +88,7 @@ struct reply_file {
 	bool download;             /* Content-Disposition: attachment */
 	const char *etag;          /* with the quotes */
 	const char *cache;         /* Cache-Control */
+	const char *corp;          /* Cross-Origin-Resource-Policy; NULL = same-origin */
 	int64_t modified_s;        /* 0 = no Last-Modified */
 	const char *modified;      /* the same as text */
 	struct answer_kept **kept; /* [REPLY_KEPT] or NULL; event loop only */
