@@ -11,22 +11,23 @@
  * accuracy_level is a licence to be less exact and is ignored.
  *
  * The weights stay packed.  With few rows of A each row of W is unpacked in
- * turn and multiplied with all of them; with more, panels of columns are
- * unpacked, a piece of K at a time, and go through the GEMM tiles.
+ * turn and multiplied with all of them; with more, a group of rows of W that
+ * the cache can hold is unpacked at a time and goes through the GEMM driver.
  */
 #include <config.h>
 
 #include <math.h>
 #include <string.h>
 
+#include "runtime/kernels/gemm.h"
 #include "runtime/ops/convert.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/walk.h"
 
 enum { A, B, SCALES, ZEROS, G_IDX, BIAS };
 
-#define FEW 3     /* rows of A that are multiplied row by row */
-#define PIECE 512 /* of K, or one block */
+#define FEW 3                 /* rows of A that are multiplied row by row */
+#define GROUP_ELEMS (1 << 19) /* of W, unpacked, about */
 #define LANES 16
 
 struct nbits {
@@ -35,8 +36,10 @@ struct nbits {
 };
 
 struct shape_state {
-	int64_t rows, piece;
-	size_t each; /* floats of scratch per thread */
+	int64_t rows;
+	int64_t group; /* columns of Y that are made at a time, whole panels */
+	/* in scratch, in floats: the group's packed weights, each thread's rows, the driver's */
+	size_t packed, each, gemm;
 };
 
 static int nbits_bind(struct rt_bind *b, struct rt_error *err)
@@ -72,12 +75,53 @@ static bool given(const struct rt_infer *f, int i)
 	return i < f->in_count && f->in[i].dtype != RT_NONE;
 }
 
+/* The product that is left when the weights are unpacked; sizes of a group are put in by run. */
+static struct rt_gemm product(const struct nbits *s, const struct shape_state *z)
+{
+	return (struct rt_gemm){
+	    .kernels = s->kernels,
+	    .m = (size_t)z->rows,
+	    .n = (size_t)z->group,
+	    .k = (size_t)s->k,
+	    .batch = 1,
+	    .lda = (size_t)s->k,
+	    .ldc = (size_t)s->n,
+	    .epilogue = {.lo = -INFINITY, .hi = INFINITY},
+	};
+}
+
+static int lay_out(struct rt_infer *f, const struct nbits *s, struct shape_state *z,
+		   struct rt_error *err)
+{
+	static const float some;
+	int64_t nr = (int64_t)s->kernels->f32_gemm->nr, wide = s->blocks * s->block;
+	int64_t panels = GROUP_ELEMS / (s->k * nr);
+	struct rt_gemm g;
+
+	if (wide > INT32_MAX)
+		return rt_error_set(err, RT_BUDGET, "K is %lld", (long long)s->k);
+	z->each = ((size_t)wide + 15) & ~(size_t)15;
+	if (z->rows <= FEW) {
+		f->scratch_bytes = (size_t)f->threads * z->each * sizeof(float);
+		return RT_OK;
+	}
+	z->group = (panels > 2 * f->threads ? panels : 2 * f->threads) * nr;
+	z->group = z->group < s->n ? z->group : s->n;
+	z->packed =
+	    (rt_gemm_pack_elems(s->kernels, (size_t)z->group, (size_t)s->k) + 15) & ~(size_t)15;
+	z->each = ((size_t)(wide * nr) + 15) & ~(size_t)15;
+	z->gemm = z->packed + (size_t)f->threads * z->each;
+	g = product(s, z);
+	g.a = &some; /* in memory: nothing is gathered */
+	f->scratch_bytes = z->gemm * sizeof(float) + rt_gemm_scratch_bytes(&g, f->threads);
+	return RT_OK;
+}
+
 static int nbits_infer(struct rt_infer *f, struct rt_error *err)
 {
 	const struct nbits *s = f->state;
 	const struct rt_shape *a = &f->in[A].shape;
 	struct shape_state *z = rt_infer_alloc(f, sizeof(*z));
-	size_t nr = s->kernels->f32_gemm->nr;
 	int64_t elems;
 
 	if (!z)
@@ -95,13 +139,8 @@ static int nbits_infer(struct rt_infer *f, struct rt_error *err)
 	f->out[0].shape = *a;
 	f->out[0].shape.dims[a->rank - 1] = s->n;
 	z->rows = elems / s->k;
-	z->piece = s->block > PIECE ? s->block : PIECE; /* whole blocks */
-	z->each = z->rows <= FEW ? (size_t)(s->blocks * s->block)
-				 : (size_t)z->piece * nr + (size_t)z->piece;
-	z->each = (z->each + 15) & ~(size_t)15;
-	f->scratch_bytes = (size_t)f->threads * z->each * sizeof(float);
 	f->shape_state = z;
-	return RT_OK;
+	return lay_out(f, s, z, err);
 }
 
 /* ---- unpacking ------------------------------------------------------------------------------- */
@@ -201,68 +240,49 @@ static void columns_range(void *arg, size_t begin, size_t end, int thread)
 
 /* ---- more ------------------------------------------------------------------------------------ */
 
-/* Elements ${from} … of rows ${first} … of W as a panel [count][width]. */
-static void make_panel(const struct rt_run *r, int64_t first, size_t columns, size_t width,
-		       int64_t from, int64_t count, float *panel, float *row)
-{
-	const struct nbits *s = r->state;
-	int64_t blocks = (count + s->block - 1) / s->block;
+struct group {
+	const struct rt_run *r;
+	int64_t first, columns; /* of W, in the group */
+};
 
-	if (columns < width)
-		memset(panel, 0, (size_t)count * width * sizeof(*panel));
-	for (size_t n = 0; n < columns; n++) {
-		unpack(r, first + (int64_t)n, from / s->block, blocks, row);
-		for (int64_t k = 0; k < count; k++)
-			panel[(size_t)k * width + n] = row[k];
-	}
-}
-
-/* All rows of A times one panel of a piece of K. */
-static void multiply(const struct rt_run *r, int64_t first, size_t columns, int64_t from,
-		     int64_t count, const float *panel)
-{
-	const struct nbits *s = r->state;
-	const struct shape_state *z = r->shape_state;
-	const struct rt_f32_gemm *g = s->kernels->f32_gemm;
-	struct rt_epilogue end = {.lo = -INFINITY, .hi = INFINITY};
-	int64_t step = (int64_t)(columns * 2 <= g->nr ? g->mr1 : g->mr);
-
-	if (bias_of(r))
-		end.bias = bias_of(r) + first;
-	for (int64_t m = 0; m < z->rows; m += step) {
-		struct rt_gemm_tile t = {
-		    .m = (size_t)(z->rows - m < step ? z->rows - m : step),
-		    .n = columns,
-		    .k = (size_t)count,
-		    .a = (const float *)r->in[A].data + m * s->k + from,
-		    .lda = (size_t)s->k,
-		    .w = panel,
-		    .c = (float *)r->out[0].data + m * s->n + first,
-		    .ldc = (size_t)s->n,
-		    .accumulate = from > 0,
-		    .epilogue = from + count == s->k ? &end : NULL,
-		};
-		g->tile(&t);
-	}
-}
-
+/* Panels ${begin} … of a group: rows of W are unpacked side by side, then packed as gemm.h has it.
+ */
 static void panels_range(void *arg, size_t begin, size_t end, int thread)
 {
-	const struct rt_run *r = arg;
+	const struct group *g = arg;
+	const struct nbits *s = g->r->state;
+	const struct shape_state *z = g->r->shape_state;
+	int64_t nr = (int64_t)s->kernels->f32_gemm->nr, wide = s->blocks * s->block;
+	float *packed = g->r->scratch;
+	float *rows = packed + z->packed + (size_t)thread * z->each;
+
+	for (int64_t i = (int64_t)begin; i < (int64_t)end; i++) {
+		int64_t left = g->columns - i * nr, columns = left < nr ? left : nr;
+		for (int64_t n = 0; n < columns; n++)
+			unpack(g->r, g->first + i * nr + n, 0, s->blocks, rows + n * wide);
+		rt_gemm_pack(s->kernels, (size_t)columns, (size_t)s->k, rows, 1, (size_t)wide, 0, 1,
+			     packed + i * nr * s->k);
+	}
+}
+
+static void by_groups(const struct rt_run *r)
+{
 	const struct nbits *s = r->state;
 	const struct shape_state *z = r->shape_state;
-	size_t nr = s->kernels->f32_gemm->nr;
-	float *panel = (float *)r->scratch + (size_t)thread * z->each;
-	float *row = panel + (size_t)z->piece * nr;
+	struct rt_gemm m = product(s, z);
+	struct group g = {.r = r};
+	float *scratch = r->scratch;
 
-	for (size_t i = begin; i < end; i++) {
-		size_t left = (size_t)s->n - i * nr, columns = left < nr ? left : nr;
-		size_t width = columns * 2 <= nr ? nr / 2 : nr;
-		for (int64_t k = 0; k < s->k; k += z->piece) {
-			int64_t count = s->k - k < z->piece ? s->k - k : z->piece;
-			make_panel(r, (int64_t)(i * nr), columns, width, k, count, panel, row);
-			multiply(r, (int64_t)(i * nr), columns, k, count, panel);
-		}
+	m.a = r->in[A].data;
+	m.w = scratch;
+	for (; g.first < s->n; g.first += z->group) {
+		g.columns = s->n - g.first < z->group ? s->n - g.first : z->group;
+		rt_team_for(r->team, rt_gemm_panels(s->kernels, (size_t)g.columns), 1, panels_range,
+			    &g);
+		m.n = (size_t)g.columns;
+		m.c = (float *)r->out[0].data + g.first;
+		m.epilogue.bias = bias_of(r) ? bias_of(r) + g.first : NULL;
+		rt_gemm_run(&m, r->team, scratch + z->gemm);
 	}
 }
 
@@ -270,7 +290,6 @@ static void nbits_run(const struct rt_run *r)
 {
 	const struct nbits *s = r->state;
 	const struct shape_state *z = r->shape_state;
-	size_t nr = s->kernels->f32_gemm->nr;
 	struct rt_run copy = *r;
 
 	if (z->rows == 0)
@@ -279,7 +298,7 @@ static void nbits_run(const struct rt_run *r)
 		rt_team_for(r->team, (size_t)s->n, rt_walk_grain(s->k * (z->rows + 1)),
 			    columns_range, &copy);
 	else
-		rt_team_for(r->team, ((size_t)s->n + nr - 1) / nr, 1, panels_range, &copy);
+		by_groups(r);
 }
 
 const struct rt_op rt_op_matmul_nbits = {
