@@ -294,7 +294,7 @@ static void settle(struct rt_layout *l)
 
 static int layout_graph(struct rt_graph *g, struct rt_error *err)
 {
-	struct rt_layout l = {.graph = g, .err = err};
+	struct rt_layout l = {.graph = g, .err = err, .keep = -1};
 	const int nodes = g->node_count;
 	void *array = NULL;
 	int status;
@@ -303,7 +303,7 @@ static int layout_graph(struct rt_graph *g, struct rt_error *err)
 		for (int v = 0; v < g->value_count; v++)
 			l.values[v].rank = -1;
 		for (int i = 0; i < nodes && !l.failed; i++)
-			if (!is_transpose(&g->nodes[i]) || !take_up(&l, i))
+			if (i == l.keep || !is_transpose(&g->nodes[i]) || !take_up(&l, i))
 				rt_layout_apply(&l, i);
 		if (!l.failed)
 			settle(&l);

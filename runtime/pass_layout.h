@@ -18,6 +18,7 @@ struct rt_layout {
 	struct rt_graph *graph;
 	struct rt_error *err;
 	bool failed; /* out of memory */
+	int keep;    /* a Transpose that is not to be taken up; −1 = none */
 	/* Per value: it is Transpose(source, turn), and so far no node makes it; rank 0: it is not.
 	 */
 	struct rt_layout_value {

@@ -110,7 +110,8 @@ static void pool(struct rt_layout *l, int node)
 	convert(l, node, n->op_type, t.rank);
 }
 
-static void global_average(struct rt_layout *l, int node)
+/* Only what is channels last at hand. */
+static void convert_if_last(struct rt_layout *l, int node, const char *op_type)
 {
 	const struct rt_turn t = turn_of(l, node, 0);
 	struct rt_turn first;
@@ -118,7 +119,17 @@ static void global_average(struct rt_layout *l, int node)
 		return;
 	first = rt_layout_to_first(t.rank);
 	if (rt_layout_turns_equal(&t, &first))
-		convert(l, node, "GlobalAveragePool", t.rank);
+		convert(l, node, op_type, t.rank);
+}
+
+static void global_average(struct rt_layout *l, int node)
+{
+	convert_if_last(l, node, "GlobalAveragePool");
+}
+
+static void lrn(struct rt_layout *l, int node)
+{
+	convert_if_last(l, node, "LRN");
 }
 
 /* y = x·s + b per channel, with s = gamma / √(variance + epsilon), b = beta − mean·s. */
@@ -412,6 +423,86 @@ static void resize(struct rt_layout *l, int node)
 		return;
 	use_source(l, node, 0);
 	turn_outputs(l, node, &t);
+}
+
+/* The one node that reads output 0 of ${node}; −1 when there are more or none. */
+static int only_reader(struct rt_layout *l, int node)
+{
+	const struct rt_graph *g = l->graph;
+	const int v = g->nodes[node].out[0];
+	if (rt_graph_use_count(g, v) != 1)
+		return -1;
+	for (int i = node + 1; i < g->node_count; i++)
+		for (int k = 0; k < g->nodes[i].in_count; k++)
+			if (g->nodes[i].in[k] == v && !g->nodes[i].dead)
+				return i;
+	return -1;
+}
+
+/* The constant shape of a Reshape: its length, or −1. */
+static int new_shape(struct rt_layout *l, int node, int64_t *dims)
+{
+	const struct rt_node *n = &l->graph->nodes[node];
+	const struct rt_tensor *t = constant_of(l, node, 1);
+	int count;
+	return n->domain == RT_ONNX && !strcmp(n->op_type, "Reshape") && t &&
+		       rt_op_ints(t, dims, RT_RANK_MAX, &count)
+		   ? count
+		   : -1;
+}
+
+static bool set_shape(struct rt_layout *l, int node, int rank, const int64_t *dims)
+{
+	struct rt_tensor t = {.dtype = RT_I64, .shape = rt_shape_of(1, (int64_t)rank)};
+	int v;
+	t.data = rt_graph_alloc(l->graph, sizeof *dims * (size_t)rank);
+	if (!t.data || (v = rt_layout_constant(l, &t)) < 0) {
+		l->failed = true;
+		return false;
+	}
+	memcpy(t.data, dims, sizeof *dims * (size_t)rank);
+	l->graph->nodes[node].in[1] = v;
+	return true;
+}
+
+/*
+ * Channel shuffle: Reshape to [N][G][C/G][H][W], Transpose 0 2 1 3 4, Reshape back
+ * to [N][C][H][W].  Channels last: [N][H][W][G][C/G], 0 1 2 4 3, [N][H][W][C].
+ */
+static void shuffle(struct rt_layout *l, int node)
+{
+	const struct rt_turn t = turn_of(l, node, 0), first = rt_layout_to_first(4);
+	const int64_t want[5] = {0, 2, 1, 3, 4};
+	int64_t split[RT_RANK_MAX], whole[RT_RANK_MAX], have, *perm;
+	const int64_t *p;
+	int turn, back;
+	if (!rt_layout_turns_equal(&t, &first) || new_shape(l, node, split) != 5 ||
+	    (turn = only_reader(l, node)) < 0 || l->graph->nodes[turn].domain != RT_ONNX ||
+	    strcmp(l->graph->nodes[turn].op_type, "Transpose") ||
+	    !(p = rt_node_ints(&l->graph->nodes[turn], "perm", &have)) || have != 5 ||
+	    memcmp(p, want, sizeof want) || (back = only_reader(l, turn)) < 0 ||
+	    new_shape(l, back, whole) != 4)
+		return;
+	/* all but the batch must be plain numbers that match */
+	for (int i = 1; i < 5; i++)
+		if (split[i] < 1 || split[i] > INT32_MAX)
+			return;
+	if (whole[0] != split[0] || split[0] == 0 || whole[1] != split[1] * split[2] ||
+	    whole[2] != split[3] || whole[3] != split[4])
+		return;
+	if (!(perm = rt_graph_alloc(l->graph, 5 * sizeof *perm)) ||
+	    !set_shape(l, node, 5, (int64_t[]){split[0], split[3], split[4], split[1], split[2]}) ||
+	    !set_shape(l, back, 4, (int64_t[]){whole[0], whole[2], whole[3], whole[1]})) {
+		l->failed = true;
+		return;
+	}
+	memcpy(perm, (int64_t[]){0, 1, 2, 4, 3}, 5 * sizeof *perm);
+	for (int i = 0; i < l->graph->nodes[turn].attr_count; i++)
+		if (!strcmp(l->graph->nodes[turn].attrs[i].name, "perm"))
+			l->graph->nodes[turn].attrs[i].ints = perm;
+	use_source(l, node, 0);
+	rt_layout_turn_output(l, back, 0, &first);
+	l->keep = turn;
 }
 
 /* ---- the table ----------------------------------------------------------------------------------

@@ -152,14 +152,12 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	for (int i = 0; i < c->rank; i++)
 		f->out[0].shape.dims[1 + i] = st->s.out[3 - c->rank + i];
 	f->shape_state = st;
-	if (f->in_count > 3 && f->in[3].dtype && !rt_shape_equal(&f->in[3].shape, &f->out[0].shape))
-		return rt_error_set(err, RT_INPUT, "what is added has another shape");
 	if (c->is_depthwise)
 		return RT_OK;
 	describe(c, st, &g);
 	if (!is_pointwise(&st->s) && !rt_conv_direct_fits(c, st))
 		f->scratch_bytes = rt_gemm_scratch_bytes(&g, f->threads);
-	return RT_OK;
+	return rt_residual_infer(f, 3, &st->residual, err);
 }
 
 struct windows {
@@ -253,7 +251,7 @@ static void conv_run(const struct rt_run *r)
 		g.epilogue.bias = r->in[2].data;
 	rt_residual_before(r, 3, &st->residual, &g);
 	if (!is_pointwise(&st->s) && rt_conv_direct_fits(c, st)) {
-		if (rt_tensor_elems(&r->out[0]) > 0)
+		if (g.m > 0)
 			rt_conv_direct_run(&g, c, st, win.x, r->team);
 		rt_residual_after(r, 3, &st->residual, &c->act);
 		return;
