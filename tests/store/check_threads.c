@@ -104,6 +104,13 @@ static void look(const struct store_digest *digest)
 	atomic_fetch_add(&found, 1);
 }
 
+static int see_model(void *arg, const struct store_model_info *info)
+{
+	(void)arg;
+	must_be(info->file_count > 0);
+	return 0;
+}
+
 static void *read_all_the_time(void *arg)
 {
 	struct store_error err;
@@ -121,6 +128,7 @@ static void *read_all_the_time(void *arg)
 		status = store_model_files(fx.store, "m", "main", same, &both, &err);
 		must_be(status == 0 || status == STORE_NOT_FOUND);
 		must_be(both.count == (status == 0 ? 2 : 0));
+		must_be(store_model_list(fx.store, see_model, NULL, &err) == 0);
 		must_be(store_stats_get(fx.store, &stats, &err) == 0);
 		must_be(store_generation(fx.store) > 0);
 		atomic_fetch_add(&reads, 1);
