@@ -21,7 +21,7 @@
 #define EXPOSE                                                                                     \
 	"Content-Range, Content-Length, Accept-Ranges, ETag, Last-Modified, X-Repo-Commit, "       \
 	"X-Linked-ETag, X-Linked-Size, Repr-Digest, Inference-Header-Content-Length, "             \
-	"Server-Timing, Retry-After, X-Request-Id"
+	"Server-Timing, Retry-After, X-Error-Code, X-Request-Id"
 #define CSP "default-src 'none'; frame-ancestors 'none'"
 #define READER_BLOCK_BYTES ((size_t)256 << 10)
 

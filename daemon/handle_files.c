@@ -39,6 +39,27 @@ static const char *twin(struct request *rq, const char *path)
 	return arena_printf(&rq->arena, "%.*s%s", (int)(name - path), path, other);
 }
 
+static int seen(void *arg, const struct store_model_info *info)
+{
+	(void)arg;
+	(void)info;
+	return 0;
+}
+
+/* What is missing, in the Hub's words: its client treats a missing file unlike a missing model. */
+static const char *error_code(struct request *rq)
+{
+	struct store_error err;
+
+	if (store_model_find(rq->ctx->store, rq->part[PART_MODEL], rq->part[PART_REV], seen, NULL,
+			     &err) == 0)
+		return "EntryNotFound";
+	if (store_model_find(rq->ctx->store, rq->part[PART_MODEL], "main", seen, NULL, &err) == 0)
+		return "RevisionNotFound";
+	return "RepoNotFound";
+}
+
+/* 0; or 1 when the request was answered (404); or -1 with the fault. */
 static int find(struct request *rq, const char **path, struct store_file *out, struct fault *fault)
 {
 	struct store_error err;
@@ -58,7 +79,12 @@ static int find(struct request *rq, const char **path, struct store_file *out, s
 			return 0;
 		}
 	}
-	return fault_store(fault, rc, err.text);
+	(void)fault_store(fault, rc, err.text);
+	if (rc != STORE_NOT_FOUND)
+		return -1;
+	(void)reply_fault(rq, fault);
+	reply_header(rq, "X-Error-Code", error_code(rq));
+	return 1;
 }
 
 static void let_go(void *arg)
@@ -118,9 +144,10 @@ int handle_files_resolve(struct request *rq, struct fault *fault)
 {
 	const char *path = rq->part[PART_PATH];
 	struct store_file file;
+	int rc = find(rq, &path, &file, fault);
 
-	if (find(rq, &path, &file, fault) != 0)
-		return -1;
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
 	return send_file(rq, &file, path, fault);
 }
 
@@ -129,9 +156,10 @@ int handle_files_raw(struct request *rq, struct fault *fault)
 	const char *path = rq->part[PART_PATH];
 	char hex[STORE_DIGEST_HEX + 1], *text;
 	struct store_file file;
+	int rc = find(rq, &path, &file, fault);
 
-	if (find(rq, &path, &file, fault) != 0)
-		return -1;
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
 	if (file.size < POINTER_BYTES)
 		return send_file(rq, &file, path, fault);
 	store_digest_hex(&file.digest, hex);
