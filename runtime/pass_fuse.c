@@ -15,33 +15,33 @@
 
 #include "runtime/pass_fuse.h"
 
-int rt_fuse_reader(const struct rt_fuse *f, int v)
+int rt_pass_fuse_reader(const struct rt_fuse *f, int v)
 {
 	return v >= 0 && v < f->value_cap && f->uses[v] == 1 ? f->reader[v] : -1;
 }
 
-bool rt_fuse_is(const struct rt_node *n, enum rt_domain domain, const char *op_type)
+bool rt_pass_fuse_is(const struct rt_node *n, enum rt_domain domain, const char *op_type)
 {
 	return n->domain == domain && !strcmp(n->op_type, op_type);
 }
 
-const struct rt_tensor *rt_fuse_constant(const struct rt_fuse *f, int v)
+const struct rt_tensor *rt_pass_fuse_constant(const struct rt_fuse *f, int v)
 {
 	if (v == RT_NO_VALUE || !f->graph->values[v].is_constant)
 		return NULL;
 	return &f->graph->values[v].constant;
 }
 
-bool rt_fuse_number(const struct rt_fuse *f, int v, float *out)
+bool rt_pass_fuse_number(const struct rt_fuse *f, int v, float *out)
 {
-	const struct rt_tensor *t = rt_fuse_constant(f, v);
+	const struct rt_tensor *t = rt_pass_fuse_constant(f, v);
 	if (!t || t->dtype != RT_F32 || rt_tensor_elems(t) != 1)
 		return false;
 	*out = *(const float *)t->data;
 	return true;
 }
 
-void rt_fuse_take(struct rt_fuse *f, int node, int next)
+void rt_pass_fuse_take(struct rt_fuse *f, int node, int next)
 {
 	struct rt_node *n = &f->graph->nodes[node], *gone = &f->graph->nodes[next];
 	for (int k = 0; k < gone->in_count; k++)
@@ -52,7 +52,7 @@ void rt_fuse_take(struct rt_fuse *f, int node, int next)
 	gone->dead = true;
 }
 
-int rt_fuse_floats(struct rt_fuse *f, int64_t count, float **data)
+int rt_pass_fuse_floats(struct rt_fuse *f, int64_t count, float **data)
 {
 	struct rt_tensor t = {.dtype = RT_F32, .shape = rt_shape_of(1, count)};
 	int v;
@@ -65,7 +65,7 @@ int rt_fuse_floats(struct rt_fuse *f, int64_t count, float **data)
 	return v;
 }
 
-bool rt_fuse_set(struct rt_fuse *f, int node, const struct rt_attr *attr)
+bool rt_pass_fuse_set(struct rt_fuse *f, int node, const struct rt_attr *attr)
 {
 	struct rt_node *n = &f->graph->nodes[node];
 	struct rt_attr *more;
@@ -87,8 +87,8 @@ bool rt_fuse_set(struct rt_fuse *f, int node, const struct rt_attr *attr)
 	return true;
 }
 
-void rt_fuse_rename(struct rt_fuse *f, int node, enum rt_domain domain, const char *op_type,
-		    int64_t opset)
+void rt_pass_fuse_rename(struct rt_fuse *f, int node, enum rt_domain domain, const char *op_type,
+			 int64_t opset)
 {
 	struct rt_node *n = &f->graph->nodes[node];
 	n->domain = domain;
@@ -148,9 +148,9 @@ int rt_pass_fuse(struct rt_graph *g, struct rt_error *err)
 	bool changed = false;
 	int status;
 	/* Functions first: they are what the bases take in. */
-	if ((status = sweep(g, rt_fuse_unary, &changed, err)) ||
-	    (status = sweep(g, rt_fuse_pad, &changed, err)) ||
-	    (status = sweep(g, rt_fuse_base, &changed, err)))
+	if ((status = sweep(g, rt_pass_fuse_unary, &changed, err)) ||
+	    (status = sweep(g, rt_pass_fuse_pad, &changed, err)) ||
+	    (status = sweep(g, rt_pass_fuse_base, &changed, err)))
 		return status;
 	return changed ? rt_graph_resolve(g, err) : RT_OK;
 }

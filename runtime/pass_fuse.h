@@ -16,32 +16,34 @@ struct rt_fuse {
 	int value_cap; /* of the two; values made by the pass are not in them */
 };
 
-/* rt_fuse_reader(f, v): the one node that reads ${v}, when nothing else does and it is no output of
- * the graph; else −1. */
-int rt_fuse_reader(const struct rt_fuse *f, int v);
-/* rt_fuse_is(n, domain, op_type) */
-bool rt_fuse_is(const struct rt_node *n, enum rt_domain domain, const char *op_type);
-/* rt_fuse_constant(f, v): the tensor of ${v} if it is a constant, else NULL. */
-const struct rt_tensor *rt_fuse_constant(const struct rt_fuse *f, int v);
-/* rt_fuse_number(f, v, out): ${v} is a float32 constant of one element. */
-bool rt_fuse_number(const struct rt_fuse *f, int v, float *out);
-/* rt_fuse_take(f, node, next): ${node} makes the output of ${next}, which goes; its other inputs
- * are read no more. */
-void rt_fuse_take(struct rt_fuse *f, int node, int next);
-/* rt_fuse_floats(f, count, data): a new constant [count]; *data to be filled; −1: no memory. */
-int rt_fuse_floats(struct rt_fuse *f, int64_t count, float **data);
-/* rt_fuse_set(f, node, attr): adds or replaces an attribute; false: no memory. */
-bool rt_fuse_set(struct rt_fuse *f, int node, const struct rt_attr *attr);
-/* rt_fuse_rename(f, node, domain, op_type, opset) */
-void rt_fuse_rename(struct rt_fuse *f, int node, enum rt_domain domain, const char *op_type,
-		    int64_t opset);
+/* rt_pass_fuse_reader(f, v): the one node that reads ${v}, when nothing else does and it is no
+ * output of the graph; else −1. */
+int rt_pass_fuse_reader(const struct rt_fuse *f, int v);
+/* rt_pass_fuse_is(n, domain, op_type) */
+bool rt_pass_fuse_is(const struct rt_node *n, enum rt_domain domain, const char *op_type);
+/* rt_pass_fuse_constant(f, v): the tensor of ${v} if it is a constant, else NULL. */
+const struct rt_tensor *rt_pass_fuse_constant(const struct rt_fuse *f, int v);
+/* rt_pass_fuse_number(f, v, out): ${v} is a float32 constant of one element. */
+bool rt_pass_fuse_number(const struct rt_fuse *f, int v, float *out);
+/* rt_pass_fuse_take(f, node, next): ${node} makes the output of ${next}, which goes; its other
+ * inputs are read no more. */
+void rt_pass_fuse_take(struct rt_fuse *f, int node, int next);
+/* rt_pass_fuse_floats(f, count, data): a new constant [count]; *data to be filled; −1: no memory.
+ */
+int rt_pass_fuse_floats(struct rt_fuse *f, int64_t count, float **data);
+/* rt_pass_fuse_set(f, node, attr): adds or replaces an attribute; false: no memory. */
+bool rt_pass_fuse_set(struct rt_fuse *f, int node, const struct rt_attr *attr);
+/* rt_pass_fuse_rename(f, node, domain, op_type, opset) */
+void rt_pass_fuse_rename(struct rt_fuse *f, int node, enum rt_domain domain, const char *op_type,
+			 int64_t opset);
 
-/* rt_fuse_base(f, node): lets a product, convolution or ScaleShift take in what follows it; true
- * if anything changed. */
-bool rt_fuse_base(struct rt_fuse *f, int node);
-/* rt_fuse_pad(f, node): zeros that Pad puts around become pads of the convolution after it. */
-bool rt_fuse_pad(struct rt_fuse *f, int node);
-/* rt_fuse_unary(f, node): x·sigmoid(x) and the like become one node; true if anything changed. */
-bool rt_fuse_unary(struct rt_fuse *f, int node);
+/* rt_pass_fuse_base(f, node): lets a product, convolution or ScaleShift take in what follows it;
+ * true if anything changed. */
+bool rt_pass_fuse_base(struct rt_fuse *f, int node);
+/* rt_pass_fuse_pad(f, node): zeros that Pad puts around become pads of the convolution after it. */
+bool rt_pass_fuse_pad(struct rt_fuse *f, int node);
+/* rt_pass_fuse_unary(f, node): x·sigmoid(x) and the like become one node; true if anything changed.
+ */
+bool rt_pass_fuse_unary(struct rt_fuse *f, int node);
 
 #endif

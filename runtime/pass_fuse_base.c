@@ -23,12 +23,12 @@ enum base { NONE, CONV, MATMUL, SCALE };
 
 static enum base kind_of(const struct rt_node *n)
 {
-	if (rt_fuse_is(n, RT_LARDER, "Conv"))
+	if (rt_pass_fuse_is(n, RT_LARDER, "Conv"))
 		return CONV;
-	if (rt_fuse_is(n, RT_LARDER, "ScaleShift"))
+	if (rt_pass_fuse_is(n, RT_LARDER, "ScaleShift"))
 		return SCALE;
-	if (rt_fuse_is(n, RT_LARDER, "MatMul") || rt_fuse_is(n, RT_ONNX, "MatMul") ||
-	    rt_fuse_is(n, RT_ONNX, "Gemm"))
+	if (rt_pass_fuse_is(n, RT_LARDER, "MatMul") || rt_pass_fuse_is(n, RT_ONNX, "MatMul") ||
+	    rt_pass_fuse_is(n, RT_ONNX, "Gemm"))
 		return MATMUL;
 	return NONE;
 }
@@ -80,7 +80,7 @@ struct per_channel {
 static bool is_per_channel(const struct rt_fuse *f, int v, int64_t channels, int rank,
 			   struct per_channel *out)
 {
-	const struct rt_tensor *t = rt_fuse_constant(f, v);
+	const struct rt_tensor *t = rt_pass_fuse_constant(f, v);
 	int64_t elems;
 	if (!t || t->dtype != RT_F32 || t->shape.rank > rank)
 		return false;
@@ -95,13 +95,13 @@ static bool is_per_channel(const struct rt_fuse *f, int v, int64_t channels, int
 static bool scale_conv(struct rt_fuse *f, int node, const struct per_channel *scale,
 		       const struct per_channel *shift)
 {
-	const struct rt_tensor *w = rt_fuse_constant(f, node_at(f, node)->in[1]);
-	const struct rt_tensor *old = rt_fuse_constant(f, input_of(node_at(f, node), 2));
+	const struct rt_tensor *w = rt_pass_fuse_constant(f, node_at(f, node)->in[1]);
+	const struct rt_tensor *old = rt_pass_fuse_constant(f, input_of(node_at(f, node), 2));
 	const int64_t channels = w->shape.dims[0], each = rt_tensor_elems(w) / channels;
 	const float *from = w->data, *from_bias = old ? old->data : NULL;
 	struct rt_tensor scaled = *w;
 	float *bias;
-	int v = rt_fuse_floats(f, channels, &bias);
+	int v = rt_pass_fuse_floats(f, channels, &bias);
 	if (v < 0)
 		return false;
 	for (int64_t i = 0; i < channels; i++) {
@@ -130,15 +130,15 @@ static bool scale_conv(struct rt_fuse *f, int node, const struct per_channel *sc
 static bool scale_scale(struct rt_fuse *f, int node, const struct per_channel *scale,
 			const struct per_channel *shift)
 {
-	const struct rt_tensor *s = rt_fuse_constant(f, node_at(f, node)->in[1]);
-	const struct rt_tensor *b = rt_fuse_constant(f, node_at(f, node)->in[2]);
+	const struct rt_tensor *s = rt_pass_fuse_constant(f, node_at(f, node)->in[1]);
+	const struct rt_tensor *b = rt_pass_fuse_constant(f, node_at(f, node)->in[2]);
 	const float *from[2];
 	float *to[2];
 	const int64_t channels = s->shape.dims[0];
 	int v[2];
 	from[0] = s->data, from[1] = b->data;
 	for (int k = 0; k < 2; k++)
-		if ((v[k] = rt_fuse_floats(f, channels, &to[k])) < 0)
+		if ((v[k] = rt_pass_fuse_floats(f, channels, &to[k])) < 0)
 			return false;
 	for (int64_t i = 0; i < channels; i++) {
 		float by = scale ? scale->data[i * scale->step] : 1;
@@ -158,7 +158,7 @@ static bool is_sum(const struct rt_node *n)
 {
 	return n->in_count == 2 && n->in[0] != RT_NO_VALUE && n->in[1] != RT_NO_VALUE &&
 	       n->in[0] != n->in[1] &&
-	       (rt_fuse_is(n, RT_ONNX, "Add") || rt_fuse_is(n, RT_ONNX, "Sum"));
+	       (rt_pass_fuse_is(n, RT_ONNX, "Add") || rt_pass_fuse_is(n, RT_ONNX, "Sum"));
 }
 
 /* ScaleShift, or a binary node with a constant per channel, into the weights and bias of a
@@ -166,7 +166,7 @@ static bool is_sum(const struct rt_node *n)
 static bool take_scale(struct rt_fuse *f, int node, int next)
 {
 	const struct rt_node *n = node_at(f, node), *g = node_at(f, next);
-	const struct rt_tensor *w = rt_fuse_constant(f, n->in[1]);
+	const struct rt_tensor *w = rt_pass_fuse_constant(f, n->in[1]);
 	const bool conv = kind_of(n) == CONV;
 	const int y = n->out[0];
 	struct per_channel scale, shift, *by = NULL, *plus = NULL;
@@ -175,9 +175,9 @@ static bool take_scale(struct rt_fuse *f, int node, int next)
 	const int64_t channels = w ? w->shape.dims[0] : 0;
 	const int rank = conv && w ? w->shape.rank : (int)rt_node_int(n, "rank", 1);
 	if (!w || !is_plain(n) || w->dtype != RT_F32 ||
-	    (input_of(n, 2) != RT_NO_VALUE && !rt_fuse_constant(f, n->in[2])))
+	    (input_of(n, 2) != RT_NO_VALUE && !rt_pass_fuse_constant(f, n->in[2])))
 		return false;
-	if (rt_fuse_is(g, RT_LARDER, "ScaleShift")) {
+	if (rt_pass_fuse_is(g, RT_LARDER, "ScaleShift")) {
 		if (g->in[0] != y || !is_per_channel(f, g->in[1], channels, 1, &scale) ||
 		    !is_per_channel(f, g->in[2], channels, 1, &shift) || !is_plain(g))
 			return false;
@@ -188,7 +188,7 @@ static bool take_scale(struct rt_fuse *f, int node, int next)
 			return false;
 		if (is_sum(g))
 			plus = &scale;
-		else if (rt_fuse_is(g, RT_ONNX, "Mul"))
+		else if (rt_pass_fuse_is(g, RT_ONNX, "Mul"))
 			by = &scale;
 		else
 			return false;
@@ -207,8 +207,8 @@ static bool clip_of(const struct rt_fuse *f, const struct rt_node *n, struct rt_
 		p->b = rt_node_float(n, "max", INFINITY);
 		return true;
 	}
-	return (input_of(n, 1) == RT_NO_VALUE || rt_fuse_number(f, n->in[1], &p->a)) &&
-	       (input_of(n, 2) == RT_NO_VALUE || rt_fuse_number(f, n->in[2], &p->b));
+	return (input_of(n, 1) == RT_NO_VALUE || rt_pass_fuse_number(f, n->in[1], &p->a)) &&
+	       (input_of(n, 2) == RT_NO_VALUE || rt_pass_fuse_number(f, n->in[2], &p->b));
 }
 
 /* Which function of unary.def the node is; −1: none. */
@@ -257,12 +257,12 @@ static bool take_activation(struct rt_fuse *f, int node, int next)
 	if (rt_node_int(node_at(f, node), "act", -1) >= 0 || g->in_count < 1 ||
 	    g->in[0] != node_at(f, node)->out[0] || (act = unary_of(f, g, &p)) < 0)
 		return false;
-	return rt_fuse_set(f, node,
-			   &(struct rt_attr){.name = "act", .kind = RT_ATTR_INT, .i = act}) &&
-	       rt_fuse_set(f, node,
-			   &(struct rt_attr){.name = "act_a", .kind = RT_ATTR_FLOAT, .f = p.a}) &&
-	       rt_fuse_set(f, node,
-			   &(struct rt_attr){.name = "act_b", .kind = RT_ATTR_FLOAT, .f = p.b});
+	return rt_pass_fuse_set(f, node,
+				&(struct rt_attr){.name = "act", .kind = RT_ATTR_INT, .i = act}) &&
+	       rt_pass_fuse_set(
+		   f, node, &(struct rt_attr){.name = "act_a", .kind = RT_ATTR_FLOAT, .f = p.a}) &&
+	       rt_pass_fuse_set(
+		   f, node, &(struct rt_attr){.name = "act_b", .kind = RT_ATTR_FLOAT, .f = p.b});
 }
 
 /* ---- sums
@@ -270,7 +270,7 @@ static bool take_activation(struct rt_fuse *f, int node, int next)
 
 static bool is_depthwise(const struct rt_fuse *f, const struct rt_node *n)
 {
-	const struct rt_tensor *w = rt_fuse_constant(f, n->in[1]);
+	const struct rt_tensor *w = rt_pass_fuse_constant(f, n->in[1]);
 	return w->shape.dims[1] == 1 && rt_node_int(n, "group", 1) == w->shape.dims[0];
 }
 
@@ -286,8 +286,9 @@ static bool take_sum(struct rt_fuse *f, int node, int next)
 	if (f->graph->values[other].is_constant || f->graph->values[other].dtype != RT_F32)
 		return false;
 	p = f->graph->values[other].producer;
-	if (p > node && rt_fuse_reader(f, other) == next && kind_of(node_at(f, p)) == kind_of(n) &&
-	    is_plain(node_at(f, p)) && !(kind_of(n) == CONV && is_depthwise(f, node_at(f, p))))
+	if (p > node && rt_pass_fuse_reader(f, other) == next &&
+	    kind_of(node_at(f, p)) == kind_of(n) && is_plain(node_at(f, p)) &&
+	    !(kind_of(n) == CONV && is_depthwise(f, node_at(f, p))))
 		return false;
 	return set_input(f, node, 3, other);
 }
@@ -299,8 +300,8 @@ static bool take_sum(struct rt_fuse *f, int node, int next)
 static bool make_matmul(struct rt_fuse *f, int node)
 {
 	struct rt_node *n = node_at(f, node);
-	const struct rt_tensor *w = rt_fuse_constant(f, input_of(n, 1));
-	const bool gemm = rt_fuse_is(n, RT_ONNX, "Gemm");
+	const struct rt_tensor *w = rt_pass_fuse_constant(f, input_of(n, 1));
+	const bool gemm = rt_pass_fuse_is(n, RT_ONNX, "Gemm");
 	int64_t columns;
 	if (n->domain == RT_LARDER)
 		return true;
@@ -308,33 +309,33 @@ static bool make_matmul(struct rt_fuse *f, int node)
 		return false;
 	columns = w->shape.dims[gemm && rt_node_int(n, "transB", 0) ? 0 : 1];
 	if (gemm && input_of(n, 2) != RT_NO_VALUE) {
-		const struct rt_tensor *c = rt_fuse_constant(f, n->in[2]);
+		const struct rt_tensor *c = rt_pass_fuse_constant(f, n->in[2]);
 		float *bias;
 		int v;
 		if (!c || c->dtype != RT_F32 || c->shape.rank > 2 ||
 		    rt_node_float(n, "beta", 1) != 1 || rt_tensor_elems(c) != columns ||
 		    (c->shape.rank == 2 && c->shape.dims[1] != columns) || c->shape.rank == 0)
 			return false;
-		if ((v = rt_fuse_floats(f, columns, &bias)) < 0)
+		if ((v = rt_pass_fuse_floats(f, columns, &bias)) < 0)
 			return false;
 		memcpy(bias, c->data, (size_t)columns * sizeof *bias);
 		node_at(f, node)->in[2] = v;
 	}
-	rt_fuse_rename(f, node, RT_LARDER, "MatMul", 1);
+	rt_pass_fuse_rename(f, node, RT_LARDER, "MatMul", 1);
 	return true;
 }
 
 static bool take_bias(struct rt_fuse *f, int node, int next)
 {
 	const struct rt_node *n = node_at(f, node), *g = node_at(f, next);
-	const struct rt_tensor *w = rt_fuse_constant(f, n->in[1]), *c;
+	const struct rt_tensor *w = rt_pass_fuse_constant(f, n->in[1]), *c;
 	int other;
 	int64_t columns;
 	if (!w || !is_sum(g) || !is_plain(n) || input_of(n, 2) != RT_NO_VALUE)
 		return false;
 	columns = w->shape.dims[rt_node_int(n, "transB", 0) ? 0 : 1];
 	other = other_of(g, n->out[0]);
-	c = rt_fuse_constant(f, other);
+	c = rt_pass_fuse_constant(f, other);
 	return c && c->dtype == RT_F32 && c->shape.rank == 1 && c->shape.dims[0] == columns &&
 	       set_input(f, node, 2, other);
 }
@@ -359,20 +360,20 @@ static bool take(struct rt_fuse *f, int node, int next)
 	}
 }
 
-bool rt_fuse_base(struct rt_fuse *f, int node)
+bool rt_pass_fuse_base(struct rt_fuse *f, int node)
 {
 	bool changed = false;
 	int next;
 	if (kind_of(node_at(f, node)) == NONE || node_at(f, node)->out_count != 1 ||
 	    f->graph->values[node_at(f, node)->in[0]].dtype != RT_F32)
 		return false;
-	while (!f->failed && (next = rt_fuse_reader(f, node_at(f, node)->out[0])) >= 0 &&
+	while (!f->failed && (next = rt_pass_fuse_reader(f, node_at(f, node)->out[0])) >= 0 &&
 	       node_at(f, next)->in_count > 0 && node_at(f, next)->in[0] != RT_NO_VALUE &&
 	       !node_at(f, next)->dead) {
 		int before = input_of(node_at(f, node), 3), added;
 		if (!take(f, node, next))
 			break;
-		rt_fuse_take(f, node, next);
+		rt_pass_fuse_take(f, node, next);
 		/* the sum's other tensor has a new reader in place of the sum */
 		added = input_of(node_at(f, node), 3);
 		if (added != before && added < f->value_cap && f->uses[added]++ == 0)
@@ -388,12 +389,12 @@ bool rt_fuse_base(struct rt_fuse *f, int node)
 
 static bool is_zero_pad(const struct rt_fuse *f, const struct rt_node *n, int64_t *pads, int rank)
 {
-	const struct rt_tensor *t = rt_fuse_constant(f, input_of(n, 1));
+	const struct rt_tensor *t = rt_pass_fuse_constant(f, input_of(n, 1));
 	int64_t have = 0;
 	const int64_t *v = rt_node_ints(n, "pads", &have);
 	float value = 0;
 	int count;
-	if (!rt_fuse_is(n, RT_ONNX, "Pad") ||
+	if (!rt_pass_fuse_is(n, RT_ONNX, "Pad") ||
 	    !rt_node_string_is(n, "mode", "constant", "constant") || input_of(n, 3) != RT_NO_VALUE)
 		return false;
 	if (n->opset < 11) {
@@ -404,20 +405,21 @@ static bool is_zero_pad(const struct rt_fuse *f, const struct rt_node *n, int64_
 	}
 	return t && rt_op_ints(t, pads, 2 * RT_RANK_MAX, &count) && count == 2 * rank &&
 	       (input_of(n, 2) == RT_NO_VALUE ||
-		(rt_fuse_number(f, n->in[2], &value) && value == 0.0f));
+		(rt_pass_fuse_number(f, n->in[2], &value) && value == 0.0f));
 }
 
-bool rt_fuse_pad(struct rt_fuse *f, int node)
+bool rt_pass_fuse_pad(struct rt_fuse *f, int node)
 {
 	struct rt_node *n = node_at(f, node), *p;
-	const struct rt_tensor *w = rt_fuse_constant(f, input_of(n, 1));
+	const struct rt_tensor *w = rt_pass_fuse_constant(f, input_of(n, 1));
 	const bool last = n->domain == RT_LARDER;
 	int64_t pads[2 * RT_RANK_MAX], have = 0, *sum;
 	const int64_t *own = rt_node_ints(n, "pads", &have);
 	int rank, at;
 	if (strcmp(n->op_type, "Conv") || (n->domain != RT_ONNX && !last) || !w ||
 	    w->shape.rank < 3 || !rt_node_string_is(n, "auto_pad", "NOTSET", "NOTSET") ||
-	    rt_fuse_reader(f, n->in[0]) != node || (at = f->graph->values[n->in[0]].producer) < 0)
+	    rt_pass_fuse_reader(f, n->in[0]) != node ||
+	    (at = f->graph->values[n->in[0]].producer) < 0)
 		return false;
 	rank = w->shape.rank;
 	p = node_at(f, at);
@@ -439,7 +441,7 @@ bool rt_fuse_pad(struct rt_fuse *f, int node)
 		sum[i] = pads[d] + (own ? own[i] : 0);
 		sum[rank - 2 + i] = pads[rank + d] + (own ? own[rank - 2 + i] : 0);
 	}
-	if (!rt_fuse_set(
+	if (!rt_pass_fuse_set(
 		f, node,
 		&(struct rt_attr){
 		    .name = "pads", .kind = RT_ATTR_INTS, .count = 2 * (rank - 2), .ints = sum}))

@@ -36,13 +36,13 @@ static const struct rt_node *node_at(const struct rt_fuse *f, int i)
 static bool with_number(const struct rt_fuse *f, int i, const char *op_type, int *x, float *number)
 {
 	const struct rt_node *n = i >= 0 ? node_at(f, i) : NULL;
-	if (!n || n->dead || !rt_fuse_is(n, RT_ONNX, op_type) || n->in_count != 2)
+	if (!n || n->dead || !rt_pass_fuse_is(n, RT_ONNX, op_type) || n->in_count != 2)
 		return false;
-	if (rt_fuse_number(f, n->in[1], number)) {
+	if (rt_pass_fuse_number(f, n->in[1], number)) {
 		*x = n->in[0];
 		return true;
 	}
-	if (op_type[0] == 'D' || !rt_fuse_number(f, n->in[0], number))
+	if (op_type[0] == 'D' || !rt_pass_fuse_number(f, n->in[0], number))
 		return false;
 	*x = n->in[1];
 	return true;
@@ -59,7 +59,7 @@ static bool is_scaled(const struct rt_fuse *f, int i, double factor, int *x)
 static bool is_unary(const struct rt_fuse *f, int i, const char *op_type, int *x)
 {
 	const struct rt_node *n = i >= 0 ? node_at(f, i) : NULL;
-	if (!n || n->dead || !rt_fuse_is(n, RT_ONNX, op_type))
+	if (!n || n->dead || !rt_pass_fuse_is(n, RT_ONNX, op_type))
 		return false;
 	*x = n->in[0];
 	return true;
@@ -75,8 +75,8 @@ static bool is_relu6(const struct rt_fuse *f, int i, int *x)
 	n = node_at(f, i);
 	if (n->opset < 11)
 		return rt_node_float(n, "min", -1) == 0.0f && rt_node_float(n, "max", 0) == 6.0f;
-	return n->in_count == 3 && rt_fuse_number(f, n->in[1], &lo) && lo == 0.0f &&
-	       rt_fuse_number(f, n->in[2], &hi) && hi == 6.0f;
+	return n->in_count == 3 && rt_pass_fuse_number(f, n->in[1], &lo) && lo == 0.0f &&
+	       rt_pass_fuse_number(f, n->in[2], &hi) && hi == 6.0f;
 }
 
 /* ${v} is g(x) with x·g(x) a known function; ${*x} is that x. */
@@ -128,11 +128,11 @@ static void become(struct rt_fuse *f, int node, int x, const char *op_type)
 	n->attr_count = 0;
 	for (size_t i = 0; i < sizeof since / sizeof *since; i++)
 		if (since[i].op_type[0] == op_type[0] && since[i].op_type[1] == op_type[1])
-			rt_fuse_rename(f, node, RT_ONNX, since[i].op_type, since[i].opset);
+			rt_pass_fuse_rename(f, node, RT_ONNX, since[i].op_type, since[i].opset);
 }
 
 /* A product one side of which is a gate of the other, or the last factor of x·h(x). */
-bool rt_fuse_unary(struct rt_fuse *f, int node)
+bool rt_pass_fuse_unary(struct rt_fuse *f, int node)
 {
 	static const double factors[] = {0.5, 1.0 / 6};
 	const struct rt_node *n = node_at(f, node);
@@ -141,7 +141,7 @@ bool rt_fuse_unary(struct rt_fuse *f, int node)
 	if (n->domain != RT_ONNX || n->in_count != 2 || n->in[0] == RT_NO_VALUE ||
 	    n->in[1] == RT_NO_VALUE || f->graph->values[n->in[0]].dtype != RT_F32)
 		return false;
-	for (int k = 0; k < 2 && !found && rt_fuse_is(n, RT_ONNX, "Mul"); k++) {
+	for (int k = 0; k < 2 && !found && rt_pass_fuse_is(n, RT_ONNX, "Mul"); k++) {
 		const char *name = gate(f, n->in[k], &x);
 		int half;
 		if (name && x == n->in[1 - k])
@@ -160,7 +160,7 @@ bool rt_fuse_unary(struct rt_fuse *f, int node)
 		const struct rt_node *p;
 		int m;
 		if (!is_scaled(f, node, factors[i], &y) || (m = maker(f, y)) < 0 ||
-		    !rt_fuse_is(p = node_at(f, m), RT_ONNX, "Mul") || p->in_count != 2)
+		    !rt_pass_fuse_is(p = node_at(f, m), RT_ONNX, "Mul") || p->in_count != 2)
 			continue;
 		for (int k = 0; k < 2 && !found; k++) {
 			const char *name = half_gate(f, p->in[k], factors[i], &x);

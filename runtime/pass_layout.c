@@ -21,7 +21,7 @@
 /* ---- turns ------------------------------------------------------------------------------------
  */
 
-struct rt_turn rt_layout_to_last(int rank)
+struct rt_turn rt_pass_layout_to_last(int rank)
 {
 	struct rt_turn t = {.rank = rank};
 	for (int i = 1; i < rank - 1; i++)
@@ -30,7 +30,7 @@ struct rt_turn rt_layout_to_last(int rank)
 	return t;
 }
 
-struct rt_turn rt_layout_to_first(int rank)
+struct rt_turn rt_pass_layout_to_first(int rank)
 {
 	struct rt_turn t = {.rank = rank};
 	t.perm[1] = rank - 1;
@@ -39,7 +39,7 @@ struct rt_turn rt_layout_to_first(int rank)
 	return t;
 }
 
-struct rt_turn rt_layout_inverse(const struct rt_turn *t)
+struct rt_turn rt_pass_layout_inverse(const struct rt_turn *t)
 {
 	struct rt_turn inverse = {.rank = t->rank};
 	for (int i = 0; i < t->rank; i++)
@@ -47,7 +47,7 @@ struct rt_turn rt_layout_inverse(const struct rt_turn *t)
 	return inverse;
 }
 
-bool rt_layout_turns_equal(const struct rt_turn *a, const struct rt_turn *b)
+bool rt_pass_layout_turns_equal(const struct rt_turn *a, const struct rt_turn *b)
 {
 	return a->rank == b->rank && !memcmp(a->perm, b->perm, (size_t)a->rank * sizeof *a->perm);
 }
@@ -91,7 +91,7 @@ static bool room(struct rt_layout *l, void **array, int count, int *cap, size_t 
 	return true;
 }
 
-struct rt_layout_value *rt_layout_value(struct rt_layout *l, int v)
+struct rt_pass_layout_value *rt_pass_layout_value(struct rt_layout *l, int v)
 {
 	return &l->values[v];
 }
@@ -108,11 +108,11 @@ static int add_value(struct rt_layout *l, const char *name, enum rt_dtype dtype,
 		l->failed = true;
 		return -1;
 	}
-	l->values[v] = (struct rt_layout_value){.rank = rank};
+	l->values[v] = (struct rt_pass_layout_value){.rank = rank};
 	return v;
 }
 
-int rt_layout_constant(struct rt_layout *l, const struct rt_tensor *t)
+int rt_pass_layout_constant(struct rt_layout *l, const struct rt_tensor *t)
 {
 	int v = add_value(l, "", t->dtype, t->shape.rank);
 	if (v < 0)
@@ -123,7 +123,7 @@ int rt_layout_constant(struct rt_layout *l, const struct rt_tensor *t)
 	return v;
 }
 
-int rt_layout_rank(struct rt_layout *l, int v)
+int rt_pass_layout_rank(struct rt_layout *l, int v)
 {
 	const struct rt_value *value = &l->graph->values[v];
 	if (value->is_constant)
@@ -151,7 +151,7 @@ static int turned_constant(struct rt_layout *l, int v, const struct rt_turn *tur
 		    turn->perm[i] >= added ? from->shape.dims[turn->perm[i] - added] : 1;
 	elems = rt_tensor_elems(from);
 	if (!(to.data = rt_graph_alloc(l->graph, (size_t)elems * size + 1)) ||
-	    (made = rt_layout_constant(l, &to)) < 0) {
+	    (made = rt_pass_layout_constant(l, &to)) < 0) {
 		l->failed = true;
 		return -1;
 	}
@@ -187,7 +187,7 @@ static void add_transpose(struct rt_layout *l, int source, const struct rt_turn 
 	l->graph->values[result].producer = n;
 }
 
-int rt_layout_turned(struct rt_layout *l, int v, const struct rt_turn *turn)
+int rt_pass_layout_turned(struct rt_layout *l, int v, const struct rt_turn *turn)
 {
 	struct rt_turn t = *turn;
 	int result;
@@ -201,7 +201,7 @@ int rt_layout_turned(struct rt_layout *l, int v, const struct rt_turn *turn)
 	if (is_identity(&t))
 		return v;
 	for (int i = 0; i < l->made_count; i++)
-		if (l->made[i].source == v && rt_layout_turns_equal(&l->made[i].turn, &t))
+		if (l->made[i].source == v && rt_pass_layout_turns_equal(&l->made[i].turn, &t))
 			return l->made[i].result;
 	array = l->made;
 	if (!room(l, &array, l->made_count, &l->made_cap, sizeof *l->made))
@@ -211,11 +211,11 @@ int rt_layout_turned(struct rt_layout *l, int v, const struct rt_turn *turn)
 	if (result < 0)
 		return -1;
 	add_transpose(l, v, &t, result);
-	l->made[l->made_count++] = (struct rt_layout_made){v, result, t};
+	l->made[l->made_count++] = (struct rt_pass_layout_made){v, result, t};
 	return result;
 }
 
-void rt_layout_turn_output(struct rt_layout *l, int node, int k, const struct rt_turn *turn)
+void rt_pass_layout_turn_output(struct rt_layout *l, int node, int k, const struct rt_turn *turn)
 {
 	int old = l->graph->nodes[node].out[k], made;
 	if (old == RT_NO_VALUE)
@@ -281,7 +281,7 @@ static void settle(struct rt_layout *l)
 	}
 	rt_graph_count_uses(l->graph, uses);
 	for (int v = 0; v < values && !l->failed; v++) {
-		const struct rt_layout_value as = l->values[v];
+		const struct rt_pass_layout_value as = l->values[v];
 		if (!as.turn.rank || uses[v] == 0)
 			continue;
 		if (is_identity(&as.turn))
@@ -304,7 +304,7 @@ static int layout_graph(struct rt_graph *g, struct rt_error *err)
 			l.values[v].rank = -1;
 		for (int i = 0; i < nodes && !l.failed; i++)
 			if (i == l.keep || !is_transpose(&g->nodes[i]) || !take_up(&l, i))
-				rt_layout_apply(&l, i);
+				rt_pass_layout_apply(&l, i);
 		if (!l.failed)
 			settle(&l);
 	}

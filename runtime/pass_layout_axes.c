@@ -32,7 +32,7 @@ static struct rt_attr *attribute(struct rt_layout *l, int node, const char *name
 	return more;
 }
 
-bool rt_layout_set_int(struct rt_layout *l, int node, const char *name, int64_t i)
+bool rt_pass_layout_set_int(struct rt_layout *l, int node, const char *name, int64_t i)
 {
 	struct rt_attr *a = attribute(l, node, name, RT_ATTR_INT);
 	if (a)
@@ -62,7 +62,7 @@ static bool set_input(struct rt_layout *l, int node, int k, const int64_t *ints,
 	struct rt_node *n;
 	int v, *in;
 	t.data = rt_graph_alloc(l->graph, sizeof *ints * (size_t)(count + 1));
-	if (!t.data || (v = rt_layout_constant(l, &t)) < 0) {
+	if (!t.data || (v = rt_pass_layout_constant(l, &t)) < 0) {
 		l->failed = true;
 		return false;
 	}
@@ -119,7 +119,7 @@ static bool settle_axes(int64_t *axes, int count, int rank)
 	return true;
 }
 
-int rt_layout_axes(struct rt_layout *l, int node, int input, int rank, int64_t *axes)
+int rt_pass_layout_axes(struct rt_layout *l, int node, int input, int rank, int64_t *axes)
 {
 	int64_t have = 0;
 	const int64_t *v = rt_node_ints(&l->graph->nodes[node], "axes", &have);
@@ -134,8 +134,8 @@ int rt_layout_axes(struct rt_layout *l, int node, int input, int rank, int64_t *
 	return count > 0 && settle_axes(axes, count, rank) ? count : -1;
 }
 
-bool rt_layout_remap_axes(struct rt_layout *l, int node, int input, const struct rt_turn *t,
-			  const int64_t *axes, int count)
+bool rt_pass_layout_remap_axes(struct rt_layout *l, int node, int input, const struct rt_turn *t,
+			       const int64_t *axes, int count)
 {
 	bool named[RT_RANK_MAX] = {false};
 	int64_t moved[RT_RANK_MAX];
@@ -170,7 +170,7 @@ static bool listed_axes(struct rt_layout *l, int node, int input, int count, int
 	return settle_axes(axes, count, rank);
 }
 
-bool rt_layout_remap_slice(struct rt_layout *l, int node, const struct rt_turn *t)
+bool rt_pass_layout_remap_slice(struct rt_layout *l, int node, const struct rt_turn *t)
 {
 	const bool old = l->graph->nodes[node].opset < 10;
 	int64_t axes[RT_RANK_MAX], have = 0;
@@ -195,7 +195,7 @@ bool rt_layout_remap_slice(struct rt_layout *l, int node, const struct rt_turn *
 	return old ? set_ints(l, node, "axes", axes, count) : set_input(l, node, 3, axes, count);
 }
 
-bool rt_layout_remap_pads(struct rt_layout *l, int node, const struct rt_turn *t)
+bool rt_pass_layout_remap_pads(struct rt_layout *l, int node, const struct rt_turn *t)
 {
 	const bool old = l->graph->nodes[node].opset < 11;
 	int64_t pads[2 * RT_RANK_MAX], moved[2 * RT_RANK_MAX] = {0}, axes[RT_RANK_MAX], have = 0;
@@ -234,7 +234,7 @@ static bool permute_input(struct rt_layout *l, int node, int k, const struct rt_
 	size = rt_dtype_bits(c->dtype) / 8;
 	to = *c;
 	if (!(to.data = rt_graph_alloc(l->graph, size * (size_t)t->rank)) ||
-	    (v = rt_layout_constant(l, &to)) < 0) {
+	    (v = rt_pass_layout_constant(l, &to)) < 0) {
 		l->failed = true;
 		return false;
 	}
@@ -255,7 +255,7 @@ static bool is_per_dim(struct rt_layout *l, int node, int k, int rank)
 	       (c->shape.dims[0] == 0 || c->shape.dims[0] == rank);
 }
 
-bool rt_layout_remap_scales(struct rt_layout *l, int node, const struct rt_turn *t)
+bool rt_pass_layout_remap_scales(struct rt_layout *l, int node, const struct rt_turn *t)
 {
 	struct rt_node *n = &l->graph->nodes[node];
 	const bool old = !strcmp(n->op_type, "Upsample") || n->opset < 11;

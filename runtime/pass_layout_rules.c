@@ -25,7 +25,7 @@ static struct rt_turn turn_of(struct rt_layout *l, int node, int k)
 	struct rt_turn none = {0};
 	if (k >= n->in_count || n->in[k] == RT_NO_VALUE)
 		return none;
-	return rt_layout_value(l, n->in[k])->turn;
+	return rt_pass_layout_value(l, n->in[k])->turn;
 }
 
 static const struct rt_tensor *constant_of(struct rt_layout *l, int node, int k)
@@ -46,7 +46,7 @@ static bool is_f32(struct rt_layout *l, int node, int k)
 /* Input ${k} becomes Transpose(input, turn). */
 static void turn_input(struct rt_layout *l, int node, int k, const struct rt_turn *turn)
 {
-	int v = rt_layout_turned(l, l->graph->nodes[node].in[k], turn);
+	int v = rt_pass_layout_turned(l, l->graph->nodes[node].in[k], turn);
 	if (v >= 0)
 		l->graph->nodes[node].in[k] = v;
 }
@@ -55,7 +55,7 @@ static void turn_input(struct rt_layout *l, int node, int k, const struct rt_tur
 static void use_source(struct rt_layout *l, int node, int k)
 {
 	int v = l->graph->nodes[node].in[k];
-	l->graph->nodes[node].in[k] = rt_layout_value(l, v)->source;
+	l->graph->nodes[node].in[k] = rt_pass_layout_value(l, v)->source;
 }
 
 static void make_larder(struct rt_layout *l, int node, const char *op_type)
@@ -74,9 +74,10 @@ static void make_larder(struct rt_layout *l, int node, const char *op_type)
 /* One dim-for-dim operator on [N][C][…] of ${rank} becomes larder's. */
 static void convert(struct rt_layout *l, int node, const char *op_type, int rank)
 {
-	const struct rt_turn last = rt_layout_to_last(rank), first = rt_layout_to_first(rank);
+	const struct rt_turn last = rt_pass_layout_to_last(rank),
+			     first = rt_pass_layout_to_first(rank);
 	turn_input(l, node, 0, &last);
-	rt_layout_turn_output(l, node, 0, &first);
+	rt_pass_layout_turn_output(l, node, 0, &first);
 	make_larder(l, node, op_type);
 }
 
@@ -103,8 +104,8 @@ static void pool(struct rt_layout *l, int node)
 	if (!kernel || (count != 1 && count != 2) || kernel[0] > 64 || !is_f32(l, node, 0) ||
 	    (n->out_count > 1 && n->out[1] != RT_NO_VALUE))
 		return;
-	first = rt_layout_to_first((int)count + 2);
-	if (!rt_layout_turns_equal(&t, &first))
+	first = rt_pass_layout_to_first((int)count + 2);
+	if (!rt_pass_layout_turns_equal(&t, &first))
 		return;
 	n->out_count = 1;
 	convert(l, node, n->op_type, t.rank);
@@ -117,8 +118,8 @@ static void convert_if_last(struct rt_layout *l, int node, const char *op_type)
 	struct rt_turn first;
 	if (t.rank < 3 || !is_f32(l, node, 0))
 		return;
-	first = rt_layout_to_first(t.rank);
-	if (rt_layout_turns_equal(&t, &first))
+	first = rt_pass_layout_to_first(t.rank);
+	if (rt_pass_layout_turns_equal(&t, &first))
 		convert(l, node, op_type, t.rank);
 }
 
@@ -137,12 +138,12 @@ static void batch_norm(struct rt_layout *l, int node)
 {
 	struct rt_node *n = &l->graph->nodes[node];
 	const float epsilon = rt_node_float(n, "epsilon", 1e-5f);
-	const struct rt_turn t = turn_of(l, node, 0), first = rt_layout_to_first(t.rank);
+	const struct rt_turn t = turn_of(l, node, 0), first = rt_pass_layout_to_first(t.rank);
 	const struct rt_tensor *p[5];
 	struct rt_tensor s = {.dtype = RT_F32}, b;
 	int values[2];
 	float *data;
-	if (t.rank < 3 || !rt_layout_turns_equal(&t, &first) || !is_f32(l, node, 0) ||
+	if (t.rank < 3 || !rt_pass_layout_turns_equal(&t, &first) || !is_f32(l, node, 0) ||
 	    rt_node_int(n, "training_mode", 0) != 0 || rt_node_int(n, "spatial", 1) != 1 ||
 	    n->in_count != 5)
 		return;
@@ -171,9 +172,9 @@ static void batch_norm(struct rt_layout *l, int node)
 		((float *)s.data)[i] = (float)scale;
 		((float *)b.data)[i] = (float)((double)beta[i] - (double)mean[i] * scale);
 	}
-	values[0] = rt_layout_constant(l, &s);
-	values[1] = rt_layout_constant(l, &b);
-	if (l->failed || !rt_layout_set_int(l, node, "rank", t.rank))
+	values[0] = rt_pass_layout_constant(l, &s);
+	values[1] = rt_pass_layout_constant(l, &b);
+	if (l->failed || !rt_pass_layout_set_int(l, node, "rank", t.rank))
 		return;
 	n = &l->graph->nodes[node];
 	n->in[1] = values[0];
@@ -189,7 +190,7 @@ static void batch_norm(struct rt_layout *l, int node)
 static void turn_outputs(struct rt_layout *l, int node, const struct rt_turn *turn)
 {
 	for (int k = 0; k < l->graph->nodes[node].out_count; k++)
-		rt_layout_turn_output(l, node, k, turn);
+		rt_pass_layout_turn_output(l, node, k, turn);
 }
 
 static bool is_single(const struct rt_tensor *t)
@@ -218,7 +219,7 @@ static enum fit fit_of(struct rt_layout *l, int node, int k, const struct rt_tur
 {
 	const struct rt_node *n = &l->graph->nodes[node];
 	const struct rt_tensor *c = constant_of(l, node, k);
-	const struct rt_turn own = turn_of(l, node, k), first = rt_layout_to_first(t->rank);
+	const struct rt_turn own = turn_of(l, node, k), first = rt_pass_layout_to_first(t->rank);
 	if (c && c->shape.rank > t->rank)
 		return FITS_NOT;
 	if (c)
@@ -227,12 +228,12 @@ static enum fit fit_of(struct rt_layout *l, int node, int k, const struct rt_tur
 										: FITS_NOT;
 	if (own.rank)
 		return own.rank == t->rank ? FITS_TURNED : FITS_NOT;
-	if (rt_layout_rank(l, n->in[k]) == 0)
+	if (rt_pass_layout_rank(l, n->in[k]) == 0)
 		return FITS_AS_IT_IS;
 	/* A tensor in the order of the model: worth a Transpose between convolutions, where the
 	 * result is wanted channels last. */
-	if (t->rank >= 4 && rt_layout_rank(l, n->in[k]) == t->rank &&
-	    rt_layout_turns_equal(t, &first))
+	if (t->rank >= 4 && rt_pass_layout_rank(l, n->in[k]) == t->rank &&
+	    rt_pass_layout_turns_equal(t, &first))
 		return FITS_TURNED;
 	return FITS_NOT;
 }
@@ -252,7 +253,7 @@ static void nary(struct rt_layout *l, int node)
 		if (t.rank == 0 || l->graph->nodes[node].in[k] == RT_NO_VALUE ||
 		    !(fits[k] = fit_of(l, node, k, &t)))
 			return;
-	inverse = rt_layout_inverse(&t);
+	inverse = rt_pass_layout_inverse(&t);
 	for (int k = 0; k < count; k++)
 		if (fits[k] == FITS_TURNED)
 			turn_input(l, node, k, &inverse);
@@ -274,7 +275,8 @@ static bool remap_axis(struct rt_layout *l, int node, const struct rt_turn *t, i
 	int64_t axis = rt_node_int(&l->graph->nodes[node], "axis", otherwise);
 	if (axis < 0)
 		axis += t->rank;
-	return axis >= 0 && axis < t->rank && rt_layout_set_int(l, node, "axis", t->perm[axis]);
+	return axis >= 0 && axis < t->rank &&
+	       rt_pass_layout_set_int(l, node, "axis", t->perm[axis]);
 }
 
 static void softmax(struct rt_layout *l, int node)
@@ -311,7 +313,7 @@ static void concat(struct rt_layout *l, int node)
 	}
 	if (!remap_axis(l, node, &t, 1))
 		return;
-	inverse = rt_layout_inverse(&t);
+	inverse = rt_pass_layout_inverse(&t);
 	for (int k = 0; k < count; k++)
 		turn_input(l, node, k, &inverse);
 	turn_outputs(l, node, &t);
@@ -357,21 +359,21 @@ static void reduce(struct rt_layout *l, int node)
 	const struct rt_turn t = turn_of(l, node, 0);
 	const bool keep = rt_node_int(&l->graph->nodes[node], "keepdims", 1) != 0;
 	int64_t axes[RT_RANK_MAX];
-	const struct rt_turn first = rt_layout_to_first(t.rank);
+	const struct rt_turn first = rt_pass_layout_to_first(t.rank);
 	int count;
 	bool plane;
-	if (t.rank == 0 || (count = rt_layout_axes(l, node, 1, t.rank, axes)) <= 0)
+	if (t.rank == 0 || (count = rt_pass_layout_axes(l, node, 1, t.rank, axes)) <= 0)
 		return;
 	plane = keep && count == t.rank - 2 && t.rank >= 3;
 	for (int i = 0; i < count; i++)
 		plane = plane && axes[i] >= 2;
 	if (plane && !strcmp(l->graph->nodes[node].op_type, "ReduceMean") &&
-	    rt_layout_turns_equal(&t, &first) && is_f32(l, node, 0)) {
+	    rt_pass_layout_turns_equal(&t, &first) && is_f32(l, node, 0)) {
 		l->graph->nodes[node].in_count = 1;
 		convert(l, node, "GlobalAveragePool", t.rank);
 		return;
 	}
-	if (rt_layout_remap_axes(l, node, 1, &t, axes, count))
+	if (rt_pass_layout_remap_axes(l, node, 1, &t, axes, count))
 		shrink(l, node, &t, axes, count, keep);
 }
 
@@ -380,9 +382,9 @@ static void squeeze(struct rt_layout *l, int node)
 	const struct rt_turn t = turn_of(l, node, 0);
 	int64_t axes[RT_RANK_MAX];
 	int count;
-	if (t.rank == 0 || (count = rt_layout_axes(l, node, 1, t.rank, axes)) <= 0)
+	if (t.rank == 0 || (count = rt_pass_layout_axes(l, node, 1, t.rank, axes)) <= 0)
 		return;
-	if (rt_layout_remap_axes(l, node, 1, &t, axes, count))
+	if (rt_pass_layout_remap_axes(l, node, 1, &t, axes, count))
 		shrink(l, node, &t, axes, count, false);
 }
 
@@ -401,7 +403,7 @@ static void arg_extreme(struct rt_layout *l, int node)
 static void slice(struct rt_layout *l, int node)
 {
 	const struct rt_turn t = turn_of(l, node, 0);
-	if (t.rank == 0 || !rt_layout_remap_slice(l, node, &t))
+	if (t.rank == 0 || !rt_pass_layout_remap_slice(l, node, &t))
 		return;
 	use_source(l, node, 0);
 	turn_outputs(l, node, &t);
@@ -410,7 +412,7 @@ static void slice(struct rt_layout *l, int node)
 static void pad(struct rt_layout *l, int node)
 {
 	const struct rt_turn t = turn_of(l, node, 0);
-	if (t.rank == 0 || !rt_layout_remap_pads(l, node, &t))
+	if (t.rank == 0 || !rt_pass_layout_remap_pads(l, node, &t))
 		return;
 	use_source(l, node, 0);
 	turn_outputs(l, node, &t);
@@ -419,7 +421,7 @@ static void pad(struct rt_layout *l, int node)
 static void resize(struct rt_layout *l, int node)
 {
 	const struct rt_turn t = turn_of(l, node, 0);
-	if (t.rank == 0 || !rt_layout_remap_scales(l, node, &t))
+	if (t.rank == 0 || !rt_pass_layout_remap_scales(l, node, &t))
 		return;
 	use_source(l, node, 0);
 	turn_outputs(l, node, &t);
@@ -456,7 +458,7 @@ static bool set_shape(struct rt_layout *l, int node, int rank, const int64_t *di
 	struct rt_tensor t = {.dtype = RT_I64, .shape = rt_shape_of(1, (int64_t)rank)};
 	int v;
 	t.data = rt_graph_alloc(l->graph, sizeof *dims * (size_t)rank);
-	if (!t.data || (v = rt_layout_constant(l, &t)) < 0) {
+	if (!t.data || (v = rt_pass_layout_constant(l, &t)) < 0) {
 		l->failed = true;
 		return false;
 	}
@@ -471,12 +473,12 @@ static bool set_shape(struct rt_layout *l, int node, int rank, const int64_t *di
  */
 static void shuffle(struct rt_layout *l, int node)
 {
-	const struct rt_turn t = turn_of(l, node, 0), first = rt_layout_to_first(4);
+	const struct rt_turn t = turn_of(l, node, 0), first = rt_pass_layout_to_first(4);
 	const int64_t want[5] = {0, 2, 1, 3, 4};
 	int64_t split[RT_RANK_MAX], whole[RT_RANK_MAX], have, *perm;
 	const int64_t *p;
 	int turn, back;
-	if (!rt_layout_turns_equal(&t, &first) || new_shape(l, node, split) != 5 ||
+	if (!rt_pass_layout_turns_equal(&t, &first) || new_shape(l, node, split) != 5 ||
 	    (turn = only_reader(l, node)) < 0 || l->graph->nodes[turn].domain != RT_ONNX ||
 	    strcmp(l->graph->nodes[turn].op_type, "Transpose") ||
 	    !(p = rt_node_ints(&l->graph->nodes[turn], "perm", &have)) || have != 5 ||
@@ -501,7 +503,7 @@ static void shuffle(struct rt_layout *l, int node)
 		if (!strcmp(l->graph->nodes[turn].attrs[i].name, "perm"))
 			l->graph->nodes[turn].attrs[i].ints = perm;
 	use_source(l, node, 0);
-	rt_layout_turn_output(l, back, 0, &first);
+	rt_pass_layout_turn_output(l, back, 0, &first);
 	l->keep = turn;
 }
 
@@ -525,7 +527,7 @@ static void note_rank(struct rt_layout *l, int node, bool element_wise)
 	int rank = -1, most = -1;
 	bool all = true;
 	for (int k = 0; k < n->in_count; k++) {
-		int r = n->in[k] == RT_NO_VALUE ? 0 : rt_layout_rank(l, n->in[k]);
+		int r = n->in[k] == RT_NO_VALUE ? 0 : rt_pass_layout_rank(l, n->in[k]);
 		all = all && r >= 0;
 		most = r > most ? r : most;
 	}
@@ -537,10 +539,10 @@ static void note_rank(struct rt_layout *l, int node, bool element_wise)
 		rank = w->shape.rank;
 	for (int k = 0; k < n->out_count && n->domain == RT_ONNX; k++)
 		if (n->out[k] != RT_NO_VALUE && rank >= 0 && rank <= RT_RANK_MAX)
-			rt_layout_value(l, n->out[k])->rank = rank;
+			rt_pass_layout_value(l, n->out[k])->rank = rank;
 }
 
-void rt_layout_apply(struct rt_layout *l, int node)
+void rt_pass_layout_apply(struct rt_layout *l, int node)
 {
 	const struct rt_node *n = &l->graph->nodes[node];
 	if (n->domain != RT_ONNX || n->in_count < 1 || n->in[0] == RT_NO_VALUE)
