@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The layout and fusion passes (runtime/pass_layout*.c, pass_fuse*.c): small nets
+ * give the same with and without them, and become the nodes that they should.
+ */
+#include <config.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/model.h"
+#include "tests/runtime/opened.h"
+#include "tests/runtime/suites.h"
+
+static uint32_t state = 1;
+
+static float number(void)
+{
+	state = state * 1103515245u + 12345u;
+	return (float)(state >> 8) * 0x1p-23f - 1.0f;
+}
+
+/* ---- words for building nets ------------------------------------------------------------------
+ */
+
+static void constant(struct pbuild *m, const char *name, int rank, const int64_t *dims)
+{
+	float data[4096];
+	int64_t n = 1;
+	for (int i = 0; i < rank; i++)
+		n *= dims[i];
+	ck_assert(n <= 4096);
+	for (int64_t i = 0; i < n; i++)
+		data[i] = number();
+	pbuild_init_f32(m, name, rank, dims, data);
+}
+
+static void scalar(struct pbuild *m, const char *name, float value)
+{
+	pbuild_init_f32(m, name, 0, NULL, &value);
+}
+
+/* A 3 × 3 convolution with pads of 1, or 1 × 1. */
+static void conv(struct pbuild *m, const char *in, const char *out, const char *w, int64_t from,
+		 int64_t to, int64_t kernel)
+{
+	struct pbuild a = {0};
+	char names[64];
+	constant(m, w, 4, (int64_t[]){to, from, kernel, kernel});
+	if (kernel == 3)
+		pbuild_attr_ints(&a, "pads", 4, (int64_t[]){1, 1, 1, 1});
+	snprintf(names, sizeof names, "%s %s", in, w);
+	pbuild_node(m, "Conv", names, out, &a);
+}
+
+static void batch_norm(struct pbuild *m, const char *in, const char *out, int64_t channels)
+{
+	float v[64];
+	char names[64];
+	constant(m, "bn_s", 1, &channels);
+	constant(m, "bn_b", 1, &channels);
+	constant(m, "bn_m", 1, &channels);
+	for (int64_t i = 0; i < channels; i++)
+		v[i] = 0.5f + fabsf(number());
+	pbuild_init_f32(m, "bn_v", 1, &channels, v);
+	snprintf(names, sizeof names, "%s bn_s bn_b bn_m bn_v", in);
+	pbuild_node(m, "BatchNormalization", names, out, NULL);
+}
+
+static void transpose(struct pbuild *m, const char *in, const char *out, const int64_t *perm)
+{
+	struct pbuild a = {0};
+	pbuild_attr_ints(&a, "perm", 4, perm);
+	pbuild_node(m, "Transpose", in, out, &a);
+}
+
+static void axis(struct pbuild *m, const char *op, const char *in, const char *out, int64_t value)
+{
+	struct pbuild a = {0};
+	pbuild_attr_int(&a, "axis", value);
+	pbuild_node(m, op, in, out, &a);
+}
+
+/* ---- nets: x is [1][8][H][W]
+ * --------------------------------------------------------------------- */
+
+static void conv_bn_relu(struct pbuild *m)
+{
+	conv(m, "x", "a", "w1", 8, 8, 3);
+	batch_norm(m, "a", "b", 8);
+	pbuild_node(m, "Relu", "b", "y", NULL);
+}
+
+static void residual(struct pbuild *m)
+{
+	conv(m, "x", "a", "w1", 8, 8, 3);
+	pbuild_node(m, "Relu", "a", "b", NULL);
+	conv(m, "b", "c", "w2", 8, 8, 1);
+	pbuild_node(m, "Add", "c b", "d", NULL);
+	pbuild_node(m, "Relu", "d", "e", NULL);
+	conv(m, "e", "y", "w3", 8, 4, 1);
+}
+
+/* The sum broadcasts, one way and the other. */
+static void small_sum(struct pbuild *m)
+{
+	conv(m, "x", "a", "w1", 8, 8, 3);
+	pbuild_node(m, "GlobalAveragePool", "a", "b", NULL);
+	conv(m, "b", "c", "w2", 8, 8, 1);
+	pbuild_node(m, "Add", "a c", "d", NULL);
+	pbuild_node(m, "GlobalAveragePool", "d", "e", NULL);
+	conv(m, "e", "f", "w3", 8, 8, 1);
+	pbuild_node(m, "Add", "f d", "g", NULL);
+	pbuild_node(m, "Relu", "g", "y", NULL);
+}
+
+static void squeeze_excite(struct pbuild *m)
+{
+	conv(m, "x", "a", "w1", 8, 8, 3);
+	pbuild_node(m, "HardSwish", "a", "b", NULL);
+	pbuild_node(m, "GlobalAveragePool", "b", "c", NULL);
+	conv(m, "c", "d", "w2", 8, 4, 1);
+	pbuild_node(m, "Relu", "d", "e", NULL);
+	conv(m, "e", "f", "w3", 4, 8, 1);
+	pbuild_node(m, "HardSigmoid", "f", "g", NULL);
+	pbuild_node(m, "Mul", "b g", "y", NULL);
+}
+
+static void swish_and_scale(struct pbuild *m)
+{
+	constant(m, "k", 3, (int64_t[]){8, 1, 1});
+	scalar(m, "two", 2);
+	conv(m, "x", "a", "w1", 8, 8, 3);
+	pbuild_node(m, "Mul", "a k", "b", NULL);
+	pbuild_node(m, "Add", "b two", "c", NULL);
+	pbuild_node(m, "Sigmoid", "c", "d", NULL);
+	pbuild_node(m, "Mul", "c d", "y", NULL);
+}
+
+static void hard_swish_in_pieces(struct pbuild *m)
+{
+	scalar(m, "three", 3);
+	scalar(m, "six", 6);
+	scalar(m, "zero", 0);
+	conv(m, "x", "a", "w1", 8, 8, 1);
+	pbuild_node(m, "Add", "a three", "b", NULL);
+	pbuild_node(m, "Clip", "b zero six", "c", NULL);
+	pbuild_node(m, "Mul", "a c", "d", NULL);
+	pbuild_node(m, "Div", "d six", "y", NULL);
+}
+
+static void gelu_in_pieces(struct pbuild *m)
+{
+	scalar(m, "root", 1.41421356f);
+	scalar(m, "one", 1);
+	scalar(m, "half", 0.5f);
+	conv(m, "x", "a", "w1", 8, 8, 1);
+	pbuild_node(m, "Div", "a root", "b", NULL);
+	pbuild_node(m, "Erf", "b", "c", NULL);
+	pbuild_node(m, "Add", "c one", "d", NULL);
+	pbuild_node(m, "Mul", "a d", "e", NULL);
+	pbuild_node(m, "Mul", "e half", "y", NULL);
+}
+
+/* A model that is channels last outside, as converters from TensorFlow write them. */
+static void last_outside(struct pbuild *m)
+{
+	transpose(m, "x", "t", (int64_t[]){0, 3, 1, 2});
+	conv(m, "t", "a", "w1", 6, 4, 1);
+	pbuild_node(m, "Relu", "a", "b", NULL);
+	axis(m, "Softmax", "b", "c", 1);
+	transpose(m, "c", "y", (int64_t[]){0, 2, 3, 1});
+}
+
+static void axes(struct pbuild *m)
+{
+	struct pbuild keep = {0}, drop = {0};
+	int64_t starts[] = {1, 0}, ends[] = {7, 3}, which[] = {1, 3},
+		pads[] = {0, 1, 0, 2, 0, 0, 1, 0};
+	int64_t two = 2;
+	conv(m, "x", "a", "w1", 8, 8, 3);
+	axis(m, "Concat", "a a", "b", 1);
+	pbuild_init_i64(m, "starts", 1, &two, starts);
+	pbuild_init_i64(m, "ends", 1, &two, ends);
+	pbuild_init_i64(m, "which", 1, &two, which);
+	pbuild_node(m, "Slice", "b starts ends which", "c", NULL);
+	pbuild_init_i64(m, "pads", 1, (int64_t[]){8}, pads);
+	pbuild_node(m, "Pad", "c pads", "d", NULL);
+	pbuild_attr_ints(&keep, "axes", 2, (int64_t[]){2, 3});
+	pbuild_node(m, "ReduceMean", "d", "e", &keep);
+	pbuild_node(m, "Sub", "d e", "f", NULL);
+	pbuild_attr_ints(&drop, "axes", 1, (int64_t[]){2});
+	pbuild_attr_int(&drop, "keepdims", 0);
+	pbuild_node(m, "ReduceMax", "f", "g", &drop);
+	axis(m, "LogSoftmax", "g", "y", -1);
+}
+
+static void split_and_join(struct pbuild *m)
+{
+	conv(m, "x", "a", "w1", 8, 8, 3);
+	axis(m, "Split", "a", "b c", 1);
+	conv(m, "b", "d", "w2", 4, 4, 3);
+	axis(m, "Concat", "d c", "e", 1);
+	pbuild_node(m, "LeakyRelu", "e", "f", NULL);
+	transpose(m, "f", "y", (int64_t[]){0, 2, 3, 1});
+}
+
+static void shuffle(struct pbuild *m)
+{
+	struct pbuild a = {0};
+	int64_t apart[] = {1, 2, 4, 6, 6}, whole[] = {1, 8, 6, 6};
+	conv(m, "x", "a", "w1", 8, 8, 1);
+	pbuild_init_i64(m, "apart", 1, (int64_t[]){5}, apart);
+	pbuild_init_i64(m, "whole", 1, (int64_t[]){4}, whole);
+	pbuild_node(m, "Reshape", "a apart", "b", NULL);
+	pbuild_attr_ints(&a, "perm", 5, (int64_t[]){0, 2, 1, 3, 4});
+	pbuild_node(m, "Transpose", "b", "c", &a);
+	pbuild_node(m, "Reshape", "c whole", "d", NULL);
+	conv(m, "d", "y", "w2", 8, 8, 1);
+}
+
+static void pad_then_conv(struct pbuild *m)
+{
+	struct pbuild a = {0};
+	int64_t pads[] = {0, 0, 0, 1, 0, 0, 2, 1};
+	pbuild_init_i64(m, "pads", 1, (int64_t[]){8}, pads);
+	pbuild_node(m, "Pad", "x pads", "a", NULL);
+	constant(m, "w1", 4, (int64_t[]){8, 8, 3, 3});
+	pbuild_attr_ints(&a, "strides", 2, (int64_t[]){2, 1});
+	pbuild_node(m, "Conv", "a w1", "y", &a);
+}
+
+static void products(struct pbuild *m)
+{
+	constant(m, "w1", 2, (int64_t[]){6, 20});
+	constant(m, "b1", 1, (int64_t[]){20});
+	constant(m, "w2", 2, (int64_t[]){20, 6});
+	pbuild_node(m, "MatMul", "x w1", "a", NULL);
+	pbuild_node(m, "Add", "a b1", "b", NULL);
+	pbuild_node(m, "Relu", "b", "c", NULL);
+	pbuild_node(m, "MatMul", "c w2", "d", NULL);
+	pbuild_node(m, "Add", "x d", "y", NULL);
+}
+
+static void local_norm(struct pbuild *m)
+{
+	struct pbuild a = {0};
+	conv(m, "x", "a", "w1", 8, 8, 3);
+	pbuild_attr_int(&a, "size", 4);
+	pbuild_node(m, "LRN", "a", "b", &a);
+	conv(m, "b", "y", "w2", 8, 8, 1);
+}
+
+/* An output of the model in the middle must not be taken in. */
+static void output_between(struct pbuild *m)
+{
+	conv(m, "x", "y", "w1", 8, 8, 3);
+	pbuild_node(m, "Relu", "y", "z", NULL);
+	pbuild_output(m, "z", 1);
+}
+
+static const struct {
+	const char *name;
+	void (*build)(struct pbuild *m);
+	int transposes, nodes; /* of the optimised graph */
+} nets[] = {
+    {"conv_bn_relu", conv_bn_relu, 2, 3},
+    {"residual", residual, 2, 5},
+    {"small_sum", small_sum, 2, 7},
+    {"squeeze_excite", squeeze_excite, 2, 7},
+    {"swish_and_scale", swish_and_scale, 2, 3},
+    {"hard_swish_in_pieces", hard_swish_in_pieces, 2, 3},
+    {"gelu_in_pieces", gelu_in_pieces, 2, 3},
+    {"last_outside", last_outside, 0, 2},
+    {"axes", axes, -1, -1},
+    {"split_and_join", split_and_join, 1, -1},
+    {"shuffle", shuffle, 3, 7},
+    {"pad_then_conv", pad_then_conv, 2, 3},
+    {"products", products, 0, 2},
+    {"local_norm", local_norm, 2, 5},
+    {"output_between", output_between, -1, -1},
+};
+
+static int count(const struct rt_graph *g, const char *op)
+{
+	int n = 0;
+	for (int i = 0; i < g->node_count; i++)
+		n += !op || strcmp(g->nodes[i].op_type, op) == 0;
+	return n;
+}
+
+/* The outputs of net ${i}; the numbers in it are the same each time. */
+static void run_net(int i, struct opened *o, const struct rt_model_opts *opts,
+		    const struct rt_tensor *x, struct rt_tensor *y)
+{
+	state = (uint32_t)i + 7;
+	o->model = NULL;
+	pbuild_model(&o->m, 14);
+	pbuild_input(&o->m, "x", 1, 4, (int64_t[]){-1, -1, -1, -1});
+	pbuild_output(&o->m, "y", 1);
+	nets[i].build(&o->m);
+	opened_open(o, opts);
+	opened_run(o, x, y);
+}
+
+START_TEST(same_with_and_without)
+{
+	const struct rt_model_opts plain = {.cpu_level = RT_CPU_SCALAR, .no_optimise = true};
+	const struct rt_model_opts scalar_level = {.cpu_level = RT_CPU_SCALAR};
+	const struct rt_model_opts best = {.cpu_level = rt_cpu_best()};
+	const struct rt_model_opts *const fast[] = {&scalar_level, &best};
+	struct opened a = {.model = NULL}, b = {.model = NULL};
+	float data[8 * 36];
+	const struct rt_tensor x = opened_f32(data, 4, (int64_t[]){1, 8, 6, 6});
+	struct rt_tensor want[2], have[2];
+	state = 99;
+	for (size_t i = 0; i < sizeof data / sizeof *data; i++)
+		data[i] = number();
+	run_net(_i, &a, &plain, &x, want);
+	for (int k = 0; k < 2; k++) {
+		memset(&b, 0, sizeof b);
+		run_net(_i, &b, fast[k], &x, have);
+		ck_assert(rt_shape_equal(&want[0].shape, &have[0].shape));
+		for (int64_t j = 0; j < rt_tensor_elems(&want[0]); j++) {
+			float p = ((float *)want[0].data)[j], q = ((float *)have[0].data)[j];
+			ck_assert_msg(fabsf(p - q) <= 2e-5f * (1 + fabsf(p)),
+				      "%s: %g instead of %g at %lld", nets[_i].name, (double)q,
+				      (double)p, (long long)j);
+		}
+		if (nets[_i].transposes >= 0)
+			ck_assert_msg(count(b.model->graph, "Transpose") == nets[_i].transposes,
+				      "%s has %d Transposes", nets[_i].name,
+				      count(b.model->graph, "Transpose"));
+		if (nets[_i].nodes >= 0)
+			ck_assert_msg(count(b.model->graph, NULL) == nets[_i].nodes,
+				      "%s has %d nodes", nets[_i].name,
+				      count(b.model->graph, NULL));
+		opened_close(&b);
+	}
+	opened_close(&a);
+}
+END_TEST
+
+Suite *check_runtime_pass_layout(void)
+{
+	Suite *s = suite_create("runtime_pass_layout");
+	TCase *c = tcase_create("layout");
+	tcase_add_checked_fixture(c, opened_start, opened_stop);
+	tcase_add_loop_test(c, same_with_and_without, 0, (int)(sizeof nets / sizeof *nets));
+	suite_add_tcase(s, c);
+	return s;
+}
