@@ -196,8 +196,7 @@ static bool take_scale(struct rt_fuse *f, int node, int next)
 	return conv ? scale_conv(f, node, by, plus) : scale_scale(f, node, by, plus);
 }
 
-/* ---- activations
- * --------------------------------------------------------------------------------- */
+/* ---- activations ----------------------------------------------------------------------------- */
 
 static bool clip_of(const struct rt_fuse *f, const struct rt_node *n, struct rt_unary_params *p)
 {
@@ -265,8 +264,7 @@ static bool take_activation(struct rt_fuse *f, int node, int next)
 		   f, node, &(struct rt_attr){.name = "act_b", .kind = RT_ATTR_FLOAT, .f = p.b});
 }
 
-/* ---- sums
- * ------------------------------------------------------------------------------------------ */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 static bool is_depthwise(const struct rt_fuse *f, const struct rt_node *n)
 {
@@ -293,8 +291,7 @@ static bool take_sum(struct rt_fuse *f, int node, int next)
 	return set_input(f, node, 3, other);
 }
 
-/* ---- products
- * ---------------------------------------------------------------------------------------- */
+/* ---- products -------------------------------------------------------------------------------- */
 
 /* MatMul and Gemm with constant float32 weights become larder.MatMul; false when they can't. */
 static bool make_matmul(struct rt_fuse *f, int node)
@@ -340,8 +337,7 @@ static bool take_bias(struct rt_fuse *f, int node, int next)
 	       set_input(f, node, 2, other);
 }
 
-/* ---- the walk
- * ------------------------------------------------------------------------------------------ */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 static bool take(struct rt_fuse *f, int node, int next)
 {
@@ -383,9 +379,7 @@ bool rt_pass_fuse_base(struct rt_fuse *f, int node)
 	return changed;
 }
 
-/* ---- pads
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- pads ------------------------------------------------------------------------------------ */
 
 static bool is_zero_pad(const struct rt_fuse *f, const struct rt_node *n, int64_t *pads, int rank)
 {

@@ -100,8 +100,7 @@ static int line_plan(struct rt_infer *f, int64_t axis, int *at, struct rt_error 
 	return RT_OK;
 }
 
-/* ---- ArgMax, ArgMin
- * ----------------------------------------------------------------------------------- */
+/* ---- ArgMax, ArgMin -------------------------------------------------------------------------- */
 
 static int arg_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -160,8 +159,7 @@ const struct rt_op rt_op_arg = {
     .run = arg_run,
 };
 
-/* ---- CumSum, CumProd
- * ------------------------------------------------------------------------------------ */
+/* ---- CumSum, CumProd ------------------------------------------------------------------------- */
 
 static int cum_infer(struct rt_infer *f, struct rt_error *err)
 {

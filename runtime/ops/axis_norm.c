@@ -46,8 +46,7 @@ static int plan_new(struct rt_infer *f, struct plan **out, struct rt_error *err)
 	return p != NULL ? RT_OK : rt_error_set(err, RT_MEMORY, "out of memory");
 }
 
-/* ---- LpNormalization
- * ------------------------------------------------------------------------------------ */
+/* ---- LpNormalization ------------------------------------------------------------------------- */
 
 static int lp_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -109,8 +108,7 @@ const struct rt_op rt_op_lp_normalization = {
     .run = lp_run,
 };
 
-/* ---- MeanVarianceNormalization
- * ---------------------------------------------------------------------------- */
+/* ---- MeanVarianceNormalization --------------------------------------------------------------- */
 
 static int mvn_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -206,9 +204,7 @@ const struct rt_op rt_op_mean_variance_normalization = {
     .run = mvn_run,
 };
 
-/* ---- LRN
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- LRN ------------------------------------------------------------------------------------- */
 
 static int lrn_infer(struct rt_infer *f, struct rt_error *err)
 {

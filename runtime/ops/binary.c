@@ -105,8 +105,7 @@ static double floor_mod(double x, double y)
 #define T uint64_t
 #include "runtime/ops/binary_int.body.h"
 
-/* ---- which loop an operator takes
- * ----------------------------------------------------------------- */
+/* ---- which loop an operator takes ------------------------------------------------------------ */
 
 #define NO_KERNEL RT_BINARY_COUNT
 #define FLOATS(op) [RT_F32] = op##_f32, [RT_F64] = op##_f64
@@ -167,8 +166,7 @@ bool rt_binary_choose(struct rt_elementwise_2 *e, const char *name, enum rt_dtyp
 	return false;
 }
 
-/* ---- the operators
- * --------------------------------------------------------------------------------- */
+/* ---- the operators --------------------------------------------------------------------------- */
 
 struct binary {
 	struct rt_elementwise_2 loop;

@@ -52,8 +52,7 @@ int rt_carry_output(struct rt_eval *e, int i, const struct rt_tensor *t, struct 
 	return rt_carry_copy(e, t, e->out[i].data, err);
 }
 
-/* ---- carried values
- * ------------------------------------------------------------------------------------- */
+/* ---- carried values -------------------------------------------------------------------------- */
 
 int rt_carry_start(struct rt_carry *c, struct rt_eval *e, int count, struct rt_error *err)
 {
@@ -115,8 +114,7 @@ void rt_carry_release(struct rt_carry *c)
 	free(c->now);
 }
 
-/* ---- stacked slices
- * ---------------------------------------------------------------------------------------- */
+/* ---- stacked slices -------------------------------------------------------------------------- */
 
 int rt_carry_stack_push(struct rt_carry_stack *s, struct rt_eval *e, const struct rt_tensor *slice,
 			struct rt_error *err)

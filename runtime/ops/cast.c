@@ -64,8 +64,7 @@ static int cast_infer(struct rt_infer *f, struct rt_error *err)
 	return RT_OK;
 }
 
-/* ---- numbers
- * ------------------------------------------------------------------------------------------ */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static void cast_numbers(const struct casting *c, int64_t first, size_t n)
 {
@@ -114,8 +113,7 @@ static void cast_range(void *arg, size_t begin, size_t end, int thread)
 	}
 }
 
-/* ---- strings
- * ------------------------------------------------------------------------------------------ */
+/* ---- strings --------------------------------------------------------------------------------- */
 
 static void from_string(const struct rt_run *r, int64_t i)
 {
@@ -197,8 +195,7 @@ static void to_string(const struct rt_run *r, int64_t i)
 	((struct rt_str *)r->out[0].data)[i] = (struct rt_str){text, (size_t)n};
 }
 
-/* ---- the operators
- * ---------------------------------------------------------------------------------------- */
+/* ---- the operators --------------------------------------------------------------------------- */
 
 static void cast_run(const struct rt_run *r)
 {

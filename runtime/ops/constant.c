@@ -15,8 +15,7 @@
 #include "runtime/ops/move.h"
 #include "runtime/ops/ops.h"
 
-/* ---- Constant
- * --------------------------------------------------------------------------------------- */
+/* ---- Constant -------------------------------------------------------------------------------- */
 
 static const struct rt_attr *constant_attr(const struct rt_node *n)
 {
@@ -115,8 +114,7 @@ const struct rt_op rt_op_constant = {
     .run = constant_run,
 };
 
-/* ---- ConstantOfShape
- * ---------------------------------------------------------------------------------- */
+/* ---- ConstantOfShape ------------------------------------------------------------------------- */
 
 static int of_shape_bind(struct rt_bind *b, struct rt_error *err)
 {
@@ -176,8 +174,7 @@ const struct rt_op rt_op_constant_of_shape = {
     .run = of_shape_run,
 };
 
-/* ---- Range: out[i] = start + i · delta
- * ------------------------------------------------------------------- */
+/* ---- Range: out[i] = start + i · delta ------------------------------------------------------- */
 
 static int range_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -244,9 +241,7 @@ const struct rt_op rt_op_range = {
     .run = range_run,
 };
 
-/* ---- EyeLike
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- EyeLike --------------------------------------------------------------------------------- */
 
 static int eye_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
 		    struct rt_error *err)
@@ -305,8 +300,7 @@ const struct rt_op rt_op_eye_like = {
     .run = eye_run,
 };
 
-/* ---- Trilu: keep what is on and above (upper) or below the k-th diagonal
- * ------------------------------------- */
+/* ---- Trilu: keep what is on and above (upper) or below the k-th diagonal --------------------- */
 
 static void trilu_run(const struct rt_run *r)
 {

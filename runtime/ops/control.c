@@ -54,9 +54,7 @@ static int sub_types(const struct rt_node *n, const char *name, int skip, enum r
 	return RT_OK;
 }
 
-/* ---- If
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- If -------------------------------------------------------------------------------------- */
 
 static int if_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
 		   struct rt_error *err)
@@ -97,9 +95,7 @@ const struct rt_op rt_op_if = {
     .eval = if_eval,
 };
 
-/* ---- Loop
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- Loop ------------------------------------------------------------------------------------ */
 
 static int loop_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
 		     struct rt_error *err)
@@ -215,9 +211,7 @@ const struct rt_op rt_op_loop = {
     .eval = loop_eval,
 };
 
-/* ---- Scan
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- Scan ------------------------------------------------------------------------------------ */
 
 static int scan_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
 		     struct rt_error *err)

@@ -45,8 +45,7 @@ static struct gather *gather_plan(struct rt_infer *f, struct rt_error *err)
 	return g;
 }
 
-/* ---- Gather
- * ---------------------------------------------------------------------------------------- */
+/* ---- Gather ---------------------------------------------------------------------------------- */
 
 static int gather_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -128,8 +127,7 @@ const struct rt_op rt_op_gather = {
     .run = gather_run,
 };
 
-/* ---- GatherElements
- * ---------------------------------------------------------------------------------- */
+/* ---- GatherElements -------------------------------------------------------------------------- */
 
 struct elements {
 	int axis;
@@ -205,8 +203,7 @@ const struct rt_op rt_op_gather_elements = {
     .run = elements_run,
 };
 
-/* ---- GatherND
- * ------------------------------------------------------------------------------------------ */
+/* ---- GatherND -------------------------------------------------------------------------------- */
 
 static int nd_infer(struct rt_infer *f, struct rt_error *err)
 {

@@ -14,8 +14,7 @@
 #include "runtime/ops/ops.h"
 #include "runtime/ops/walk.h"
 
-/* ---- AffineGrid: theta [N][d][d+1], size [N, C, spatial..] → [N][spatial..][d]
- * ------------------------------ */
+/* ---- AffineGrid: theta [N][d][d+1], size [N, C, spatial..] → [N][spatial..][d] --------------- */
 
 static int grid_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -81,8 +80,7 @@ const struct rt_op rt_op_affine_grid = {
     .run = grid_run,
 };
 
-/* ---- Col2Im: [N][C · block][blocks] → [N][C][image..]
- * ---------------------------------------------------------- */
+/* ---- Col2Im: [N][C · block][blocks] → [N][C][image..] ---------------------------------------- */
 
 struct image {
 	int space;
@@ -196,8 +194,7 @@ const struct rt_op rt_op_col2im = {
     .run = col2im_run,
 };
 
-/* ---- Det: of the last two dimensions, by elimination with row exchange
- * --------------------------------------------- */
+/* ---- Det: of the last two dimensions, by elimination with row exchange ----------------------- */
 
 static int det_infer(struct rt_infer *f, struct rt_error *err)
 {

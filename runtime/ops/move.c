@@ -60,8 +60,7 @@ static int one_move(struct rt_infer *f, int rank, const int64_t *dims,
 	return RT_OK;
 }
 
-/* ---- Transpose
- * ------------------------------------------------------------------------------------ */
+/* ---- Transpose ------------------------------------------------------------------------------- */
 
 struct transpose {
 	const struct rt_x32_transpose *x32;
@@ -120,8 +119,7 @@ const struct rt_op rt_op_transpose = {
     .run = rt_move_run,
 };
 
-/* ---- Expand, Tile
- * --------------------------------------------------------------------------------- */
+/* ---- Expand, Tile ---------------------------------------------------------------------------- */
 
 static int expand_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -203,8 +201,7 @@ const struct rt_op rt_op_tile = {
     .run = rt_move_run,
 };
 
-/* ---- DepthToSpace, SpaceToDepth
- * --------------------------------------------------------------------- */
+/* ---- DepthToSpace, SpaceToDepth -------------------------------------------------------------- */
 
 /*
  * Both move between [N][C'][H][b][W][b'] (space, row-major) and the depth order:

@@ -95,9 +95,7 @@ static int vectors(const struct rt_infer *f, int64_t count, struct rt_error *err
 	return RT_OK;
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 /* y = a · x + b */
 static void affine(const struct norm *s, int64_t n, const void *x, double a, double b, void *y)
@@ -135,8 +133,7 @@ static double vector_at(const struct norm *s, const struct rt_tensor *t, int64_t
 	return (double)((const float *)t->data)[i];
 }
 
-/* ---- BatchNormalization
- * --------------------------------------------------------------------------------------- */
+/* ---- BatchNormalization ---------------------------------------------------------------------- */
 
 static int batch_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -231,8 +228,7 @@ const struct rt_op rt_op_batch_normalization = {
     .run = batch_run,
 };
 
-/* ---- InstanceNormalization, GroupNormalization
- * ------------------------------------------------------------------- */
+/* ---- InstanceNormalization, GroupNormalization ----------------------------------------------- */
 
 static int instance_infer(struct rt_infer *f, struct rt_error *err)
 {

@@ -95,8 +95,7 @@ const struct rt_op rt_op_one_hot = {
     .run = one_hot_run,
 };
 
-/* ---- ReverseSequence
- * ------------------------------------------------------------------------------------- */
+/* ---- ReverseSequence ------------------------------------------------------------------------- */
 
 struct reverse {
 	int64_t batch, time, inner;

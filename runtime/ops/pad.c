@@ -223,8 +223,7 @@ const struct rt_op rt_op_pad = {
     .run = pad_run,
 };
 
-/* ---- CenterCropPad
- * ----------------------------------------------------------------------------------- */
+/* ---- CenterCropPad --------------------------------------------------------------------------- */
 
 static int center_infer(struct rt_infer *f, struct rt_error *err)
 {

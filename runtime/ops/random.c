@@ -61,8 +61,7 @@ double rt_random_normal(struct rt_random *g)
 	return sqrt(-2 * log(u)) * cos(6.283185307179586477 * v);
 }
 
-/* ---- Random{Normal,Uniform}{,Like}
- * ------------------------------------------------------------------------ */
+/* ---- Random{Normal,Uniform}{,Like} ----------------------------------------------------------- */
 
 static int random_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
 		       struct rt_error *err)
@@ -137,8 +136,7 @@ const struct rt_op rt_op_random_like = {
     .run = random_run,
 };
 
-/* ---- Bernoulli: 1 with the probability given
- * ---------------------------------------------------------------- */
+/* ---- Bernoulli: 1 with the probability given ------------------------------------------------- */
 
 static void bernoulli_run(const struct rt_run *r)
 {
@@ -162,8 +160,7 @@ const struct rt_op rt_op_bernoulli = {
     .run = bernoulli_run,
 };
 
-/* ---- Multinomial: classes drawn from unnormalised log-probabilities [batch][classes]
- * -------------------------- */
+/* ---- Multinomial: classes drawn from unnormalised log-probabilities [batch][classes] --------- */
 
 static int multinomial_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
 			    struct rt_error *err)
@@ -217,9 +214,7 @@ const struct rt_op rt_op_multinomial = {
     .run = multinomial_run,
 };
 
-/* ---- Dropout
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- Dropout --------------------------------------------------------------------------------- */
 
 static int dropout_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
 			struct rt_error *err)

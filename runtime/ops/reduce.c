@@ -31,8 +31,7 @@ enum finish { PLAIN, MEAN, ROOT, LOG, LOG_SHIFTED };
 typedef void step_f(const void *x, int64_t outs, int64_t out_step, int64_t ins, int64_t in_step,
 		    union accumulator *acc, const double *shift);
 
-/* ---- loops
- * -------------------------------------------------------------------------------------------- */
+/* ---- loops ----------------------------------------------------------------------------------- */
 
 #define FLOATING 1
 #define SIGNED 2
@@ -100,8 +99,7 @@ typedef void step_f(const void *x, int64_t outs, int64_t out_step, int64_t ins, 
 #define KIND UNSIGNED
 #include "runtime/ops/reduce.body.h"
 
-/* ---- what is reduced how
- * --------------------------------------------------------------------------------- */
+/* ---- what is reduced how --------------------------------------------------------------------- */
 
 enum step { SUM, PROD, L1, SUM_SQUARE, MAX, MIN, SUM_EXP, STEPS };
 
@@ -211,9 +209,7 @@ static int reduce_infer(struct rt_infer *f, struct rt_error *err)
 	return RT_OK;
 }
 
-/* ---- run
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- run ------------------------------------------------------------------------------------- */
 
 struct reducing {
 	const struct reduce *s;

@@ -30,8 +30,7 @@ struct plan {
 	int64_t largest; /* elements between passes */
 };
 
-/* ---- attributes
- * -------------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 /* The index of the attribute's text in ${words}, or −1. */
 static int word(const struct rt_node *n, const char *name, const char *const *words, int count,
@@ -75,8 +74,7 @@ static int read_how(const struct rt_node *n, struct rt_resize_how *how, struct r
 	return RT_OK;
 }
 
-/* ---- sizes
- * ---------------------------------------------------------------------------------------------- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 struct sizes {
 	int count; /* axes named */
@@ -197,9 +195,7 @@ static int read_sizes(const struct rt_infer *f, struct sizes *s, struct rt_shape
 	return rt_error_set(err, RT_INPUT, "neither scales nor sizes are given");
 }
 
-/* ---- infer
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- infer ----------------------------------------------------------------------------------- */
 
 static int plan_nearest(struct rt_infer *f, const struct rt_resize_how *how, const struct sizes *s,
 			struct plan *p, struct rt_error *err)
@@ -283,9 +279,7 @@ static int resize_infer(struct rt_infer *f, struct rt_error *err)
 	return plan_passes(f, &how, &s, p, err);
 }
 
-/* ---- run
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- run ------------------------------------------------------------------------------------- */
 
 struct passing {
 	const struct pass *p;

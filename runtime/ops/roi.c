@@ -178,8 +178,7 @@ const struct rt_op rt_op_roi_align = {
     .run = roi_run,
 };
 
-/* ---- MaxUnpool
- * ---------------------------------------------------------------------------------------------- */
+/* ---- MaxUnpool ------------------------------------------------------------------------------- */
 
 static int unpool_bind(struct rt_bind *b, struct rt_error *err)
 {

@@ -77,8 +77,7 @@ static void put(const struct scatter *s, char *to, const char *from, int64_t n)
 	}
 }
 
-/* ---- ScatterElements
- * ------------------------------------------------------------------------------------- */
+/* ---- ScatterElements ------------------------------------------------------------------------- */
 
 struct elements {
 	struct rt_walk walk; /* 0: updates and indices, 1: output without its axis */
@@ -160,8 +159,7 @@ const struct rt_op rt_op_scatter_elements = {
     .run = elements_run,
 };
 
-/* ---- ScatterND
- * --------------------------------------------------------------------------------------------- */
+/* ---- ScatterND ------------------------------------------------------------------------------- */
 
 struct nd {
 	int64_t count, run; /* blocks, elements of one */
@@ -239,8 +237,7 @@ const struct rt_op rt_op_scatter_nd = {
     .run = nd_run,
 };
 
-/* ---- TensorScatter
- * -------------------------------------------------------------------------------------------- */
+/* ---- TensorScatter --------------------------------------------------------------------------- */
 
 struct cache {
 	int64_t batch, outer, dim, count, inner; /* count: positions of the update */

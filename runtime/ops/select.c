@@ -20,8 +20,7 @@ static int no_room(struct rt_error *err)
 	return rt_error_set(err, RT_BUDGET, "no room for the output");
 }
 
-/* ---- NonZero: the indices of what is not zero, [rank][n]
- * --------------------------------------------------- */
+/* ---- NonZero: the indices of what is not zero, [rank][n] ------------------------------------- */
 
 static bool is_set(const struct rt_tensor *t, int64_t i)
 {
@@ -67,8 +66,7 @@ const struct rt_op rt_op_nonzero = {
     .eval = nonzero_eval,
 };
 
-/* ---- Compress: the slices along an axis whose condition is true
- * ------------------------------------------------ */
+/* ---- Compress: the slices along an axis whose condition is true ------------------------------ */
 
 static int compress_eval(struct rt_eval *e, struct rt_error *err)
 {
@@ -118,9 +116,7 @@ const struct rt_op rt_op_compress = {
     .eval = compress_eval,
 };
 
-/* ---- Unique
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- Unique ---------------------------------------------------------------------------------- */
 
 struct slices {
 	const struct rt_tensor *in;

@@ -12,8 +12,7 @@
 #include "runtime/ops/axes.h"
 #include "runtime/ops/ops.h"
 
-/* ---- Reshape
- * -------------------------------------------------------------------------------------- */
+/* ---- Reshape --------------------------------------------------------------------------------- */
 
 /* Fill in the one dimension that is −1: what is left of the elements. */
 static int reshape_guess(const struct rt_shape *in, struct rt_shape *out, int guess,
@@ -82,8 +81,7 @@ const struct rt_op rt_op_reshape = {
     .infer = reshape_infer,
 };
 
-/* ---- Flatten
- * -------------------------------------------------------------------------------------- */
+/* ---- Flatten --------------------------------------------------------------------------------- */
 
 static int flatten_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -112,8 +110,7 @@ const struct rt_op rt_op_flatten = {
     .infer = flatten_infer,
 };
 
-/* ---- Squeeze, Unsqueeze
- * ----------------------------------------------------------------------------- */
+/* ---- Squeeze, Unsqueeze ---------------------------------------------------------------------- */
 
 static int squeeze_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -182,8 +179,7 @@ const struct rt_op rt_op_unsqueeze = {
     .infer = unsqueeze_infer,
 };
 
-/* ---- Shape, Size
- * ------------------------------------------------------------------------------------ */
+/* ---- Shape, Size ----------------------------------------------------------------------------- */
 
 /* ${axis} clamped to 0..rank, negative from the end. */
 static int clamped(int64_t axis, int rank)

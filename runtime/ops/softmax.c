@@ -85,9 +85,7 @@ static int softmax_infer(struct rt_infer *f, struct rt_error *err)
 	return RT_OK;
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void row_f64(enum kind kind, int64_t n, const double *x, double *y)
 {

@@ -19,8 +19,7 @@ static int no_room(struct rt_error *err)
 	return rt_error_set(err, RT_BUDGET, "no room for the strings");
 }
 
-/* ---- StringConcat: element by element, broadcast
- * ------------------------------------------------------- */
+/* ---- StringConcat: element by element, broadcast --------------------------------------------- */
 
 struct concat {
 	struct rt_eval *e;
@@ -87,8 +86,7 @@ const struct rt_op rt_op_string_concat = {
     .eval = concat_eval,
 };
 
-/* ---- StringSplit
- * ------------------------------------------------------------------------------------------ */
+/* ---- StringSplit ----------------------------------------------------------------------------- */
 
 static bool is_space(char c)
 {
@@ -209,8 +207,7 @@ const struct rt_op rt_op_string_split = {
     .eval = split_eval,
 };
 
-/* ---- StringNormalizer
- * ----------------------------------------------------------------------------------------- */
+/* ---- StringNormalizer ------------------------------------------------------------------------ */
 
 enum letter_case { AS_IS, LOWER, UPPER };
 

@@ -86,8 +86,7 @@ TEST(Not, x == 0)
 #undef ID
 #undef T
 
-/* ---- which loop an operator takes
- * ----------------------------------------------------------------- */
+/* ---- which loop an operator takes ------------------------------------------------------------ */
 
 #define NO_KERNEL RT_UNARY_COUNT
 #define FLOATS(op) [RT_F32] = op##_f32, [RT_F64] = op##_f64
@@ -164,8 +163,7 @@ static const struct function *function_find(const struct rt_node *n)
 	return NULL;
 }
 
-/* ---- the operator
- * --------------------------------------------------------------------------------- */
+/* ---- the operator ---------------------------------------------------------------------------- */
 
 static int unary_bind(struct rt_bind *b, struct rt_error *err)
 {

@@ -82,8 +82,7 @@ static void axis(struct pbuild *m, const char *op, const char *in, const char *o
 	pbuild_node(m, op, in, out, &a);
 }
 
-/* ---- nets: x is [1][8][H][W]
- * --------------------------------------------------------------------- */
+/* ---- nets: x is [1][8][H][W] ----------------------------------------------------------------- */
 
 static void conv_bn_relu(struct pbuild *m)
 {

@@ -228,8 +228,7 @@ static bool take_line(const char *line)
 	return true;
 }
 
-/* ---- proofs
- * -------------------------------------------------------------------------------------- */
+/* ---- proofs ---------------------------------------------------------------------------------- */
 
 static const char *const proofs[] = {
     "acknowledged commits resolve and their files have the right bytes",
@@ -440,8 +439,7 @@ static void prove_no_litter(int rounds)
 	store_close(store);
 }
 
-/* ---- rounds
- * -------------------------------------------------------------------------------------- */
+/* ---- rounds ---------------------------------------------------------------------------------- */
 
 /* Everything that the child said before it died. */
 static void listen(FILE *in, int round)
