@@ -5,7 +5,7 @@
  */
 #include <config.h>
 
-#include "runtime/op.h"
+#include "runtime/op_type.h"
 
 /* Element type of input ${i}; RT_NONE when it is left out. */
 static enum rt_dtype in_dtype(const struct rt_graph *g, const struct rt_node *n, int i)
@@ -78,5 +78,22 @@ int rt_op_type_same_i64(const struct rt_graph *g, const struct rt_node *n, enum 
 	(void)err;
 	for (int i = 0; i < n->out_count; i++)
 		out[i] = i == 0 ? in_dtype(g, n, 0) : RT_I64;
+	return RT_OK;
+}
+
+int rt_op_type_agree(const struct rt_infer *f, uint32_t inputs, struct rt_error *err)
+{
+	int first = -1;
+
+	for (int i = 0; i < f->in_count && i < 32; i++) {
+		if ((inputs >> i & 1) == 0 || f->in[i].dtype == RT_NONE)
+			continue;
+		if (first < 0)
+			first = i;
+		if (f->in[i].dtype != f->in[first].dtype)
+			return rt_error_set(
+			    err, RT_INPUT, "inputs %d and %d are %s and %s, not of one type", first,
+			    i, rt_dtype_name(f->in[first].dtype), rt_dtype_name(f->in[i].dtype));
+	}
 	return RT_OK;
 }

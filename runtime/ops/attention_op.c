@@ -13,6 +13,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/op_type.h"
 #include "runtime/ops/attention.h"
 #include "runtime/ops/ops.h"
 
@@ -96,7 +97,10 @@ static int read_operands(const struct rt_infer *f, struct shape_state *z, struct
 	const struct attention *s = f->state;
 	struct rt_attention *a = &z->a;
 	size_t q[4], k[4], v[4];
-	int rc = read_operand(f, Q, s->q_heads, q, &a->q, err);
+	int rc =
+	    rt_op_type_agree(f, 1u << Q | 1u << K | 1u << V | 1u << PAST_K | 1u << PAST_V, err);
+
+	rc = rc ? rc : read_operand(f, Q, s->q_heads, q, &a->q, err);
 
 	rc = rc ? rc : read_operand(f, K, s->kv_heads, k, &a->k, err);
 	rc = rc ? rc : read_operand(f, V, s->kv_heads, v, &a->v, err);

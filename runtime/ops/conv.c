@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "runtime/op_type.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/spatial.h"
 
@@ -40,6 +41,9 @@ static int check_channels(const struct rt_infer *f, int64_t group, struct rt_err
 	const struct rt_shape *x = &f->in[0].shape, *w = &f->in[1].shape;
 	const struct rt_shape *b = f->in_count > 2 && f->in[2].dtype ? &f->in[2].shape : NULL;
 	char text[2][128];
+	int status = rt_op_type_agree(f, 7, err);
+	if (status)
+		return status;
 	if (x->rank < 3 || x->rank > 2 + RT_SPATIAL_MAX)
 		return rt_error_set(err, RT_UNSUPPORTED, "input of rank %d", x->rank);
 	if (w->rank != x->rank || w->dims[0] % group != 0 || x->dims[1] % group != 0 ||

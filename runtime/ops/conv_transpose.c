@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 
+#include "runtime/op_type.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/spatial.h"
 
@@ -44,6 +45,8 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	char text[2][128];
 	if (!st)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
+	if ((status = rt_op_type_agree(f, 7, err)))
+		return status;
 	if (x->rank < 3 || w->rank != x->rank || w->dims[0] != x->dims[1] ||
 	    x->dims[1] % c->group != 0)
 		return rt_error_set(err, RT_INPUT, "input %s and weights %s in %" PRId64 " groups",

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/op_type.h"
 #include "runtime/ops/ops.h"
 
 enum reduction { NONE, SUM, MEAN };
@@ -66,6 +67,10 @@ static int loss_infer(struct rt_infer *f, struct rt_error *err)
 
 	if (!z)
 		return rt_error_set(err, RT_MEMORY, "no memory for a plan");
+	if (rt_op_type_agree(f, 5, err) != RT_OK)
+		return RT_INPUT;
+	if (f->in[1].dtype != RT_I32 && f->in[1].dtype != RT_I64)
+		return rt_error_set(err, RT_INPUT, "the targets are no int32 or int64");
 	for (int k = 1; fits && k < t->rank; k++)
 		fits = t->dims[k] == x->dims[k + 1];
 	if (!fits)

@@ -106,7 +106,7 @@ static int fill_items(struct rt_infer *f, const struct rt_matmul *mm, const stru
 	    __builtin_mul_overflow((size_t)st->batch, 2 * sizeof *items, &bytes))
 		return rt_error_set(err, RT_BUDGET, "too many products");
 	/* One B and A one after the other: a single product with all rows. */
-	if (st->b_batch == 1 && !mm->trans_a && rt_shape_equal(&a->batch, out) &&
+	if (st->batch > 0 && st->b_batch == 1 && !mm->trans_a && rt_shape_equal(&a->batch, out) &&
 	    !__builtin_mul_overflow(st->m, st->batch, &rows)) {
 		st->m = rows;
 		st->batch = 1;

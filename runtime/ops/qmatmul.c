@@ -262,6 +262,9 @@ static int qlinear_type(const struct rt_graph *g, const struct rt_node *n, enum 
 	if (n->in_count < 8 || n->in[7] == RT_NO_VALUE)
 		return rt_error_set(err, RT_MALFORMED, "QLinearMatMul has no y_zero_point");
 	out[0] = g->values[n->in[7]].dtype;
+	if (out[0] != RT_NONE && out[0] != RT_U8 && out[0] != RT_I8)
+		return rt_error_set(err, RT_UNSUPPORTED, "y_zero_point of %s",
+				    rt_dtype_name(out[0]));
 	return RT_OK;
 }
 

@@ -15,6 +15,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "runtime/op_type.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/recurrent.h"
 #include "runtime/ops/walk.h"
@@ -321,7 +322,11 @@ int rt_recurrent_infer(struct rt_infer *f, struct rt_error *err)
 	z->steps = (size_t)x->dims[s->batch_first ? 1 : 0];
 	z->batch = (size_t)x->dims[s->batch_first ? 0 : 1];
 	z->input = (size_t)x->dims[2];
-	rc = check_shapes(f, s, local.hidden, z, err);
+	rc = rt_op_type_agree(f, 0xef, err); /* all but sequence_lens */
+	if (!rc && f->in_count > 4 && f->in[4].dtype != RT_NONE && f->in[4].dtype != RT_I32)
+		rc = rt_error_set(err, RT_INPUT, "sequence_lens is not int32");
+	if (!rc)
+		rc = check_shapes(f, s, local.hidden, z, err);
 	if (rc)
 		return rc;
 	/* the sizes of the scratch block are sums of these products: far below SIZE_MAX */
