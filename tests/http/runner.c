@@ -122,10 +122,10 @@ static void pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
-/* $HOST, $PORT and \r \n \t \0 \xNN \\ in ${s}; the result is malloc()ed. */
+/* $DIR, $HOST, $PORT and \r \n \t \0 \xNN \\ in ${s}; the result is malloc()ed. */
 static char *expand(const struct play *p, const char *s, size_t *ret_size)
 {
-	char *out = malloc(strlen(s) * 8 + 64), *to = out;
+	char *out = malloc(strlen(s) * 16 + 64), *to = out;
 
 	if (out == NULL)
 		die("malloc");
@@ -133,6 +133,9 @@ static char *expand(const struct play *p, const char *s, size_t *ret_size)
 		if (strncmp(s, "$HOST", 5) == 0 || strncmp(s, "$PORT", 5) == 0) {
 			to += snprintf(to, 32, s[1] == 'H' ? "127.0.0.1:%u" : "%u", p->port);
 			s += 5;
+		} else if (strncmp(s, "$DIR", 4) == 0) {
+			to += snprintf(to, 64, "%s", p->dir);
+			s += 4;
 		} else if (*s == '\\' && s[1] == 'x' && isxdigit((unsigned char)s[2]) &&
 			   isxdigit((unsigned char)s[3])) {
 			char hex[3] = {s[2], s[3], 0};
@@ -587,14 +590,14 @@ static void do_expect(struct play *p, const char *s)
 	}
 }
 
-/* `config TEXT`: the daemon's configuration file is this, escapes expanded. */
-static void write_config(const struct play *p, const char *s)
+/* A file of the scenario's folder; escapes in ${s} are expanded. */
+static void write_file(const struct play *p, const char *name, const char *s)
 {
 	char path[128], *text;
 	size_t size;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/conf", p->dir);
+	snprintf(path, sizeof(path), "%s/%.40s", p->dir, name);
 	f = fopen(path, "we");
 	if (f == NULL)
 		die(path);
@@ -632,7 +635,7 @@ static void do_command(struct play *p, const char *s)
 		(void)unlink(path);
 		(void)start(p);
 	} else if ((rest = after(s, "config ")) != NULL) {
-		write_config(p, rest);
+		write_file(p, "conf", rest);
 	} else if (strcmp(s, "hup") == 0) {
 		kill(p->pid, SIGHUP);
 		pause_ms(300);
@@ -698,8 +701,12 @@ static void play(struct play *p, FILE *f)
 			take_args(p, line + 7);
 			continue;
 		}
+		if (p->pid == 0 && after(line, "token ") != NULL) {
+			write_file(p, "token", line + 6);
+			continue;
+		}
 		if (p->pid == 0 && after(line, "config ") != NULL) {
-			write_config(p, line + 7);
+			write_file(p, "conf", line + 7);
 			continue;
 		}
 		if (p->pid == 0) {
@@ -736,7 +743,7 @@ static void scenario(const char *larderd, const char *file)
 	snprintf(p->dir, sizeof(p->dir), "%.40s/http-XXXXXX", tmp == NULL ? "/tmp" : tmp);
 	if (mkdtemp(p->dir) == NULL)
 		die("mkdtemp");
-	write_config(p, "");
+	write_file(p, "conf", "");
 	play(p, f);
 	hang_up(p);
 	begin_case(p, "stop");
