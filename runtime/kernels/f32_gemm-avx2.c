@@ -9,6 +9,6 @@
 #define MR2 6
 #define MR1 12
 #define TILES2(F) F(1) F(2) F(3) F(4) F(5) F(6)
-#define TILES1(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12)
+#define TILES1(F) TILES2(F) F(7) F(8) F(9) F(10) F(11) F(12)
 #include "runtime/kernels/f32_gemm.body.h"
 #endif

@@ -8,5 +8,5 @@
 #define MR2 4
 #define MR1 4
 #define TILES2(F) F(1) F(2) F(3) F(4)
-#define TILES1(F) F(1) F(2) F(3) F(4)
+#define TILES1(F) TILES2(F)
 #include "runtime/kernels/f32_gemm.body.h"

@@ -9,6 +9,6 @@
 #define MR2 4
 #define MR1 8
 #define TILES2(F) F(1) F(2) F(3) F(4)
-#define TILES1(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8)
+#define TILES1(F) TILES2(F) F(5) F(6) F(7) F(8)
 #include "runtime/kernels/f32_gemm.body.h"
 #endif
