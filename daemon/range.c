@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /* ---- dates (RFC 9110 §5.6.7) ----------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "daemon/answer.h"
 #include "daemon/job.h"
 #include "daemon/metrics.h"
 #include "daemon/request.h"
@@ -19,6 +20,7 @@
 #include "store/store.h"
 
 #define WINDOW_BYTES ((size_t)4 << 20)
+#define PROBE_BYTES (UINT64_C(64) << 20) /* beyond, even mincore(2) is left to the pool */
 #define SEEN_SLOTS 256
 #define SEEN_MS 1000
 
@@ -40,7 +42,8 @@ static struct {
 	uint64_t until_ms;
 } seen[SEEN_SLOTS]; /* event loop only */
 
-bool readahead_needed(const struct store_map *map, size_t offset, size_t size, uint64_t now_ms)
+/* Whether some of that range has to come from the disk; an answer of a moment ago is believed. */
+static bool needed(const struct store_map *map, size_t offset, size_t size, uint64_t now_ms)
 {
 	size_t slot = ((uintptr_t)map >> 6 ^ offset >> 12 ^ size >> 12) % SEEN_SLOTS;
 
@@ -53,6 +56,66 @@ bool readahead_needed(const struct store_map *map, size_t offset, size_t size, u
 	seen[slot].offset = offset;
 	seen[slot].size = size;
 	seen[slot].until_ms = now_ms + SEEN_MS;
+	return false;
+}
+
+/* Pool: read all parts of the reply. */
+static int fetch(struct request *rq, void *arg, struct fault *fault)
+{
+	struct store_error err;
+	int rc;
+
+	(void)arg;
+	for (unsigned i = 0; i < rq->reply.part_count; i++) {
+		size_t offset;
+
+		if (!answer_mapped(rq, i, &offset))
+			continue;
+		rc = store_map_populate(rq->reply.map, offset, rq->reply.part[i].size, &err);
+		if (rc != 0)
+			return fault_store(fault, rc, err.text);
+	}
+	return 0;
+}
+
+/* Pool: asking about a large mapping takes milliseconds. */
+static int probe(struct request *rq, void *arg, struct fault *fault)
+{
+	size_t offset;
+
+	(void)arg;
+	(void)fault;
+	rq->windowed = answer_mapped(rq, 0, &offset) &&
+		       !store_map_resident(rq->reply.map, offset, rq->reply.part[0].size);
+	if (rq->windowed)
+		metrics_add(METRIC_cold_reads, 1);
+	return 0;
+}
+
+bool readahead_begin(struct request *rq)
+{
+	const struct reply *r = &rq->reply;
+	uint64_t now_ms = uv_now(rq->ctx->loop);
+	bool cold = false;
+	size_t offset;
+
+	if (r->map == NULL || rq->method != GET || r->status >= 300)
+		return false;
+	if (r->length > PROBE_BYTES) {
+		(void)job_start(rq, r->part_count > 1 ? fetch : probe, NULL, 0);
+		return true;
+	}
+	for (unsigned i = 0; i < r->part_count && !cold; i++)
+		cold = answer_mapped(rq, i, &offset) &&
+		       needed(r->map, offset, r->part[i].size, now_ms);
+	if (!cold)
+		return false;
+	metrics_add(METRIC_cold_reads, 1);
+	if (r->part_count > 1 || r->length <= READAHEAD_WHOLE_BYTES) {
+		(void)job_start(rq, fetch, NULL, 0);
+		return true;
+	}
+	rq->windowed = true;
 	return false;
 }
 

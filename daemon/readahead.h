@@ -18,11 +18,12 @@ struct store_map;
 #define READAHEAD_WHOLE_BYTES (UINT64_C(4) << 20)
 
 /*
- * readahead_needed(map, offset, size, now_ms): whether some of that range has to come
- * from the disk.  A range that was found resident is believed to be so for a
- * second; ${now_ms} is uv_now.  Event loop.
+ * readahead_begin(rq): READY, and the reply is made.  Whether it comes from the
+ * disk: true when the pool has the request now (WORKING; it becomes ANSWERED by
+ * itself); false when the answer may begin, perhaps through struct readahead
+ * (rq->windowed).  Event loop.
  */
-bool readahead_needed(const struct store_map *map, size_t offset, size_t size, uint64_t now_ms);
+bool readahead_begin(struct request *rq);
 
 struct readahead;
 /* readahead_new: give out map[offset .. + size] to ${rq}.  Takes a reference.  NULL: no memory. */

@@ -46,7 +46,6 @@
 #include "daemon/request.h"
 #include "daemon/settings.h"
 #include "daemon/stream.h"
-#include "store/store.h"
 
 #define CONNECTION_MEMORY_BYTES ((size_t)24 << 10) /* cleared for every request */
 #define CONNECTION_INCREMENT_BYTES ((size_t)16 << 10)
@@ -236,41 +235,6 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 
 /* ---- from headers to answer -------------------------------------------------------- */
 
-/* The handler replied; bytes that are on the disk only are fetched before the answer begins. */
-static int fetch(struct request *rq, void *arg, struct fault *fault)
-{
-	struct store_error err;
-	int rc;
-
-	(void)arg;
-	for (unsigned i = 0; i < rq->reply.part_count; i++) {
-		size_t offset, size = rq->reply.part[i].size;
-
-		if (!answer_mapped(rq, i, &offset))
-			continue;
-		rc = store_map_populate(rq->reply.map, offset, size, &err);
-		if (rc != 0)
-			return fault_store(fault, rc, err.text);
-	}
-	return 0;
-}
-
-static bool cold(struct request *rq)
-{
-	size_t offset;
-	bool any = false;
-
-	if (rq->reply.map == NULL || rq->method != GET || rq->reply.status >= 300)
-		return false;
-	for (unsigned i = 0; i < rq->reply.part_count && !any; i++)
-		any = answer_mapped(rq, i, &offset) &&
-		      readahead_needed(rq->reply.map, offset, rq->reply.part[i].size,
-				       uv_now(rq->ctx->loop));
-	if (any)
-		metrics_add(METRIC_cold_reads, 1);
-	return any;
-}
-
 static int run_on_pool(struct request *rq, void *arg, struct fault *fault)
 {
 	(void)arg;
@@ -293,14 +257,8 @@ static void dispatch(struct request *rq)
 	if (rc != 0)
 		(void)reply_fault(rq, &fault);
 	must(rq->reply.status != 0);
-	if (cold(rq)) {
-		if (rq->reply.part_count > 1 || rq->reply.length <= READAHEAD_WHOLE_BYTES) {
-			(void)job_start(rq, fetch, NULL, 0);
-			return;
-		}
-		rq->windowed = true;
-	}
-	request_move(rq, REQUEST_ANSWERED);
+	if (!readahead_begin(rq))
+		request_move(rq, REQUEST_ANSWERED);
 }
 
 static void refuse_now(struct request *rq, const struct fault *fault)
