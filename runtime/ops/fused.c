@@ -4,9 +4,10 @@
  * something after it; they run the ordinary one's code:
  *
  *	FusedConv    Y = activation(Conv(X, W, B) + Z)
- *	NhwcConv     Conv with X [N][…][C] and Y [N][…][M]
+ *	NhwcConv     Conv with X [N][…][C] and Y [N][…][M]; NhwcFusedConv: Z and activation too
  *	FusedGemm    Y = activation(Gemm(A, B, C))
- *	FusedMatMul  Y = alpha · A' · B', transposed by transA, transB
+ *	FusedMatMul  Y = alpha · A' · B', transposed by transA, transB (TransposeMatMul is an old
+ *	             name of it); FusedMatMulActivation: activation too
  *
  * activation: Relu, Tanh, Sigmoid, LeakyRelu (alpha), HardSigmoid (alpha, beta),
  * Clip (least, most), with activation_params or activation_alpha, _beta.
@@ -136,12 +137,18 @@ static int conv_bind(struct rt_bind *b, struct rt_error *err)
 	return bind_inner(b, &rt_op_conv, err);
 }
 
+static bool z_fits(const struct rt_infer *f)
+{
+	return f->in_count <= CONV_Z || f->in[CONV_Z].dtype == RT_NONE ||
+	       (f->in[CONV_Z].dtype == RT_F32 &&
+		rt_shape_equal(&f->in[CONV_Z].shape, &f->out[0].shape));
+}
+
 static int conv_infer(struct rt_infer *f, struct rt_error *err)
 {
 	int rc = infer_inner(f, &rt_op_conv, err);
 
-	if (!rc && f->in_count > CONV_Z && f->in[CONV_Z].dtype != RT_NONE &&
-	    !rt_shape_equal(&f->in[CONV_Z].shape, &f->out[0].shape))
+	if (!rc && !z_fits(f))
 		return rt_error_set(err, RT_INPUT, "Z has not the shape of Y");
 	return rc;
 }
@@ -214,8 +221,10 @@ static int nhwc_infer(struct rt_infer *f, struct rt_error *err)
 		return rt_error_set(err, RT_MEMORY, "no memory for a plan");
 	if (f->in[0].shape.rank < 3)
 		return rt_error_set(err, RT_INPUT, "input of rank %d", f->in[0].shape.rank);
-	if (f->in_count > 2)
+	if (f->in_count > 2) {
 		in[2] = f->in[2];
+		inner.in_count = 3;
+	}
 	in[0].shape = turn(&f->in[0].shape, true);
 	inner.in = in;
 	inner.out = &out;
@@ -233,6 +242,8 @@ static int nhwc_infer(struct rt_infer *f, struct rt_error *err)
 	turn_walk(&in[0].shape, &z->in, NULL);
 	turn_walk(&out.shape, NULL, &z->out);
 	f->out[0].shape = turn(&out.shape, false);
+	if (!z_fits(f))
+		return rt_error_set(err, RT_INPUT, "Z has not the shape of Y");
 	f->scratch_bytes = inner.scratch_bytes + z->x_bytes + z->y_bytes;
 	f->shape_state = z;
 	return RT_OK;
@@ -245,8 +256,10 @@ static void nhwc_run(const struct rt_run *r)
 	struct rt_tensor in[3] = {z->x, r->in[1]}, out = z->y;
 	char *scratch = r->scratch;
 
-	if (r->in_count > 2)
+	if (r->in_count > 2) {
 		in[2] = r->in[2];
+		inner.in_count = 3;
+	}
 	in[0].data = scratch;
 	out.data = scratch + z->x_bytes;
 	rt_walk_copy(&z->in, r->team, sizeof(float), in[0].data, r->in[0].data);
@@ -256,12 +269,12 @@ static void nhwc_run(const struct rt_run *r)
 	inner.scratch = scratch + z->x_bytes + z->y_bytes;
 	run_inner(&inner, &rt_op_conv);
 	rt_walk_copy(&z->out, r->team, sizeof(float), r->out[0].data, out.data);
-	finish(r, NULL);
+	finish(r, r->in_count > CONV_Z ? r->in[CONV_Z].data : NULL);
 }
 
 const struct rt_op rt_op_nhwc_conv = {
     .in_min = 2,
-    .in_max = 3,
+    .in_max = 4,
     .out_min = 1,
     .out_max = 1,
     .state_bytes = sizeof(struct fused),

@@ -81,21 +81,29 @@ END_TEST
 
 START_TEST(nhwc_conv)
 {
-	float x[CX], last[CX], w[CW], b[6];
+	bool fused = _i;
+	float x[CX], last[CX], w[CW], b[6], z[CY];
 	double want[CY];
 	struct one_op o;
 
-	fill(x, CX), fill(w, CW), fill(b, 6);
+	fill(x, CX), fill(w, CW), fill(b, 6), fill(z, CY);
 	for (int i = 0; i < CX; i++)
 		last[i % 30 * 4 + i / 30] = x[i];
-	for (int i = 0; i < CY; i++)
+	for (int i = 0; i < CY; i++) {
 		want[i] = conv_at(x, w, i % 6, i / 6 / 7, i / 6 % 7) + (double)b[i % 6];
+		if (fused)
+			want[i] = fmax(want[i] + (double)z[i], 0);
+	}
 	one_op_begin(&o, MS, 1);
 	conv_attributes(&o);
 	one_op_in(&o, RT_F32, 4, (int64_t[]){1, 5, 6, 4}, last);
 	one_op_const(&o, RT_F32, 4, (int64_t[]){6, 2, 3, 2}, w);
 	one_op_const(&o, RT_F32, 1, (int64_t[]){6}, b);
-	one_op_run(&o, "NhwcConv", 1);
+	if (fused) {
+		one_op_string(&o, "activation", "Relu");
+		one_op_in(&o, RT_F32, 4, (int64_t[]){1, 5, 7, 6}, z);
+	}
+	one_op_run(&o, fused ? "NhwcFusedConv" : "NhwcConv", 1);
 	one_op_shape(&o, 0, 4, 1, 5, 7, 6);
 	one_op_near(&o, 0, want, CY, 1e-5);
 	one_op_end(&o);
@@ -132,6 +140,58 @@ START_TEST(fused_gemm_matmul)
 	}
 	one_op_run(&o, gemm ? "FusedGemm" : "FusedMatMul", 1);
 	one_op_near(&o, 0, want, 15, 1e-5);
+	one_op_end(&o);
+}
+END_TEST
+
+START_TEST(fused_matmul_activation)
+{
+	float a[2] = {1, 2}, b[2] = {3, -4};
+	double want[4] = {1.5, -0.2, 3, -0.4};
+	struct one_op o;
+
+	one_op_begin(&o, MS, 1);
+	one_op_float(&o, "alpha", 0.5f);
+	one_op_string(&o, "activation", "LeakyRelu");
+	one_op_float(&o, "activation_alpha", 0.1f);
+	one_op_in(&o, RT_F32, 2, (int64_t[]){2, 1}, a);
+	one_op_in(&o, RT_F32, 2, (int64_t[]){1, 2}, b);
+	one_op_run(&o, "FusedMatMulActivation", 1);
+	one_op_near(&o, 0, want, 4, 1e-6);
+	one_op_end(&o);
+}
+END_TEST
+
+/* Operators of com.microsoft that run the code of those of ai.onnx. */
+START_TEST(same_as_onnx)
+{
+	float x[4] = {1, 2, 3, 4};
+	struct one_op o;
+
+	one_op_begin(&o, MS, 1);
+	one_op_int(&o, "upper", 0);
+	one_op_in(&o, RT_F32, 2, (int64_t[]){2, 2}, x);
+	one_op_run(&o, "Trilu", 1);
+	one_op_near(&o, 0, (double[]){1, 0, 3, 4}, 4, 0);
+	one_op_end(&o);
+	one_op_begin(&o, MS, 1);
+	one_op_in(&o, RT_F32, 2, (int64_t[]){2, 2}, x);
+	one_op_in(&o, RT_I64, 2, (int64_t[]){2, 1}, (int64_t[]){1, 0});
+	one_op_run(&o, "GatherND", 1);
+	one_op_near(&o, 0, (double[]){3, 4, 1, 2}, 4, 0);
+	one_op_end(&o);
+	one_op_begin(&o, MS, 1); /* half a pixel between all four, and beyond the edge */
+	one_op_in(&o, RT_F32, 4, (int64_t[]){1, 1, 2, 2}, x);
+	one_op_in(&o, RT_F32, 4, (int64_t[]){1, 1, 2, 2}, (float[]){0, 0, -1, -1});
+	one_op_run(&o, "GridSample", 1);
+	one_op_near(&o, 0, (double[]){2.5, 0.25}, 2, 1e-6);
+	one_op_end(&o);
+	one_op_begin(&o, MS, 1);
+	one_op_int(&o, "transB", 1);
+	one_op_in(&o, RT_F32, 2, (int64_t[]){2, 2}, x);
+	one_op_in(&o, RT_F32, 2, (int64_t[]){2, 2}, x);
+	one_op_run(&o, "TransposeMatMul", 1);
+	one_op_near(&o, 0, (double[]){5, 11, 11, 25}, 4, 1e-6);
 	one_op_end(&o);
 }
 END_TEST
@@ -536,6 +596,11 @@ START_TEST(inverse)
 		}
 	one_op_end(&o);
 	one_op_begin(&o, MS, 1);
+	one_op_in(&o, RT_F64, 2, (int64_t[]){2, 2}, (double[]){0, 2, 4, 0}); /* no pivot at 0, 0 */
+	one_op_run(&o, "Inverse", 1);
+	one_op_near(&o, 0, (double[]){0, 0.25, 0.5, 0}, 4, 1e-15);
+	one_op_end(&o);
+	one_op_begin(&o, MS, 1);
 	one_op_in(&o, RT_F64, 2, (int64_t[]){2, 2}, (double[]){1, 2, 2, 4});
 	one_op_refused(&o, "Inverse", "no inverse");
 	one_op_end(&o);
@@ -604,8 +669,10 @@ Suite *check_runtime_ops_ms(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_loop_test(t, fused_conv, 0, 4);
-	tcase_add_test(t, nhwc_conv);
+	tcase_add_loop_test(t, nhwc_conv, 0, 2);
 	tcase_add_loop_test(t, fused_gemm_matmul, 0, 4);
+	tcase_add_test(t, fused_matmul_activation);
+	tcase_add_test(t, same_as_onnx);
 	tcase_add_test(t, fused_refusals);
 	tcase_add_loop_test(t, gelus, 0, 4);
 	tcase_add_test(t, swiglu);

@@ -302,6 +302,33 @@ START_TEST(qlinear_add_mul)
 }
 END_TEST
 
+/* Longer than a block of the loops. */
+START_TEST(qlinear_add_long)
+{
+	enum { N = 1300 };
+	static uint8_t a[N], b[N];
+	static double want[N];
+	int n = _i ? N : 1; /* elements of B */
+	struct one_op o;
+
+	fill(a, N);
+	fill(b, N);
+	for (int i = 0; i < N; i++)
+		want[i] =
+		    quantise(RT_U8, (double)0.1f * (a[i] - 3) + (double)0.05f * (b[i % n] - 7),
+			     (double)0.1513f, 11);
+	one_op_begin(&o, MS, 1);
+	one_op_in(&o, RT_U8, 1, (int64_t[]){N}, a);
+	scale_and_zero(&o, RT_U8, 0.1f, 3);
+	one_op_in(&o, RT_U8, 1, (int64_t[]){n}, b);
+	scale_and_zero(&o, RT_U8, 0.05f, 7);
+	scale_and_zero(&o, RT_U8, 0.1513f, 11);
+	one_op_run(&o, "QLinearAdd", 1);
+	within_steps(&o, want, N, 3);
+	one_op_end(&o);
+}
+END_TEST
+
 START_TEST(qlinear_unary)
 {
 	enum rt_dtype t = _i & 1 ? RT_I8 : RT_U8;
@@ -658,6 +685,7 @@ Suite *check_runtime_ops_quant(void)
 	tcase_add_loop_test(t, qlinear_conv, 0, convs);
 	tcase_add_test(t, conv_refusals);
 	tcase_add_loop_test(t, qlinear_add_mul, 0, 4);
+	tcase_add_loop_test(t, qlinear_add_long, 0, 2);
 	tcase_add_loop_test(t, qlinear_unary, 0, 4);
 	tcase_add_test(t, qlinear_where);
 	tcase_add_test(t, qlinear_concat);
