@@ -63,9 +63,11 @@ while [ "$round" -le "$rounds" ]; do
   wait $importer
   larderd_start --offline || started="$started $round"
   [ -z "$(ls "$larderd_dir/state/tmp")" ] || litter="$litter $round"
+  # the latest each time, all of them after the last kill
+  tail -n "$([ "$round" -lt "$rounds" ] && echo 6 || echo +1)" "$acks" >"$larderd_dir/look"
   while read -r n commit; do
     same "org/m$((n % 3))" "$commit" "$n" || lost="$lost $n"
-  done <"$acks"
+  done <"$larderd_dir/look"
   for model in org/m0 org/m1 org/m2; do
     n=$(curl -fsS "http://$larderd_addr/$model/resolve/main/number.txt" 2>/dev/null) || continue
     last=$(awk -v m="${model#org/m}" '$1 % 3 == m { n = $1 } END { print n + 0 }' "$acks")
