@@ -130,7 +130,8 @@ static void causal_run(const struct rt_run *r)
 	const struct shape_state *z = r->shape_state;
 	struct rt_run copy = *r;
 
-	if (z->batch * z->channels > 0)
+	if (z->channels > 0 && z->batch > 0 &&
+	    (z->length > 0 || (r->out_count > 1 && r->out[1].data)))
 		rt_team_for(r->team, z->batch * z->channels,
 			    rt_walk_grain((int64_t)(z->length * z->taps) + 1), channels_range,
 			    &copy);

@@ -239,8 +239,10 @@ static int nhwc_infer(struct rt_infer *f, struct rt_error *err)
 		return rt_error_set(err, RT_BUDGET, "the tensors are too large");
 	z->x_bytes = (z->x_bytes + 63) & ~(size_t)63;
 	z->y_bytes = (z->y_bytes + 63) & ~(size_t)63;
-	turn_walk(&in[0].shape, &z->in, NULL);
-	turn_walk(&out.shape, NULL, &z->out);
+	if (z->x_bytes > 0)
+		turn_walk(&in[0].shape, &z->in, NULL);
+	if (z->y_bytes > 0)
+		turn_walk(&out.shape, NULL, &z->out);
 	f->out[0].shape = turn(&out.shape, false);
 	if (!z_fits(f))
 		return rt_error_set(err, RT_INPUT, "Z has not the shape of Y");

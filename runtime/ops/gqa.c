@@ -21,29 +21,13 @@
 #include <string.h>
 
 #include "runtime/ops/attention.h"
-#include "runtime/ops/index.h"
+#include "runtime/ops/ms_mask.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/rotary.h"
 #include "runtime/ops/walk.h"
 
-enum {
-	QUERY,
-	KEY,
-	VALUE,
-	PAST_KEY,
-	PAST_VALUE,
-	SEQLENS,
-	TOTAL,
-	COS,
-	SIN,
-	POSITIONS,
-	ADD,
-	SINK,
-	K_SCALE,
-	V_SCALE,
-	Q_NORM,
-	K_NORM
-};
+enum { QUERY, KEY, VALUE, PAST_KEY, PAST_VALUE, SEQLENS, TOTAL };
+enum { COS = 7, SIN, POSITIONS, ADD, SINK, Q_NORM = 14, K_NORM };
 
 struct gqa {
 	const struct rt_kernels *kernels;
@@ -156,8 +140,9 @@ static int read_caches(const struct rt_infer *f, struct shape_state *z, struct r
 	    f->in[SEQLENS].dtype != RT_I32)
 		return rt_error_set(err, RT_INPUT, "seqlens_k is not one int32 per batch");
 	if (!rt_op_ints(&f->in[TOTAL], &total, 1, &count) || count != 1 ||
-	    total < (int64_t)a->rows || total > INT32_MAX)
-		return rt_error_set(err, RT_INPUT, "total_sequence_length is less than query's");
+	    total < (int64_t)a->rows || (size_t)total > z->past + a->rows)
+		return rt_error_set(err, RT_INPUT, "total_sequence_length is not within %zu … %zu",
+				    a->rows, z->past + a->rows);
 	z->total = (size_t)total;
 	z->present = z->past > z->total ? z->past : z->total;
 	return RT_OK;
@@ -197,6 +182,8 @@ static int plan_mask(const struct rt_infer *f, struct shape_state *z, struct rt_
 
 	z->sink = given(f, SINK) || s->smooth;
 	a->cols = z->total + z->sink;
+	if (rt_ms_mask_sizes(a, err) < 0)
+		return RT_INPUT;
 	if (given(f, SINK) && (f->in[SINK].dtype != RT_F32 || f->in[SINK].shape.rank != 1 ||
 			       (size_t)f->in[SINK].shape.dims[0] != a->q_heads))
 		return rt_error_set(err, RT_INPUT, "head_sink is not one number per head");
@@ -453,7 +440,7 @@ static void gqa_run(const struct rt_run *r)
 			.mask = scratch + z->mask};
 	int64_t cost = (int64_t)(a.rows * a.size) * 4 + 1;
 
-	if (a.batch == 0 || !lengths_ok(r))
+	if (a.batch == 0 || a.rows == 0 || !lengths_ok(r))
 		return;
 	if (r->out_count > 1 && r->out[1].data)
 		j.k = r->out[1].data;

@@ -94,7 +94,7 @@ static int linear_infer(struct rt_infer *f, struct rt_error *err)
 	z->decays = s->gated ? (size_t)f->in[DECAY].shape.dims[2] : 0;
 	z->betas = s->delta ? (size_t)f->in[BETA].shape.dims[2] : 0;
 	state = rt_shape_of(4, (int64_t)z->batch, s->kv_heads, (int64_t)z->dk, (int64_t)z->dv);
-	if (z->dk * (size_t)s->q_heads != (size_t)q->dims[2] ||
+	if (z->dk == 0 || z->dv == 0 || z->dk * (size_t)s->q_heads != (size_t)q->dims[2] ||
 	    z->dk * heads != (size_t)f->in[K].shape.dims[2] ||
 	    z->dv * heads != (size_t)f->in[V].shape.dims[2] ||
 	    (s->gated && z->decays != heads && z->decays != heads * z->dk) ||
@@ -199,7 +199,7 @@ static void linear_run(const struct rt_run *r)
 	const struct shape_state *z = r->shape_state;
 	struct rt_run copy = *r;
 
-	if (z->batch > 0)
+	if (z->batch > 0 && (z->steps > 0 || (r->out_count > 1 && r->out[1].data)))
 		rt_team_for(r->team, z->batch * (size_t)s->kv_heads,
 			    rt_walk_grain((int64_t)(z->dk * z->dv * (z->steps + 1)) * 4 + 1),
 			    heads_range, &copy);

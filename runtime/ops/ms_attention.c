@@ -128,14 +128,17 @@ static int finish_infer(struct rt_infer *f, struct shape_state *z, int mask, int
 					     a->q_heads * a->v_size};
 	f->out[0].shape =
 	    rt_shape_of(3, (int64_t)a->batch, (int64_t)a->rows, (int64_t)(a->q_heads * a->v_size));
-	rc = rt_ms_mask_infer(f, mask, bias, a, &z->mask, err);
+	rc = rt_ms_mask_sizes(a, err);
+	rc = rc ? rc : rt_ms_mask_infer(f, mask, bias, a, &z->mask, err);
+	if (rc)
+		return rc;
 	z->work = place(&z->q, false, a->batch, z->work);
 	z->work = place(&z->k, z->k.output >= 0, a->batch, z->work);
 	z->work = place(&z->v, z->v.output >= 0, a->batch, z->work);
 	z->mask_at = z->work;
 	z->work += line(z->mask.elems);
 	f->shape_state = z;
-	return rc;
+	return RT_OK;
 }
 
 struct gather {
@@ -200,6 +203,8 @@ static void attend(const struct rt_run *r)
 	struct rt_attention a = z->a;
 	float *scratch = r->scratch;
 
+	if (a.rows == 0 && a.cols == 0) /* nothing but, perhaps, a huge number of batches */
+		return;
 	a.q = find(r, &z->q, a.batch);
 	a.k = find(r, &z->k, a.batch);
 	a.v = find(r, &z->v, a.batch);

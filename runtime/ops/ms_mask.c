@@ -46,6 +46,24 @@ static int read_bias(const struct rt_infer *f, struct rt_ms_mask *m, struct rt_e
 	return RT_OK;
 }
 
+int rt_ms_mask_sizes(const struct rt_attention *a, struct rt_error *err)
+{
+	const size_t most = (size_t)1 << 56;
+	size_t scores, q;
+
+	if (a->size == 0 || a->v_size == 0)
+		return rt_error_set(err, RT_INPUT, "heads without elements");
+	if (__builtin_mul_overflow(a->batch, a->q_heads, &scores) ||
+	    __builtin_mul_overflow(scores, a->rows, &scores) ||
+	    __builtin_mul_overflow(scores, a->size + a->v_size, &q) || q > most ||
+	    __builtin_mul_overflow(scores, a->cols, &scores) || scores > most ||
+	    __builtin_mul_overflow(a->batch * a->kv_heads, a->cols + 1, &scores) ||
+	    __builtin_mul_overflow(scores, a->size + a->v_size, &scores) || scores > most)
+		return rt_error_set(err, RT_INPUT, "%zu batches of %zu rows and %zu keys", a->batch,
+				    a->rows, a->cols);
+	return RT_OK;
+}
+
 int rt_ms_mask_infer(const struct rt_infer *f, int mask, int bias, const struct rt_attention *a,
 		     struct rt_ms_mask *m, struct rt_error *err)
 {

@@ -27,6 +27,11 @@ struct rt_ms_mask {
 };
 
 /*
+ * rt_ms_mask_sizes(a, err): RT_INPUT when a head has no elements, or when the products of
+ * the sizes in ${a} are beyond all memory (dims of an empty tensor may be anything).
+ */
+int rt_ms_mask_sizes(const struct rt_attention *a, struct rt_error *err) RT_MUST_CHECK;
+/*
  * rt_ms_mask_infer(f, mask, bias, a, m, err): inputs ${mask} and ${bias} for the sizes in
  * ${a}; either may be left out.
  */

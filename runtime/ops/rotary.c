@@ -74,7 +74,7 @@ static int read_x(const struct rt_infer *f, struct shape_state *z, int64_t cache
 	z->batch = (size_t)x->dims[0];
 	z->step_batch = z->heads * z->rows * z->size;
 	z->rot = rot > 0 ? (size_t)rot : z->size;
-	if (z->rot > z->size || z->rot % 2 != 0 || (int64_t)z->rot != cache * 2)
+	if (z->rot == 0 || z->rot > z->size || z->rot % 2 != 0 || (int64_t)z->rot != cache * 2)
 		return rt_error_set(err, RT_INPUT,
 				    "%zu of %zu elements are to be turned by caches of %lld",
 				    z->rot, z->size, (long long)cache);
@@ -167,7 +167,7 @@ static void rotary_run(const struct rt_run *r)
 	const struct shape_state *z = r->shape_state;
 	struct rt_run copy = *r;
 
-	if (z->batch * z->rows > 0)
+	if (rt_tensor_elems(&r->in[0]) > 0)
 		rt_team_for(r->team, z->batch * z->rows,
 			    rt_walk_grain((int64_t)(z->heads * z->size) * 2 + 1), rows_range,
 			    &copy);

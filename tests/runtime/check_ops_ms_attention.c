@@ -357,6 +357,33 @@ START_TEST(attention_refusals)
 }
 END_TEST
 
+/* Dims of empty tensors may be anything: nothing is to be computed, or the sizes are refused. */
+START_TEST(empty_attention)
+{
+	int64_t none[] = {(int64_t)1 << 40, 0, WIDE}, no_size[] = {1 << 20, 1 << 20, 0};
+	float x[1] = {0};
+	struct one_op o;
+
+	one_op_begin(&o, MS, 1);
+	one_op_int(&o, "num_heads", MH);
+	for (int i = 0; i < 3; i++)
+		one_op_in(&o, RT_F32, 3, none, x);
+	one_op_run(&o, "MultiHeadAttention", 1);
+	one_op_end(&o);
+	one_op_begin(&o, MS, 1);
+	one_op_int(&o, "num_heads", MH);
+	for (int i = 0; i < 3; i++)
+		one_op_in(&o, RT_F32, 3, no_size, x);
+	one_op_refused(&o, "MultiHeadAttention", "heads without elements");
+	one_op_end(&o);
+	one_op_begin(&o, "", 27);
+	one_op_in(&o, RT_F32, 3, (int64_t[]){(int64_t)1 << 40, 3, 0}, x);
+	one_op_in(&o, RT_F32, 3, (int64_t[]){3, 1, 1}, (float[]){1, 2, 3});
+	one_op_run(&o, "CausalConvWithState", 1);
+	one_op_end(&o);
+}
+END_TEST
+
 /* ---- GroupQueryAttention --------------------------------------------------------------------- */
 
 enum { GB = 2, GH = 4, GG = 2, GD = 6, GP = 5, GMAX = 16 };
@@ -756,6 +783,7 @@ Suite *check_runtime_ops_ms_attention(void)
 
 	tcase_add_loop_test(t, multi_head_attention, 0, COUNT(multi_cases));
 	tcase_add_test(t, attention_refusals);
+	tcase_add_test(t, empty_attention);
 	tcase_add_loop_test(t, group_query_attention, 0, COUNT(group_cases));
 	tcase_add_test(t, group_query_bad_lengths);
 	tcase_add_loop_test(t, rotary_embedding, 0, 16);
