@@ -75,8 +75,7 @@ static int emit(struct parser *p, enum code code, int a, int b)
 	return p->re->count++;
 }
 
-/* ---- characters and sets
- * ------------------------------------------------------------------------------------ */
+/* ---- characters and sets --------------------------------------------------------------------- */
 
 /* One character of UTF-8, or the byte itself where it is malformed. */
 static uint32_t character(const unsigned char **at, const unsigned char *end)
@@ -183,8 +182,7 @@ static void bracket(struct parser *p, struct set *s)
 	}
 }
 
-/* ---- the pattern
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the pattern ----------------------------------------------------------------------------- */
 
 static void alternatives(struct parser *p);
 
@@ -397,9 +395,7 @@ struct rt_regex *rt_regex_compile(struct rt_str pattern, void *room)
 	return p.failed || p.at != p.end ? NULL : re;
 }
 
-/* ---- the text
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the text -------------------------------------------------------------------------------- */
 
 /* A place in the text. */
 struct place {
@@ -484,8 +480,7 @@ bool rt_regex_full(struct rt_regex *re, struct rt_str text)
 	return at == end && matched;
 }
 
-/* ---- RegexFullMatch
- * --------------------------------------------------------------------------------------------- */
+/* ---- RegexFullMatch -------------------------------------------------------------------------- */
 
 static int match_bind(struct rt_bind *b, struct rt_error *err)
 {
