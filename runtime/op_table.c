@@ -6,6 +6,8 @@
 #include <config.h>
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/ops/ops.h"
@@ -30,24 +32,71 @@ const struct rt_op_row *rt_op_row_get(size_t i)
 	return &rows[i];
 }
 
+/* ---- lookup: rows by domain and name --------------------------------------------------------- */
+
+static const struct rt_op_row *sorted[ROWS];
+static pthread_once_t sort_once = PTHREAD_ONCE_INIT;
+
+static int compare(enum rt_domain domain, const char *op_type, const struct rt_op_row *r)
+{
+	if (domain != r->domain)
+		return domain < r->domain ? -1 : 1;
+	return strcmp(op_type, r->op_type);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct rt_op_row *x = *(const struct rt_op_row *const *)a;
+	const struct rt_op_row *y = *(const struct rt_op_row *const *)b;
+	int order = compare(x->domain, x->op_type, y);
+
+	if (order != 0)
+		return order;
+	return x->since < y->since ? -1 : x->since > y->since;
+}
+
+static void sort_rows(void)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		sorted[i] = &rows[i];
+	qsort(sorted, ROWS, sizeof(sorted[0]), by_name);
+}
+
+/* The first row of that name, or where it would be. */
+static size_t first_of(enum rt_domain domain, const char *op_type)
+{
+	size_t low = 0, high = ROWS;
+
+	(void)pthread_once(&sort_once, sort_rows);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare(domain, op_type, sorted[middle]) > 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 const struct rt_op_row *rt_op_find(enum rt_domain domain, const char *op_type, int64_t opset)
 {
-	for (size_t i = 0; i < ROWS; i++) {
-		if (rows[i].domain == domain && rows[i].since <= opset && opset <= rows[i].last &&
-		    strcmp(rows[i].op_type, op_type) == 0)
-			return &rows[i];
+	for (size_t i = first_of(domain, op_type);
+	     i < ROWS && compare(domain, op_type, sorted[i]) == 0; i++) {
+		if (sorted[i]->since <= opset && opset <= sorted[i]->last)
+			return sorted[i];
 	}
 	return NULL;
 }
 
 bool rt_op_known(enum rt_domain domain, const char *op_type)
 {
-	for (size_t i = 0; i < ROWS; i++) {
-		if (rows[i].domain == domain && strcmp(rows[i].op_type, op_type) == 0)
-			return true;
-	}
-	return false;
+	size_t i = first_of(domain, op_type);
+
+	return i < ROWS && compare(domain, op_type, sorted[i]) == 0;
 }
+
+/* ---- the list -------------------------------------------------------------------------------- */
 
 /* Is row ${i} the first of its operator? */
 static bool first_of_its_name(size_t i)

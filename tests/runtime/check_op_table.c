@@ -51,6 +51,20 @@ START_TEST(operators_are_complete)
 }
 END_TEST
 
+/* Every row is found by its own name at both ends of its range, and not beyond. */
+START_TEST(every_row_is_found)
+{
+	for (size_t i = 0; i < rt_op_count(); i++) {
+		const struct rt_op_row *a = rt_op_row_get(i), *b;
+
+		ck_assert_ptr_eq(rt_op_find(a->domain, a->op_type, a->since), a);
+		ck_assert_ptr_eq(rt_op_find(a->domain, a->op_type, a->last), a);
+		b = rt_op_find(a->domain, a->op_type, a->since - 1);
+		ck_assert(b != a && (b == NULL || strcmp(b->op_type, a->op_type) == 0));
+	}
+}
+END_TEST
+
 START_TEST(lookup_minds_domain_and_opset)
 {
 	const struct rt_op_row *row = rt_op_find(RT_ONNX, "Relu", 13);
@@ -89,6 +103,7 @@ Suite *check_runtime_op_table(void)
 
 	tcase_add_test(c, ranges_do_not_overlap);
 	tcase_add_test(c, operators_are_complete);
+	tcase_add_test(c, every_row_is_found);
 	tcase_add_test(c, lookup_minds_domain_and_opset);
 	tcase_add_test(c, the_list_is_printed);
 	suite_add_tcase(suite, c);
