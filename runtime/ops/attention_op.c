@@ -228,8 +228,8 @@ static int attention_infer(struct rt_infer *f, struct rt_error *err)
 	rc = rc ? rc : read_mask(f, a, err);
 	if (rc)
 		return rc;
-	if (has(f, NONPAD) &&
-	    (f->in[NONPAD].shape.rank != 1 || (size_t)f->in[NONPAD].shape.dims[0] != a->batch))
+	if (has(f, NONPAD) && (f->in[NONPAD].dtype != RT_I64 || f->in[NONPAD].shape.rank != 1 ||
+			       (size_t)f->in[NONPAD].shape.dims[0] != a->batch))
 		return rt_error_set(err, RT_INPUT, "nonpad_kv_seqlen has not one number per batch");
 	set_outputs(f, z);
 	z->joined = z->past > 0 || has(f, PAST_K) || f->out_count > 1;
