@@ -13,7 +13,10 @@ replay() {
   said=$("$top_builddir/tests/fuzz/replay_$target" --cuts 100000 --flips 10000 "$@" 2>&1)
   status=$?
   ok "$target: $(printf '%s\n' "$said" | tail -n 1)" $status
-  [ $status -eq 0 ] || printf '%s\n' "$said" | tail -n 30 | sed 's/^/# /'
+  [ $status -eq 0 ] || {
+    echo "# exit status $status"
+    printf '%s\n' "$said" | tail -n 30 | sed 's/^/# /'
+  }
 }
 replay onnx "$top_srcdir/www/sample/model.onnx" "$corpus"/onnx/*
 replay oip "$corpus"/oip/*
