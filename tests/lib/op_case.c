@@ -246,6 +246,23 @@ static void put_name(char *names, size_t size, const char *name)
 	(void)snprintf(names + at, size - at, "%s%s", at > 0 ? " " : "", name);
 }
 
+/* "ml:Scaler" is an operator of ai.onnx.ml; returns its name. */
+static const char *start_model(struct running *r, const char *op, int opset, struct pbuild *attrs)
+{
+	struct pbuild import = {0};
+
+	if (strncmp(op, "ml:", 3) != 0) {
+		pbuild_model(&r->m, opset);
+		return op;
+	}
+	pbuild_model(&r->m, 21);
+	pbuild_string(&import, 1, "ai.onnx.ml"); /* OperatorSetIdProto */
+	pbuild_int(&import, 2, opset);
+	pbuild_message(&r->m, 8, &import);
+	pbuild_string(attrs, 7, "ai.onnx.ml"); /* NodeProto.domain */
+	return op + 3;
+}
+
 /* The model of one node, opened and run. */
 static int run(struct running *r, const char *op, int opset, const char *attrs_text,
 	       const struct parsed *in, int outputs, enum rt_cpu_level level)
@@ -256,7 +273,7 @@ static int run(struct running *r, const char *op, int opset, const char *attrs_t
 	int at = 0, status;
 
 	memset(r, 0, sizeof(*r));
-	pbuild_model(&r->m, opset);
+	op = start_model(r, op, opset, &attrs);
 	for (int i = 0; i < in->count; i++) {
 		const struct rt_tensor *t = &in->t[i];
 		(void)snprintf(name, sizeof(name), in->given[i] ? "i%d" : "-", i);
