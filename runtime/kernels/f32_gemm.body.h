@@ -15,22 +15,28 @@
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/unroll.h"
 
-/* Sanitizers would check each of thousands of unrolled loads, for which clang takes minutes; what a
- * tile reads and writes is watched by tests/runtime/check_kernels_gemm.c. */
+/*
+ * Sanitizers would check each of thousands of unrolled loads, for which compilers
+ * take minutes; what a tile reads and writes is watched by
+ * tests/runtime/check_kernels_gemm.c.
+ */
 #ifdef __clang__
+#define UNCHECKED
 #pragma clang attribute push(__attribute__((no_sanitize("address", "undefined"))),                 \
 			     apply_to = function)
+#else
+#define UNCHECKED __attribute__((no_sanitize_address, no_sanitize_undefined))
 #endif
 
 /* Lanes of vector ${j} of ${nv}: all of them, but for the last one of a tile that is not ${whole}.
  */
-static inline __attribute__((always_inline)) v load_vec(const float *p, size_t j, const size_t nv,
-							size_t last, const bool whole)
+UNCHECKED static inline __attribute__((always_inline)) v
+load_vec(const float *p, size_t j, const size_t nv, size_t last, const bool whole)
 {
 	return whole || j + 1 < nv ? v_load(p) : v_load_n(p, last);
 }
 
-static inline __attribute__((always_inline)) void
+UNCHECKED static inline __attribute__((always_inline)) void
 store_vec(float *p, v x, size_t j, const size_t nv, size_t last, const bool whole)
 {
 	if (whole || j + 1 < nv)
@@ -40,10 +46,9 @@ store_vec(float *p, v x, size_t j, const size_t nv, size_t last, const bool whol
 }
 
 /* acc → C.  What varies is constant in each copy of this, so that a copy has no branches. */
-static inline __attribute__((always_inline)) void put(const struct rt_gemm_tile *t,
-						      const struct rt_epilogue *e, v acc[][2],
-						      const size_t m, const size_t nv, size_t last,
-						      const bool whole, const bool residual)
+UNCHECKED static inline __attribute__((always_inline)) void
+put(const struct rt_gemm_tile *t, const struct rt_epilogue *e, v acc[][2], const size_t m,
+    const size_t nv, size_t last, const bool whole, const bool residual)
 {
 	v lo = v_set1(e->lo), hi = v_set1(e->hi), bias[2] = {v_set1(0.0f), v_set1(0.0f)};
 	UNROLL
@@ -65,7 +70,7 @@ static inline __attribute__((always_inline)) void put(const struct rt_gemm_tile 
 }
 
 /* ${last}: how many lanes of the last vector are in C. */
-static inline __attribute__((always_inline)) void
+UNCHECKED static inline __attribute__((always_inline)) void
 finish(const struct rt_gemm_tile *t, v acc[][2], const size_t m, const size_t nv, size_t last)
 {
 	static const struct rt_epilogue none = {.lo = -__builtin_inff(), .hi = __builtin_inff()};
@@ -81,9 +86,10 @@ finish(const struct rt_gemm_tile *t, v acc[][2], const size_t m, const size_t nv
 }
 
 /* The accumulators' beginning: 0, or what C holds. */
-static inline __attribute__((always_inline)) void get(const struct rt_gemm_tile *t, v acc[][2],
-						      const size_t m, const size_t nv, size_t last,
-						      const bool whole)
+UNCHECKED static inline __attribute__((always_inline)) void get(const struct rt_gemm_tile *t,
+								v acc[][2], const size_t m,
+								const size_t nv, size_t last,
+								const bool whole)
 {
 	UNROLL
 	for (size_t r = 0; r < m; r++) {
@@ -93,8 +99,8 @@ static inline __attribute__((always_inline)) void get(const struct rt_gemm_tile 
 	}
 }
 
-static inline __attribute__((always_inline)) void tile(const struct rt_gemm_tile *t, const size_t m,
-						       const size_t nv)
+UNCHECKED static inline __attribute__((always_inline)) void tile(const struct rt_gemm_tile *t,
+								 const size_t m, const size_t nv)
 {
 	const size_t lda = t->lda, last = t->n - (nv - 1) * V;
 	const float *w = t->w, *soon = t->prefetch, *a[(MR1 > MR2 ? MR1 : MR2) / 3 + 1];
@@ -135,8 +141,8 @@ static inline __attribute__((always_inline)) void tile(const struct rt_gemm_tile
 }
 
 /* One row: several partial sums, because one would wait for each addition. */
-static inline __attribute__((always_inline)) void one_row(const struct rt_gemm_tile *t,
-							  const size_t nv)
+UNCHECKED static inline __attribute__((always_inline)) void one_row(const struct rt_gemm_tile *t,
+								    const size_t nv)
 {
 	const size_t last = t->n - (nv - 1) * V;
 	const float *w = t->w, *a = t->a;
@@ -172,14 +178,14 @@ static inline __attribute__((always_inline)) void one_row(const struct rt_gemm_t
 }
 
 #define TILE(m)                                                                                    \
-	static void wide_##m(const struct rt_gemm_tile *t)                                         \
+	UNCHECKED static void wide_##m(const struct rt_gemm_tile *t)                               \
 	{                                                                                          \
 		m == 1 ? one_row(t, 2) : tile(t, m, 2);                                            \
 	}
 TILES2(TILE)
 #undef TILE
 #define TILE(m)                                                                                    \
-	static void narrow_##m(const struct rt_gemm_tile *t)                                       \
+	UNCHECKED static void narrow_##m(const struct rt_gemm_tile *t)                             \
 	{                                                                                          \
 		m == 1 ? one_row(t, 1) : tile(t, m, 1);                                            \
 	}

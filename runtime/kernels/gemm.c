@@ -6,7 +6,7 @@
  *
  * C is cut into items: some rows (their A, as much of it as stays in the second
  * cache) by some panels.  Within an item K is cut so that a stretch of one panel
- * stays in the first cache while the item's rows pass over it:
+ * stays in a near cache while the item's rows pass over it:
  *
  *	for a stretch of K, for each panel, for each tile of rows
  *
@@ -19,7 +19,7 @@
 
 #include "runtime/kernels/gemm.h"
 
-#define K_STRETCH 384          /* K of one pass: 48 KiB of a panel of 32 columns */
+#define K_STRETCH 1024         /* K of one pass: 128 KiB of a panel of 32 columns */
 #define A_BYTES (512u * 1024u) /* of A per item; twice that if it is all of A */
 #define ITEM_WORK 400000u      /* multiplications that are worth another thread */
 
