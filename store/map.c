@@ -313,14 +313,32 @@ static int map_new(struct store *store, const struct store_digest *digest, struc
 	return 0;
 }
 
-/* Another reference to the mapping of a blob, if there is one. */
-static struct store_map *ref_listed(struct store_maps *maps, const struct store_digest *digest)
+/* Another reference to the mapping of a blob, if there is one; was it idle before? */
+static struct store_map *ref_listed(struct store_maps *maps, const struct store_digest *digest,
+				    bool *ret_idle)
 {
 	struct store_map *map = find_listed(maps, digest);
 
-	if (map != NULL && map->refs++ == 0)
+	*ret_idle = map != NULL && map->refs == 0;
+	if (*ret_idle)
 		idle_remove(map);
+	if (map != NULL)
+		map->refs++;
 	return map;
+}
+
+/*
+ * A mapping that was idle may be of a file that has since been cut short by
+ * somebody else: what is missing would be SIGBUS.  False, and the reference is
+ * gone, when the file is not what was mapped.
+ */
+static bool still_whole(struct store *store, struct store_map *map)
+{
+	if (store_folder_size(&store->folder, &map->digest) == (off_t)map->size)
+		return true;
+	store_map_forget(store->maps, &map->digest);
+	store_map_unref(map);
+	return false;
 }
 
 /*
@@ -334,11 +352,12 @@ static bool list_new(struct store_maps *maps, struct store_map **map, uint64_t f
 	struct store_map *other;
 	bool current;
 	bool listed;
+	bool idle;
 
 	pthread_mutex_lock(&maps->lock);
 	maps->count++;
 	current = maps->forgot == forgot;
-	other = current ? ref_listed(maps, &mine->digest) : NULL;
+	other = current ? ref_listed(maps, &mine->digest, &idle) : NULL;
 	listed = current && other == NULL;
 	if (listed) {
 		struct store_map **bucket = bucket_of(maps, &mine->digest);
@@ -373,11 +392,14 @@ int store_map_open(struct store *store, const struct store_digest *digest, struc
 		struct store_map *map;
 		uint64_t forgot;
 		int status;
+		bool idle;
 
 		pthread_mutex_lock(&store->maps->lock);
-		map = ref_listed(store->maps, digest);
+		map = ref_listed(store->maps, digest, &idle);
 		forgot = store->maps->forgot;
 		pthread_mutex_unlock(&store->maps->lock);
+		if (idle && !still_whole(store, map))
+			continue;
 		if (map == NULL) {
 			status = map_new(store, digest, &map, err);
 			if (status == STORE_DAMAGED && forgot_since(store->maps, forgot))

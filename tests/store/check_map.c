@@ -88,6 +88,23 @@ START_TEST(a_file_that_is_not_as_recorded)
 }
 END_TEST
 
+START_TEST(a_file_that_was_cut_short_after_it_was_mapped)
+{
+	struct store_digest digest = fixture_put("0123456789");
+	struct store_map *map = open_map(&digest);
+
+	store_map_unref(map); /* kept, but nobody's */
+	ck_assert_uint_eq(store_map_count(fx.store->maps), 1);
+	ck_assert_int_eq(truncate(fixture_blob_path(&digest), 4), 0);
+	fails(store_map_open(fx.store, &digest, &map, &fx.err), STORE_DAMAGED);
+	ck_assert_uint_eq(store_map_count(fx.store->maps), 0);
+	fixture_put("0123456789");
+	map = open_map(&digest);
+	expect_text(map, "0123456789");
+	store_map_unref(map);
+}
+END_TEST
+
 START_TEST(removal_and_close_leave_users_alone)
 {
 	struct store_digest digest;
@@ -333,6 +350,7 @@ Suite *check_store_map(void)
 	tcase_add_test(t, an_empty_blob);
 	tcase_add_test(t, what_is_not_stored);
 	tcase_add_test(t, a_file_that_is_not_as_recorded);
+	tcase_add_test(t, a_file_that_was_cut_short_after_it_was_mapped);
 	tcase_add_test(t, removal_and_close_leave_users_alone);
 	tcase_add_test(t, what_happens_while_a_blob_is_being_mapped);
 	tcase_add_test(t, idle_mappings_are_kept_within_bounds);
