@@ -253,6 +253,8 @@ static int walk_steps(struct rt_session *session, struct rt_segment *s, struct r
 		step->run(&step->args);
 		if (atomic_load_explicit(&session->fault.state, memory_order_acquire) != 0)
 			return fault(&session->fault, step->args.node, err);
+		if (rt_team_damaged(session->team))
+			return rt_error_set(err, RT_IO, "a part of the model cannot be read");
 		if (session->profile)
 			s->ns[step - s->steps] += now_ns() - began;
 	}
@@ -278,6 +280,8 @@ static int evaluate(struct rt_frame *f, struct rt_segment *s, struct rt_error *e
 	status = n->op->eval(e, err);
 	if (atomic_load(&session->fault.state) != 0)
 		return fault(&session->fault, n, err);
+	if (rt_team_damaged(session->team))
+		return rt_error_set(err, RT_IO, "a part of the model cannot be read");
 	if (status < 0)
 		return rt_error_wrap(err, "%s", rt_node_label(n, label, sizeof(label)));
 	for (int k = 0; k < n->out_count; k++) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/bind.h"
+#include "runtime/guard.h"
 #include "runtime/format.h"
 #include "runtime/model.h"
 #include "runtime/onnx.h"
@@ -61,30 +62,52 @@ static void set_kernels(struct rt_graph *g, const struct rt_kernels *kernels)
 	}
 }
 
+static int load(struct rt_model *m, struct rt_bytes file, const struct rt_model_opts *opts,
+		struct rt_error *err)
+{
+	struct rt_onnx_opts onnx = {
+	    .find = opts->find, .find_arg = opts->find_arg, .memory_budget = m->memory_budget};
+	const char *foreign = rt_format_foreign(file);
+	int status;
+
+	if (foreign != NULL)
+		return rt_error_set(err, RT_UNSUPPORTED, "this is %s; ONNX models run here",
+				    foreign);
+	status = rt_onnx_read_model(file, &onnx, &m->graph, err);
+	if (status < 0)
+		return status;
+	set_kernels(m->graph, m->kernels);
+	return open_graph(m, opts, err);
+}
+
+/* The same, left in the middle when the bytes cannot be read. */
+static int guarded_load(struct rt_model *m, struct rt_bytes file, const struct rt_model_opts *opts,
+			struct rt_error *err)
+{
+	struct rt_guard g;
+	int status;
+
+	rt_guard_push(&g);
+	if (sigsetjmp(g.at, 0) == 0) {
+		status = load(m, file, opts, err);
+		rt_guard_pop(&g);
+		return status;
+	}
+	return rt_error_set(err, RT_IO, "a part of the model cannot be read");
+}
+
 int rt_model_open(struct rt_bytes file, const struct rt_model_opts *opts, struct rt_model **out,
 		  struct rt_error *err)
 {
-	struct rt_onnx_opts onnx = {.find = opts->find, .find_arg = opts->find_arg};
-	const char *foreign = rt_format_foreign(file);
 	struct rt_model *m = calloc(1, sizeof(*m));
 	int status;
 
 	if (m == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
-	if (foreign != NULL) {
-		free(m);
-		return rt_error_set(err, RT_UNSUPPORTED, "this is %s; ONNX models run here",
-				    foreign);
-	}
 	m->memory_budget = opts->memory_budget != 0 ? opts->memory_budget : DEFAULT_BUDGET;
 	m->memory.budget = m->memory_budget;
 	m->kernels = rt_kernels_select(opts->cpu_level);
-	onnx.memory_budget = m->memory_budget;
-	status = rt_onnx_read_model(file, &onnx, &m->graph, err);
-	if (status == RT_OK) {
-		set_kernels(m->graph, m->kernels);
-		status = open_graph(m, opts, err);
-	}
+	status = guarded_load(m, file, opts, err);
 	if (status < 0) {
 		rt_model_close(m);
 		return status;

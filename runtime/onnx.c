@@ -455,6 +455,7 @@ int rt_onnx_read_model(struct rt_bytes file, const struct rt_onnx_opts *opts, st
 
 	if (r.root == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
+	*out = r.root; /* from the beginning, for callers that are torn away (guard.h) */
 	if (opts->memory_budget > 0)
 		r.root->memory.budget = opts->memory_budget;
 	status = model_fields(&r, rt_wire_open(file), &imports, &graph);
@@ -469,10 +470,10 @@ int rt_onnx_read_model(struct rt_bytes file, const struct rt_onnx_opts *opts, st
 	rt_onnx_scope_release(&scope);
 	if (status < 0)
 		goto fail;
-	*out = r.root;
 	return RT_OK;
 fail:
 	rt_graph_free(r.root);
+	*out = NULL;
 	return status;
 }
 

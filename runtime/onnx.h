@@ -36,7 +36,7 @@ struct rt_onnx_opts {
 /*
  * rt_onnx_read_model(file, opts, out, err): a graph in topological order, its
  * constants views into ${file} where they are aligned; the caller frees it with
- * rt_graph_free and keeps the bytes until then.
+ * rt_graph_free and keeps the bytes until then.  NULL when it fails.
  */
 int rt_onnx_read_model(struct rt_bytes file, const struct rt_onnx_opts *opts, struct rt_graph **out,
 		       struct rt_error *err) RT_MUST_CHECK;

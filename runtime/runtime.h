@@ -123,6 +123,16 @@ int rt_session_run(struct rt_session *s, const struct rt_tensor *inputs, struct 
 /* rt_session_arena_bytes(s): memory that its plans hold. */
 size_t rt_session_arena_bytes(const struct rt_session *s);
 
+/* ---- read errors (runtime/guard.c) ---------------------------------------------------------- */
+
+/*
+ * rt_guard_install(): take over SIGBUS for the process, once, from main.  From
+ * then on a page of a model's mapped bytes that cannot be read fails the call of
+ * rt_model_open or rt_session_run that touches it with RT_IO; the session can
+ * only be closed afterwards.  RT_IO when the handler cannot be set.
+ */
+int rt_guard_install(void) RT_MUST_CHECK;
+
 /* ---- tables ------------------------------------------------------------------------ */
 
 /* rt_ops_print(f): one line per row of ops.def (larderd --ops); returns the number of operators. */

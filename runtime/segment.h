@@ -132,7 +132,7 @@ struct rt_session {
 	const struct rt_run_opts *opts; /* of the run that is on */
 	size_t arena_bytes;             /* of all frames */
 	size_t plan_bytes;              /* of all segments */
-	bool profile;
+	bool profile, broken;           /* broken: a run was left in the middle (guard.h) */
 };
 
 /* rt_segment_build(f, parent, wanted, out, err): plan what comes after ${parent} (NULL: the

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/guard.h"
 #include "runtime/segment.h"
 
 int rt_session_open(struct rt_model *model, struct rt_team *team, struct rt_session **out,
@@ -113,6 +114,24 @@ static int gather(const struct rt_session *s, const struct rt_tensor *inputs,
 	return RT_OK;
 }
 
+/* The run, left in the middle when the model's bytes cannot be read. */
+static int guarded_run(struct rt_session *s, const struct rt_tensor *given, const bool *wanted,
+		       struct rt_tensor *outputs, struct rt_error *err)
+{
+	struct rt_guard g;
+	int status;
+
+	(void)rt_team_damaged(s->team); /* what was left of a run before */
+	rt_guard_push(&g);
+	if (sigsetjmp(g.at, 0) == 0) {
+		status = rt_frame_run(s->frame, given, wanted, outputs, err);
+		rt_guard_pop(&g);
+		return status;
+	}
+	s->broken = true;
+	return rt_error_set(err, RT_IO, "a part of the model cannot be read");
+}
+
 int rt_session_run(struct rt_session *s, const struct rt_tensor *inputs, struct rt_tensor *outputs,
 		   const bool *wanted, const struct rt_run_opts *opts, struct rt_error *err)
 {
@@ -120,6 +139,8 @@ int rt_session_run(struct rt_session *s, const struct rt_tensor *inputs, struct 
 	size_t count = (size_t)s->frame->source_count;
 	int status;
 
+	if (s->broken)
+		return rt_error_set(err, RT_IO, "a part of the model could not be read");
 	if (count > sizeof(small) / sizeof(small[0])) {
 		given = calloc(count, sizeof(*given));
 		if (given == NULL)
@@ -130,7 +151,7 @@ int rt_session_run(struct rt_session *s, const struct rt_tensor *inputs, struct 
 		s->opts = opts;
 		atomic_store(&s->fault.state, 0);
 		rt_team_enter(s->team);
-		status = rt_frame_run(s->frame, given, wanted, outputs, err);
+		status = guarded_run(s, given, wanted, outputs, err);
 		rt_team_leave(s->team);
 		s->opts = NULL;
 	}

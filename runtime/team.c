@@ -26,9 +26,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/guard.h"
 #include "runtime/team.h"
 
-#define SPINS 4000           /* about 40 µs of pauses */
+#define SPINS 2000           /* of pauses: about 100 µs */
 #define PIECES_PER_THREAD 4  /* so that a thread that is held up costs little */
 #define TEAM_THREADS_MAX 256 /* more is a mistake in a configuration; pieces fit 16 bits */
 
@@ -57,6 +58,7 @@ struct rt_team {
 	atomic_int sleepers;
 	atomic_bool busy; /* somebody holds the team: spin before sleeping */
 	atomic_bool quit;
+	atomic_bool damaged; /* see rt_team_damaged */
 };
 
 static void pause_a_little(void)
@@ -88,6 +90,21 @@ static size_t piece_begin(size_t n, unsigned pieces, unsigned i)
 	return n / pieces * i + (i < rest ? i : rest);
 }
 
+/* One piece; what it does must not be left half done in a worker, hence the guard. */
+static void do_piece(struct rt_team *t, rt_team_f *fn, void *arg, size_t begin, size_t end,
+		     int thread)
+{
+	struct rt_guard g;
+
+	rt_guard_push(&g);
+	if (sigsetjmp(g.at, 0) == 0) {
+		fn(arg, begin, end, thread);
+		rt_guard_pop(&g);
+	} else {
+		atomic_store_explicit(&t->damaged, true, memory_order_relaxed);
+	}
+}
+
 /* Take and do pieces of the current job until it has none left. */
 static void work(struct rt_team *t, int thread)
 {
@@ -105,7 +122,8 @@ static void work(struct rt_team *t, int thread)
 			&t->word, &word, word + 1, memory_order_acq_rel, memory_order_acquire))
 			continue; /* ${word} is fresh again */
 		word++;
-		fn(arg, piece_begin(n, pieces, next), piece_begin(n, pieces, next + 1), thread);
+		do_piece(t, fn, arg, piece_begin(n, pieces, next), piece_begin(n, pieces, next + 1),
+			 thread);
 		if (atomic_fetch_add_explicit(&t->done, 1, memory_order_seq_cst) + 1 == pieces &&
 		    atomic_load_explicit(&t->caller_sleeps, memory_order_seq_cst) != 0)
 			futex_wake(&t->done, 1);
@@ -250,6 +268,12 @@ void rt_team_free(struct rt_team *t)
 int rt_team_threads(const struct rt_team *t)
 {
 	return t->threads;
+}
+
+bool rt_team_damaged(struct rt_team *t)
+{
+	return atomic_load_explicit(&t->damaged, memory_order_relaxed) &&
+	       atomic_exchange_explicit(&t->damaged, false, memory_order_relaxed);
 }
 
 void rt_team_enter(struct rt_team *t)

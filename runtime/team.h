@@ -22,6 +22,10 @@ typedef void rt_team_f(void *arg, size_t begin, size_t end, int thread);
  */
 void rt_team_for(struct rt_team *team, size_t n, size_t grain, rt_team_f *fn, void *arg);
 
+/* rt_team_damaged(team): whether a range could not read its memory (guard.h) since this was last
+ * asked; what it should have written is not there. */
+bool rt_team_damaged(struct rt_team *team);
+
 /* rt_team_enter / _leave: one caller at a time has the team; workers spin a little for the next
  * rt_team_for while it is held, then sleep. */
 void rt_team_enter(struct rt_team *team);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guard.c — the handler of SIGBUS.  A SIGBUS that is not due to a guarded read
+ * ends the process as it would have without it.
+ */
+#include <config.h>
+
+#include <signal.h>
+#include <stddef.h>
+
+#include "runtime/guard.h"
+#include "runtime/runtime.h"
+
+static _Thread_local struct rt_guard *innermost;
+static struct sigaction former;
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	struct rt_guard *g = innermost;
+
+	(void)context;
+	if (g == NULL || info->si_code <= 0) { /* ≤ 0: sent by somebody, not by a read */
+		(void)sigaction(sig, &former, NULL);
+		if (info->si_code <= 0)
+			(void)raise(sig);
+		return; /* the read is tried again, and ends the process */
+	}
+	innermost = g->outer;
+	siglongjmp(g->at, 1);
+}
+
+int rt_guard_install(void)
+{
+	struct sigaction action = {.sa_flags = SA_SIGINFO | SA_NODEFER};
+
+	action.sa_sigaction = on_sigbus;
+	(void)sigemptyset(&action.sa_mask);
+	return sigaction(SIGBUS, &action, &former) == 0 ? RT_OK : RT_IO;
+}
+
+void rt_guard_push(struct rt_guard *g)
+{
+	g->outer = innermost;
+	innermost = g;
+}
+
+void rt_guard_pop(struct rt_guard *g)
+{
+	must(innermost == g);
+	innermost = g->outer;
+}
