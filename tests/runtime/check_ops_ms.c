@@ -527,7 +527,7 @@ END_TEST
 START_TEST(gather_block)
 {
 	enum { ROWS = 6, COLS = 40, Q_BLOCKS = 3 };
-	static uint8_t data[ROWS * COLS], zeros[ROWS * Q_BLOCKS];
+	static uint8_t data[ROWS * COLS], zeros[ROWS * COLS];
 	float scales[ROWS * COLS];
 	int64_t ids[2] = {5, -4};
 	double want[2 * COLS];
@@ -540,7 +540,7 @@ START_TEST(gather_block)
 	fill(scales, ROWS * COLS);
 	for (int i = 0; i < ROWS * COLS; i++)
 		data[i] = (uint8_t)one_op_random_int(256);
-	for (int i = 0; i < ROWS * Q_BLOCKS; i++)
+	for (int i = 0; i < ROWS * COLS; i++)
 		zeros[i] = (uint8_t)one_op_random_int(256);
 	for (int i = 0; i < count; i++) {
 		int r = across ? i / 2 : i / COLS == 0 ? 5 : 2;
