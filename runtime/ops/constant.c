@@ -302,6 +302,16 @@ const struct rt_op rt_op_eye_like = {
 
 /* ---- Trilu: keep what is on and above (upper) or below the k-th diagonal --------------------- */
 
+static int trilu_infer(struct rt_infer *f, struct rt_error *err)
+{
+	int64_t n;
+
+	if (f->in_count > 1 && f->in[1].dtype != RT_NONE &&
+	    (f->in[1].dtype != RT_I64 || !rt_shape_elems(&f->in[1].shape, &n) || n != 1))
+		return rt_error_set(err, RT_INPUT, "k is not one int64");
+	return matrix_infer(f, err);
+}
+
 static void trilu_run(const struct rt_run *r)
 {
 	const struct rt_shape *s = &r->in[0].shape;
@@ -336,6 +346,6 @@ const struct rt_op rt_op_trilu = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .infer = matrix_infer,
+    .infer = trilu_infer,
     .run = trilu_run,
 };

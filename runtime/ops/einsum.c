@@ -106,6 +106,11 @@ static int parse(const struct rt_infer *f, struct term *in, struct term *out, st
 	for (int k = 0; k < f->in_count; k++) {
 		int rank = f->in[k].shape.rank, n = letters(p, end, &dots);
 
+		if (f->in[k].dtype != f->in[0].dtype)
+			return rt_error_set(err, RT_INPUT, "input 0 is %s, input %d is %s",
+					    rt_dtype_name(f->in[0].dtype), k,
+					    rt_dtype_name(f->in[k].dtype));
+
 		if (n > rank || (!dots && n != rank) ||
 		    !term_read(&p, end, dots ? rank - n : -1, &in[k]))
 			return rt_error_set(err, RT_MALFORMED,

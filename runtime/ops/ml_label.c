@@ -293,7 +293,8 @@ static int vectorizer_infer(struct rt_infer *f, struct rt_error *err)
 
 	for (int i = 0; i < f->in_count; i++) {
 		const struct rt_shape *s = &f->in[i].shape;
-		if (s->rank > 2 || (s->rank == 2 ? s->dims[0] : 1) != rows ||
+		if (!rt_convert_is_number(f->in[i].dtype) || s->rank > 2 ||
+		    (s->rank == 2 ? s->dims[0] : 1) != rows ||
 		    (dims != NULL && i < count && dims[i] != columns(s)))
 			return rt_error_set(err, RT_INPUT, "input %d is not %lld rows", i,
 					    (long long)rows);

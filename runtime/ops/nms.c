@@ -73,7 +73,8 @@ struct suppression {
 static int scalars(const struct rt_eval *e, struct suppression *s, struct rt_error *err)
 {
 	for (int i = 2; i < e->run.in_count; i++) {
-		if (e->run.in[i].data != NULL && rt_tensor_elems(&e->run.in[i]) != 1)
+		if (e->run.in[i].data != NULL && (!rt_convert_is_number(e->run.in[i].dtype) ||
+						  rt_tensor_elems(&e->run.in[i]) != 1))
 			return rt_error_set(err, RT_INPUT, "input %d is not one number", i);
 	}
 	if (e->run.in_count > 2 && e->run.in[2].data != NULL)

@@ -40,7 +40,8 @@ static int one_hot_infer(struct rt_infer *f, struct rt_error *err)
 	if (p == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
 	f->shape_state = p;
-	if (!rt_shape_elems(&f->in[1].shape, &one) || one != 1 || f->in[1].dtype == RT_STR)
+	if (!rt_shape_elems(&f->in[1].shape, &one) || one != 1 ||
+	    !rt_convert_is_number(f->in[1].dtype))
 		return rt_error_set(err, RT_INPUT, "depth is not one number");
 	if (f->in[2].shape.rank != 1 || f->in[2].shape.dims[0] != 2)
 		return rt_error_set(err, RT_INPUT, "values are not [off, on]");

@@ -231,8 +231,9 @@ static int dropout_infer(struct rt_infer *f, struct rt_error *err)
 	int64_t n;
 
 	for (int i = 1; i < f->in_count; i++) {
-		if (f->in[i].dtype != RT_NONE && (!rt_shape_elems(&f->in[i].shape, &n) || n != 1))
-			return rt_error_set(err, RT_INPUT, "input %d is not one element", i);
+		if (f->in[i].dtype != RT_NONE && (!rt_convert_is_number(f->in[i].dtype) ||
+						  !rt_shape_elems(&f->in[i].shape, &n) || n != 1))
+			return rt_error_set(err, RT_INPUT, "input %d is not one number", i);
 	}
 	return rt_op_infer_same(f, err);
 }

@@ -109,7 +109,8 @@ static int read_axes(const struct rt_infer *f, struct sizes *s, struct rt_error 
 /* Input ${i} as a vector of ${count} numbers; false when it is left out or empty. */
 static bool has_vector(const struct rt_infer *f, int i)
 {
-	return i < f->in_count && f->in[i].dtype != RT_NONE && f->in[i].shape.rank == 1 &&
+	return i < f->in_count && rt_convert_is_number(f->in[i].dtype) &&
+	       rt_dtype_bits(f->in[i].dtype) >= 8 && f->in[i].shape.rank == 1 &&
 	       f->in[i].shape.dims[0] > 0;
 }
 

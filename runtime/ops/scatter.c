@@ -257,6 +257,9 @@ static int tensor_infer(struct rt_infer *f, struct rt_error *err)
 	status = rt_axes_one(rt_node_int(f->node, "axis", -2), past->rank, &axis, err);
 	if (status != RT_OK)
 		return status;
+	if (f->in[1].dtype != f->in[0].dtype)
+		return rt_error_set(err, RT_INPUT, "the cache is %s, the update %s",
+				    rt_dtype_name(f->in[0].dtype), rt_dtype_name(f->in[1].dtype));
 	if (update->rank != past->rank || axis == 0)
 		return rt_error_set(err, RT_INPUT,
 				    "axis %d, an update of rank %d, a cache of rank %d", axis,

@@ -58,6 +58,9 @@ static int concat_eval(struct rt_eval *e, struct rt_error *err)
 	struct rt_shape out;
 	struct rt_walk w;
 
+	if (e->run.in[1].dtype != RT_STR)
+		return rt_error_set(err, RT_INPUT, "input 1 is %s, not string",
+				    rt_dtype_name(e->run.in[1].dtype));
 	if (!rt_op_broadcast(in, 2, &out) || !rt_shape_elems(&out, &elems))
 		return rt_error_set(err, RT_INPUT, "the inputs do not broadcast");
 	if (rt_eval_output(e, 0, &out) == NULL)

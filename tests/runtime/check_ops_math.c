@@ -88,6 +88,8 @@ static const struct op_case cases[] = {
     {"Einsum", 12, "equation='...i,...i'", "f64[2,2] 1 2 3 4; f64[2] 1 10", "f64[2] 21 43"},
     {"Einsum", 12, "equation='ij,jk->ik'", "f32[2,2] 1 2 3 4; f32[3,1] 5 6 7",
      "refused: dimension"},
+    {"Einsum", 12, "equation='i,i->i'", "f64[1] 1; i8[1] 2", "refused: input 1 is int8"},
+    {"Resize", 13, "", "f32[1] 1; -; str[1] 2", "refused: neither"},
     {"Einsum", 12, "equation='i->ij'", "f32[2] 1 2", "refused: label"},
     {"Einsum", 12, "equation='i?->i'", "f32[2] 1 2", "refused: term"},
     /* Resize: by hand */

@@ -127,6 +127,8 @@ static const struct op_case cases[] = {
     {"EyeLike", 22, "k=1 dtype=7", "f32[2,3] 0 0 0 0 0 0", "i64[2,3] 0 1 0 0 0 1"},
     {"Trilu", 14, "upper=0", "i64[3,3] 1 2 3 4 5 6 7 8 9; i64[] -1", "i64[3,3] 0 0 0 4 0 0 7 8 0"},
     {"Trilu", 14, "", "f32[1,2,2] 1 2 3 4", "f32[1,2,2] 1 2 0 4"},
+    {"Trilu", 14, "", "f32[1,2,2] 1 2 3 4; i64[0]", "refused: k is"},
+    {"TensorScatter", 24, "axis=1", "f64[1,3] 0 0 0; i8[1,2] 1 2", "refused: cache is float64"},
     {"OneHot", 11, "axis=0", "i64[3] 0 -1 5; i64[] 3; f32[2] 2 9", "f32[3,3] 9 2 2 2 2 2 2 9 2"},
     {"ReverseSequence", 10, "batch_axis=1 time_axis=0", "f32[3,2] 1 2 3 4 5 6; i64[2] 2 3",
      "f32[3,2] 3 6 1 4 5 2"},
