@@ -12,6 +12,7 @@ cp "$top_srcdir/bootstrap" "$tmp/tree/bootstrap"
 : >"$tmp/tree/Makefile.in"
 : >"$tmp/tree/config.h.in"
 : >"$tmp/tree/build/Makefile"
+: >"$tmp/tree/tests/package-lock.json"
 printf '#!/bin/sh\n' >"$tmp/tree/configure"
 chmod +x "$tmp/tree/configure" "$tmp/tree/bootstrap"
 
@@ -25,6 +26,9 @@ stand_in apt-get ''
 stand_in npm ''
 stand_in sudo 'exec "$@"'
 stand_in id 'echo 1000'
+for name in clang-format curl python3 chromium node; do
+  stand_in $name ''
+done
 stand_in config.status ''
 cp "$tmp/bin/config.status" "$tmp/tree/build/config.status"
 
@@ -54,6 +58,20 @@ is 'configure looks again' "$(called '^config.status .*--recheck')" 1
 stand_in id 'echo 0'
 bootstrap "${all% *}" build
 is 'root needs no sudo' "$(called '^sudo')" 0
+
+everything="$all check ca-certificates"
+bootstrap "$everything" check
+is 'check: npm packages by the lock file' "$(called '^npm ci --ignore-scripts')" 1
+is 'check: the tests, then the sum' "$(sed -n 's/^make -s -C build \(check\|sum\)$/\1/p' "$tmp/calls" | tr '\n' ' ')" \
+  'check sum '
+: >"$tmp/tree/tests/package-lock.json"
+mkdir -p "$tmp/tree/tests/node_modules"
+touch -d '+1 minute' "$tmp/tree/tests/node_modules/.package-lock.json"
+bootstrap "$everything" check
+is 'check: not again when they are there' "$(called '^npm')" 0
+touch -d '+2 minutes' "$tmp/tree/tests/package-lock.json"
+bootstrap "$everything" check
+is 'check: again when the lock file is newer' "$(called '^npm')" 1
 
 MAKE_STATUS=2
 export MAKE_STATUS
