@@ -9,6 +9,7 @@
 
 #include <smmintrin.h>
 #include <stddef.h>
+#include <string.h>
 
 #define V 4
 typedef __m128 v;
@@ -42,7 +43,7 @@ static inline void v_store_n(float *p, v x, size_t n)
 		return;
 	}
 	if (n >= 2) {
-		_mm_store_sd((double *)(void *)p, _mm_castps_pd(x));
+		memcpy(p, &x, 2 * sizeof *p);
 		x = _mm_movehl_ps(x, x);
 		p += 2;
 	}
