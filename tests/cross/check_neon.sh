@@ -9,7 +9,7 @@ if [ -z "$AARCH64_CC" ] || [ -z "$AARCH64_RUN" ]; then
   exit 0
 fi
 # what kernel tests need of the runtime besides the kernels themselves
-plain='cpu dtype shape status tensor team'
+plain='cpu dtype guard shape status tensor team'
 
 objects=$top_builddir/tests/cross
 mkdir -p "$objects" && cd "$top_srcdir" || exit 99
