@@ -198,6 +198,8 @@ void rt_spatial_taps(const struct rt_spatial *s, int axis, int64_t o, int64_t *f
 	int64_t d = s->dilation[axis], at = o * s->stride[axis] - s->begin[axis], last;
 	/* tap t is at ${at} + t·d; the first with at + t·d ≥ 0, the last with at + t·d < in */
 	*first = at < 0 ? (-at + d - 1) / d : 0;
+	if (*first > s->kernel[axis]) /* the whole window lies in the pads before the input */
+		*first = s->kernel[axis];
 	last = at < s->in[axis] ? (s->in[axis] - 1 - at) / d : -1;
 	if (last > s->kernel[axis] - 1)
 		last = s->kernel[axis] - 1;
