@@ -87,6 +87,10 @@ static void finish(struct larderd *d)
 	uv_close((uv_handle_t *)&d->term, NULL);
 	uv_close((uv_handle_t *)&d->intr, NULL);
 	uv_close((uv_handle_t *)&d->hup, NULL);
+	/* asked again while the rest is put away: it is being done */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
 }
 
 /* Jobs were told to stop; wait until each has. */
