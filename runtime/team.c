@@ -231,8 +231,10 @@ struct rt_team *rt_team_new(int threads)
 	t->workers = calloc((size_t)threads, sizeof(*t->workers));
 	if (t->workers == NULL)
 		goto fail;
-	/* Signals belong to the threads of the program, not to these. */
+	/* Signals belong to the threads of the program, not to these; but a fault that is blocked
+	 * ends the process whatever its handler (guard.c), so that one is not. */
 	(void)sigfillset(&all);
+	(void)sigdelset(&all, SIGBUS);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (int i = 1; i < threads; i++) {
 		struct worker *w = &t->workers[i];
