@@ -157,7 +157,7 @@ static int reply_answer(struct request *rq, const struct oip_answer *a, uint64_t
 
 /* The session is ours from here to the end. */
 static int run(struct request *rq, struct resident *m, struct rt_session *session,
-	       const struct oip_request *in, struct fault *fault)
+	       const struct oip_request *in, bool *ret_usable, struct fault *fault)
 {
 	const struct oip_ports *ports = residency_ports(m);
 	struct rt_run_opts opts = {.cancel = request_cancel_flag(rq)};
@@ -173,6 +173,7 @@ static int run(struct request *rq, struct resident *m, struct rt_session *sessio
 	begin = now_ns();
 	status = rt_session_run(session, in->inputs, outputs, in->wanted, &opts, &err);
 	compute_ns = now_ns() - begin;
+	*ret_usable = status != RT_IO;
 	if (status != RT_OK)
 		return run_failed(status, &err, fault);
 	metrics_add(METRIC_inferences, 1);
@@ -188,6 +189,7 @@ static int infer(struct request *rq, struct resident *m, struct fault *fault)
 	struct rt_bytes body = {rq->body, rq->body_size};
 	struct rt_session *session;
 	struct oip_request in;
+	bool usable = true;
 	int status;
 
 	if (oip_parse(body, rq->header[HEADER_INFERENCE_HEADER], residency_ports(m), &rq->arena,
@@ -195,8 +197,8 @@ static int infer(struct request *rq, struct resident *m, struct fault *fault)
 		return -1;
 	if (residency_take(m, request_cancel_flag(rq), &session, fault) != 0)
 		return -1;
-	status = run(rq, m, session, &in, fault);
-	residency_give(m, session);
+	status = run(rq, m, session, &in, &usable, fault);
+	residency_give(m, session, usable);
 	return status;
 }
 

@@ -28,6 +28,7 @@
 #include "daemon/server.h"
 #include "daemon/settings.h"
 #include "daemon/shelf.h"
+#include "daemon/upkeep.h"
 #include "store/store.h"
 
 #include "daemon/must.h"
@@ -82,6 +83,7 @@ static void finish(struct larderd *d)
 	server_close(d->ctx.server);
 	d->ctx.server = NULL;
 	pulse_stop();
+	upkeep_stop();
 	uv_close((uv_handle_t *)&d->drain, NULL);
 	uv_close((uv_handle_t *)&d->finish, NULL);
 	uv_close((uv_handle_t *)&d->term, NULL);
@@ -200,6 +202,10 @@ static int start_residency(struct larderd *d)
 			  s->cpu_level);
 		return -1;
 	}
+	if (rt_guard_install() != RT_OK) {
+		log_error("guard", "error=\"SIGBUS cannot be taken over\"");
+		return -1;
+	}
 	d->ctx.residency = residency_new(&opts);
 	must(d->ctx.residency != NULL);
 	metrics_source(residency_metrics);
@@ -252,6 +258,7 @@ static int run(struct larderd *d)
 	if (start_store(d) != 0 || start_residency(d) != 0)
 		goto out;
 	pulse_start(d->ctx.loop);
+	upkeep_start(&d->ctx);
 	start_handles(d);
 	if (server_open(&d->ctx, &d->sockets, &d->ctx.server) != 0 || start_token(d) != 0) {
 		finish(d);

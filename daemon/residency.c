@@ -505,14 +505,15 @@ int residency_take(struct resident *m, const atomic_bool *cancel, struct rt_sess
 	return status == 0 ? 0 : -1;
 }
 
-void residency_give(struct resident *m, struct rt_session *session)
+void residency_give(struct resident *m, struct rt_session *session, bool usable)
 {
 	bool keep;
 
 	lock(m->owner);
 	m->runs++;
-	m->arena_bytes = rt_session_arena_bytes(session);
-	keep = m->listed;
+	keep = usable && m->listed;
+	if (usable)
+		m->arena_bytes = rt_session_arena_bytes(session);
 	if (keep) {
 		m->idle[m->idle_count++] = session;
 		must(pthread_cond_broadcast(&m->owner->changed) == 0);

@@ -238,7 +238,7 @@ static void run(struct resident *m, const float want[3])
 	ck_assert_msg(rt_session_run(s, &in, &out, NULL, &opts, &err) == 0, "%s", err.text);
 	for (int i = 0; i < 3; i++)
 		ck_assert_float_eq(((const float *)out.data)[i], want[i]);
-	residency_give(m, s);
+	residency_give(m, s, true);
 }
 
 static const float relu[3] = {0, 2, 5}, plus_w[3] = {9, 22, 35};
@@ -489,11 +489,11 @@ START_TEST(sessions)
 	ck_assert_int_eq(residency_take(m, NULL, &b, &fault), 0);
 	ck_assert_ptr_ne(a, b);
 	refused(residency_take(m, &cancelled, &c, &fault), 503, "cancelled");
-	residency_give(m, b);
+	residency_give(m, b, true);
 	ck_assert_int_eq(residency_take(m, &cancelled, &c, &fault), 0);
 	ck_assert_ptr_eq(c, b);
-	residency_give(m, a);
-	residency_give(m, c);
+	residency_give(m, a, true);
+	residency_give(m, c, true);
 	residency_unref(m);
 }
 END_TEST
