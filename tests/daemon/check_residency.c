@@ -498,6 +498,27 @@ START_TEST(sessions)
 }
 END_TEST
 
+/* A session that a lost page has ended is closed, not kept for the next run. */
+START_TEST(a_session_that_is_lost)
+{
+	struct proto p = onnx("Relu", NULL);
+	struct rt_session *a, *b;
+	struct resident *m;
+
+	import("m", "m.onnx", &p, NULL);
+	m = got("m");
+	ck_assert_int_eq(residency_take(m, NULL, &a, &fault), 0);
+	ck_assert_int_eq(residency_take(m, NULL, &b, &fault), 0);
+	ck_assert_uint_eq(counted().sessions, 2);
+	residency_give(m, a, false);
+	ck_assert_uint_eq(counted().sessions, 1);
+	residency_give(m, b, true);
+	ck_assert_uint_eq(counted().sessions, 1);
+	run(m, relu); /* and the place is free again */
+	residency_unref(m);
+}
+END_TEST
+
 static void *hammer(void *arg)
 {
 	struct arena own;
@@ -556,6 +577,7 @@ Suite *check_residency(void)
 	tcase_add_test(c, removed);
 	tcase_add_test(c, many_names);
 	tcase_add_test(c, sessions);
+	tcase_add_test(c, a_session_that_is_lost);
 	tcase_add_test(c, together);
 	suite_add_tcase(s, c);
 	return s;
