@@ -199,4 +199,14 @@ says 'disallow it' 0 '' origins rm https://example.com
 is 'is gone' "$(run origins | grep -c example.com)" 0
 says 'disallow it again' 1 'example.com' origins rm https://example.com
 says 'models are kept over a restart' 0 my-model list
+
+# ---- a file cut short under a model that is loaded: the run fails, the daemon goes on
+says 'a model that is whole' 0 'probabilities' infer digits --input "image=$dir/blank.npy"
+blob=$(sha256sum <"$top_srcdir/www/sample/weights-1.bin" | cut -d' ' -f1)
+file=$(find "$dir/state/blobs" -name "$blob")
+chmod u+w "$file" 2>/dev/null
+: >"$file"
+says 'its run fails' 1 'input/output error' infer digits --input "image=$dir/blank.npy"
+says 'and fails again' 1 'input/output error' infer digits --input "image=$dir/blank.npy"
+says 'larderd goes on' 0 '' status
 done_testing
