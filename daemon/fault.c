@@ -30,6 +30,7 @@ static const struct row store_rows[] = {
     {STORE_LOCKED, 503, false, NULL},   {STORE_FULL, 507, false, NULL},
     {STORE_IO, 500, false, NULL},       {STORE_MEMORY, 507, false, NULL},
     {STORE_INDEX, 500, false, NULL},    {STORE_VERSION, 500, false, NULL},
+    {STORE_QUOTA, 507, true, NULL},
 };
 
 /* A model is never a reason for 500: it is the client's, or more than this machine has. */

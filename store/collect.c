@@ -87,7 +87,8 @@ int store_collect(struct store *store, struct store_error *err)
 			status = drop_rows(conn, d, err);
 		if (status == 0)
 			drop_files(store, d);
-	} while (status == 0 && d->count == BATCH);
+		/* again, also for those that were derived from these */
+	} while (status == 0);
 	store_index_unlock(store->index);
 	free(d);
 	return status;

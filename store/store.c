@@ -112,6 +112,8 @@ int store_stats_get(struct store *store, struct store_stats *out, struct store_e
 		    .files = (uint64_t)store_index_int(conn, STMT_TOTAL, 1),
 		    .blobs = (uint64_t)store_index_int(conn, STMT_TOTAL, 2),
 		    .blob_bytes = (uint64_t)store_index_int(conn, STMT_TOTAL, 3),
+		    .derived = (uint64_t)store_index_int(conn, STMT_TOTAL, 5),
+		    .derived_bytes = (uint64_t)store_index_int(conn, STMT_TOTAL, 6),
 		    .maps = store_map_count(store->maps),
 		};
 		store_index_stop(conn, STMT_TOTAL);

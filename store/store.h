@@ -174,6 +174,52 @@ int store_blob_put_fd(struct store *store, int fd, struct store_digest *ret_dige
 /* store_blob_has(store, digest, ret_size): whether it is stored and not damaged.  Read. */
 bool store_blob_has(struct store *store, const struct store_digest *digest, uint64_t *ret_size);
 
+/* ---- blobs that can be made again (store/derived.c) ----------------------------- */
+
+/*
+ * A *derived* blob is content that can be made again from a blob, the source:
+ * compressed, packed for a processor, cut into chunks.  It is stored as any
+ * blob and found by (digest of the source, kind).  It goes with its source, and
+ * before everything else when room is needed; so whoever asks for one must be
+ * able to do without.
+ *
+ * ${kind} says what was made and in which version: 1 to 63 characters of
+ * a–z, 0–9, `:`, `.`, `-`, `_`, such as `gzip` or `packed:avx512:1`.
+ */
+#define STORE_KIND_MAX 63
+
+struct store_derived {
+	struct store_digest digest; /* for store_map_open */
+	uint64_t size;              /* bytes */
+};
+/*
+ * store_derived_find(store, source, kind, out, err): STORE_NOT_FOUND when there
+ * is none or it is damaged: make it again.  Notes the use.  Some microseconds,
+ * each time from the index.  Read.
+ */
+int store_derived_find(struct store *store, const struct store_digest *source, const char *kind,
+		       struct store_derived *out, struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_derived_put(store, source, kind, data, size, out, err): store ${size}
+ * bytes as what ${kind} makes of ${source}, in place of what was there.
+ * STORE_NOT_FOUND when the source is not stored, STORE_DAMAGED when it is
+ * damaged; STORE_QUOTA or STORE_FULL when there is no room for it, which is no
+ * reason to fail what it was made for.  Write.
+ */
+int store_derived_put(struct store *store, const struct store_digest *source, const char *kind,
+		      const void *data, size_t size, struct store_derived *out,
+		      struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_derived_name(store, source, kind, digest, err): the same for a blob
+ * that is stored already: too large for memory, it came through a
+ * store_writer.  Write.
+ */
+int store_derived_name(struct store *store, const struct store_digest *source, const char *kind,
+		       const struct store_digest *digest, struct store_error *err) STORE_MUST_CHECK;
+/* store_derived_drop: no longer that; STORE_NOT_FOUND if there was none.  Write. */
+int store_derived_drop(struct store *store, const struct store_digest *source, const char *kind,
+		       struct store_error *err) STORE_MUST_CHECK;
+
 /* ---- models: import (store/import.c) ---------------------------------------- */
 
 /*
@@ -281,7 +327,8 @@ int store_verify(struct store *store, store_verify_f *fn, void *arg, struct stor
 int store_use_flush(struct store *store, struct store_error *err) STORE_MUST_CHECK;
 
 struct store_stats {
-	uint64_t models, files, blobs, blob_bytes; /* stored */
+	uint64_t models, files, blobs, blob_bytes; /* stored, derived blobs included */
+	uint64_t derived, derived_bytes;           /* blobs that are only kept as derived ones */
 	uint64_t maps;                             /* mappings that exist now */
 };
 int store_stats_get(struct store *store, struct store_stats *out,

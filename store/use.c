@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * use.c — last uses that the index does not know yet.  Noted by file.c (at
- * most once a second and file), asked by model.c, written by store_use_flush
- * and when the store is closed.  A kill loses what was noted since; it is
- * never more than a hint for the choice of what to evict.
+ * most once a second and file) and derived.c, asked by model.c and evict.c, written by
+ * store_use_flush and when the store is closed.  A kill loses what was noted since; it is never
+ * more than a hint for the choice of what to evict.
  */
 #include <config.h>
 
@@ -18,7 +18,7 @@
 enum { FIRST_SLOTS = 64 };
 
 struct use {
-	int64_t snapshot_id; /* 0: an empty slot; ids begin at 1 */
+	int64_t id; /* of a snapshot, or STORE_USE_DERIVED; 0: an empty slot */
 	int64_t used_s;
 };
 
@@ -59,7 +59,7 @@ static struct use *slot_of(struct use *slots, size_t slot_count, int64_t id)
 {
 	size_t i = (size_t)((uint64_t)id * 0x9e3779b97f4a7c15U >> 20) & (slot_count - 1);
 
-	while (slots[i].snapshot_id != 0 && slots[i].snapshot_id != id)
+	while (slots[i].id != 0 && slots[i].id != id)
 		i = (i + 1) & (slot_count - 1);
 	return &slots[i];
 }
@@ -72,8 +72,8 @@ static bool grow(struct store_uses *uses)
 	if (slots == NULL)
 		return false;
 	for (size_t i = 0; i < uses->slot_count; i++) {
-		if (uses->slots[i].snapshot_id != 0)
-			*slot_of(slots, wider, uses->slots[i].snapshot_id) = uses->slots[i];
+		if (uses->slots[i].id != 0)
+			*slot_of(slots, wider, uses->slots[i].id) = uses->slots[i];
 	}
 	free(uses->slots);
 	uses->slots = slots;
@@ -81,30 +81,30 @@ static bool grow(struct store_uses *uses)
 	return true;
 }
 
-void store_use_note(struct store_uses *uses, int64_t snapshot_id, int64_t used_s)
+void store_use_note(struct store_uses *uses, int64_t id, int64_t used_s)
 {
 	struct use *u;
 
 	pthread_mutex_lock(&uses->lock);
-	u = slot_of(uses->slots, uses->slot_count, snapshot_id);
-	if (u->snapshot_id == 0 && uses->count * 2 >= uses->slot_count)
-		u = grow(uses) ? slot_of(uses->slots, uses->slot_count, snapshot_id) : NULL;
+	u = slot_of(uses->slots, uses->slot_count, id);
+	if (u->id == 0 && uses->count * 2 >= uses->slot_count)
+		u = grow(uses) ? slot_of(uses->slots, uses->slot_count, id) : NULL;
 	if (u != NULL) {
-		if (u->snapshot_id == 0)
+		if (u->id == 0)
 			uses->count++;
-		u->snapshot_id = snapshot_id;
+		u->id = id;
 		if (used_s > u->used_s)
 			u->used_s = used_s;
 	}
 	pthread_mutex_unlock(&uses->lock);
 }
 
-int64_t store_use_of(struct store_uses *uses, int64_t snapshot_id)
+int64_t store_use_of(struct store_uses *uses, int64_t id)
 {
 	int64_t used_s;
 
 	pthread_mutex_lock(&uses->lock);
-	used_s = slot_of(uses->slots, uses->slot_count, snapshot_id)->used_s;
+	used_s = slot_of(uses->slots, uses->slot_count, id)->used_s;
 	pthread_mutex_unlock(&uses->lock);
 	return used_s;
 }
@@ -117,10 +117,14 @@ static int write_uses(struct store *store, const struct use *slots, size_t slot_
 	int status = store_index_begin(conn, err);
 
 	for (size_t i = 0; status == 0 && i < slot_count; i++) {
-		if (slots[i].snapshot_id != 0)
-			status = store_index_exec(
-			    conn, STMT_SNAPSHOT_USED,
-			    ARGS(A_INT(slots[i].snapshot_id), A_INT(slots[i].used_s)), err);
+		int64_t id = slots[i].id;
+
+		if (id > 0)
+			status = store_index_exec(conn, STMT_SNAPSHOT_USED,
+						  ARGS(A_INT(id), A_INT(slots[i].used_s)), err);
+		else if (id < 0)
+			status = store_index_exec(conn, STMT_DERIVED_USED,
+						  ARGS(A_INT(-id), A_INT(slots[i].used_s)), err);
 	}
 	if (status == 0)
 		status = store_index_commit(conn, err);
@@ -152,8 +156,8 @@ int store_use_flush(struct store *store, struct store_error *err)
 	if (count > 0 && !store->read_only)
 		status = write_uses(store, slots, slot_count, err);
 	for (size_t i = 0; status != 0 && i < slot_count; i++) {
-		if (slots[i].snapshot_id != 0)
-			store_use_note(uses, slots[i].snapshot_id, slots[i].used_s);
+		if (slots[i].id != 0)
+			store_use_note(uses, slots[i].id, slots[i].used_s);
 	}
 	free(slots);
 	return status;
