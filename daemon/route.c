@@ -373,6 +373,7 @@ int route_find(enum route_method method, const char *path, size_t size, struct a
 	struct path p;
 	unsigned at[PART_COUNT] = {0};
 	unsigned bits = method == HEAD ? (unsigned)GET | HEAD : (unsigned)method;
+	unsigned widest = 2; /* segments of a {model}: 1 once a row took one, or 405 became 404 */
 
 	*out = (struct route_match){0};
 	(void)pthread_once(&once, compile);
@@ -385,9 +386,11 @@ int route_find(enum route_method method, const char *path, size_t size, struct a
 		if (p.count < pat->count)
 			continue;
 		if (!fits(pat, &p, 1, at)) {
-			if (!pat->model || !fits(pat, &p, 2, at))
+			if (!pat->model || widest < 2 || !fits(pat, &p, 2, at))
 				continue;
 			width = 2;
+		} else if (pat->model) {
+			widest = 1;
 		}
 		if (out->first == NULL)
 			out->first = &table[i];

@@ -6,7 +6,8 @@
  * Patterns: literal segments, `{name}` = one segment, `{model}` = one or two
  * segments (`name`, `org/name`; `org--name` and `org%2Fname` are one), and at
  * the end `{path...}` = one or more segments.  Where one or two segments both
- * fit, one is tried first.
+ * fit, one is tried first, and a row that takes one hides rows that would take
+ * two: GET /v2/models/m/infer is 405, not the model `m/infer` (`m--infer` is).
  *
  * Decoding (RFC 3986 §2.1) happens once.  Refused with 400: a `%` without two
  * hex digits, NUL and control characters, `\`, segments that are empty, `.`

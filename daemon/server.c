@@ -167,15 +167,11 @@ int server_socket(const struct request *rq)
 static const struct {
 	const char *name;
 	size_t size;
-	bool refuse_twice;
+	enum { KEEP, REFUSE, JOIN } twice;
 } known[HEADER_COUNT] = {
-#define REFUSE true
-#define KEEP false
 #define HEADER(code, name, twice) [HEADER_##code] = {name, sizeof(name) - 1, twice},
 #include "daemon/headers.def"
 #undef HEADER
-#undef REFUSE
-#undef KEEP
 };
 
 struct gather {
@@ -191,6 +187,14 @@ static const char *trimmed(struct request *rq, const char *value, size_t size)
 	while (n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'))
 		n--;
 	return n == size ? value : arena_copy(&rq->arena, value, n);
+}
+
+/* One more line of a list (RFC 9110 §5.3). */
+static bool joined(struct request *rq, size_t i, const char *value)
+{
+	rq->header[i] =
+	    arena_printf(&rq->arena, "%s, %s", rq->header[i], value == NULL ? "" : value);
+	return rq->header[i] != NULL;
 }
 
 static bool value_ok(const char *s, size_t size)
@@ -224,8 +228,11 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 			continue;
 		if (g->rq->header[i] == NULL) {
 			g->rq->header[i] = value == NULL ? "" : trimmed(g->rq, value, value_size);
-		} else if (known[i].refuse_twice) {
+		} else if (known[i].twice == REFUSE) {
 			g->problem = "a header line that may stand once stands twice";
+			return MHD_NO;
+		} else if (known[i].twice == JOIN && !joined(g->rq, i, value)) {
+			g->problem = "a header is too long";
 			return MHD_NO;
 		}
 		break;

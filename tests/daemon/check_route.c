@@ -137,6 +137,18 @@ START_TEST(test_methods)
 	ck_assert_int_eq(find(OPTIONS, "/v2/models/m/infer"), 0);
 	ck_assert_ptr_null(match.route);
 	ck_assert_uint_ne(match.allowed & POST, 0);
+	/* a row of another method is a 405, also where a model's name could take its last segment */
+	ck_assert_int_eq(find(GET, "/v2/models/m/infer"), 0);
+	ck_assert_ptr_null(match.route);
+	ck_assert_uint_eq(match.allowed, POST);
+	ck_assert_int_eq(find(GET, "/v2/models/o/infer/infer"), 0);
+	ck_assert_ptr_null(match.route);
+	ck_assert_uint_eq(match.allowed, POST);
+	ck_assert_int_eq(find(GET, "/admin/v1/models/m/pin"), 0);
+	ck_assert_ptr_null(match.route);
+	ck_assert_uint_eq(match.allowed, PUT | DELETE);
+	ck_assert_int_eq(find(GET, "/admin/v1/models/m--pin"), 0);
+	ck_assert_str_eq(match.route->name, "models_show");
 	ck_assert_int_eq(find(METHOD_OTHER, "/healthz"), 0);
 	ck_assert_ptr_null(match.route);
 	ck_assert_int_eq(route_method_of("GET"), GET);
