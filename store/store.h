@@ -220,6 +220,82 @@ int store_derived_name(struct store *store, const struct store_digest *source, c
 int store_derived_drop(struct store *store, const struct store_digest *source, const char *kind,
 		       struct store_error *err) STORE_MUST_CHECK;
 
+/* ---- blobs: arriving out of order (store/partial.c) ----------------------------- */
+
+/*
+ * A download: bytes come in any order, and what has come survives the process.
+ * store_partial_open → (begin) → write* / save* → commit → unref.
+ *
+ * A *key* is whatever identifies the download, as a digest.  A *tag* is text
+ * (one line) that is kept with it: the source's own mark for the content.
+ *
+ * Threads: begin, write, save, commit and discard by one thread at a time;
+ * the rest from any, also meanwhile, but those that speak of bytes only after
+ * begin, or an open that resumed.
+ */
+struct store_partial;
+#define STORE_PARTIAL_UNKNOWN UINT64_MAX
+#define STORE_PARTIAL_TAG_MAX 1000 /* bytes */
+
+/*
+ * store_partial_open(store, key, out, err): what an earlier process left of
+ * that download (store_partial_size is known then), or an empty one.
+ * STORE_BUSY while it is open elsewhere.  *out has one reference.  Write.
+ */
+int store_partial_open(struct store *store, const struct store_digest *key,
+		       struct store_partial **out, struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_partial_begin(p, size, tag, err): forget what there is; ${size} bytes are to come.  What
+ * store_partial_data gave out before is gone.  Write.
+ */
+int store_partial_begin(struct store_partial *p, uint64_t size, const char *tag,
+			struct store_error *err) STORE_MUST_CHECK;
+/* store_partial_write(p, offset, data, size, err): bytes have come.  STORE_FULL.  Write. */
+int store_partial_write(struct store_partial *p, uint64_t offset, const void *data, size_t size,
+			struct store_error *err) STORE_MUST_CHECK;
+/* store_partial_save(p, err): what has come until now survives a kill.  Write. */
+int store_partial_save(struct store_partial *p, struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_partial_commit(p, expect, ret_digest, err): all has come: hash it,
+ * compare with ${expect} unless NULL, sync it, make it a blob.  STORE_DIGEST:
+ * it was removed.  After any other failure commit may be called again, unless
+ * it was the hash's.  Write.
+ */
+int store_partial_commit(struct store_partial *p, const struct store_digest *expect,
+			 struct store_digest *ret_digest,
+			 struct store_error *err) STORE_MUST_CHECK;
+/* store_partial_discard(p): remove it; the caller's reference stays.  Write. */
+void store_partial_discard(struct store_partial *p);
+/* One more reference, one less; the last closes it.  What was saved stays for the next open. */
+struct store_partial *store_partial_ref(struct store_partial *p);
+void store_partial_unref(struct store_partial *p); /* NULL is allowed */
+
+/* Bytes in all (STORE_PARTIAL_UNKNOWN before begin), bytes that came, bytes that a kill leaves. */
+uint64_t store_partial_size(const struct store_partial *p);
+uint64_t store_partial_arrived(struct store_partial *p);
+uint64_t store_partial_saved(struct store_partial *p);
+const char *store_partial_tag(const struct store_partial *p); /* borrowed */
+/* store_partial_run(p, offset): how many bytes have come from ${offset} on without a gap. */
+uint64_t store_partial_run(struct store_partial *p, uint64_t offset);
+/* store_partial_gap(p, from, …): the first gap at or after ${from}; false when there is none. */
+bool store_partial_gap(struct store_partial *p, uint64_t from, uint64_t *ret_offset,
+		       uint64_t *ret_size);
+/* store_partial_data(p): [size], mapped; readable where bytes have come; valid with a reference. */
+const void *store_partial_data(const struct store_partial *p);
+/* As store_map_resident (at most 1 MiB; false beyond) and store_map_populate. */
+bool store_partial_resident(struct store_partial *p, uint64_t offset, size_t size);
+int store_partial_populate(struct store_partial *p, uint64_t offset, size_t size,
+			   struct store_error *err) STORE_MUST_CHECK;
+/* store_partial_peek(store, key): bytes that an earlier process left of a download.  Write. */
+uint64_t store_partial_peek(struct store *store, const struct store_digest *key);
+/*
+ * store_partial_sweep(store, older_s, ret_bytes, err): remove downloads that
+ * are not open and were not written to for ${older_s} seconds; *ret_bytes
+ * (may be NULL) is the disk space that came free.  Write.
+ */
+int store_partial_sweep(struct store *store, int64_t older_s, uint64_t *ret_bytes,
+			struct store_error *err) STORE_MUST_CHECK;
+
 /* ---- models: import (store/import.c) ---------------------------------------- */
 
 /*
