@@ -41,6 +41,8 @@ static void name_blob(const struct store_digest *digest, struct blob_name *out)
 	snprintf(out->path, sizeof(out->path), "%.2s/%s", out->hex, out->hex);
 }
 
+static const char *const shelf_names[STORE_SHELVES] = {"snapshots", "models"};
+
 /* ---- open, close ------------------------------------------------------------- */
 
 /* A folder below ${at}, made when it is missing and may be. */
@@ -75,7 +77,7 @@ int store_folder_open(const char *dir, bool read_only, struct store_folder *f,
 {
 	int status;
 
-	*f = (struct store_folder){-1, -1, -1, -1};
+	*f = (struct store_folder){-1, -1, -1, -1, {-1, -1}};
 	status = open_folder(AT_FDCWD, dir, !read_only, "opening the state folder", &f->dir, err);
 	if (status == 0 && !read_only)
 		status = take_lock(f, err);
@@ -85,6 +87,9 @@ int store_folder_open(const char *dir, bool read_only, struct store_folder *f,
 	if (status == 0 && !read_only)
 		status =
 		    open_folder(f->dir, "tmp", true, "opening the temporary folder", &f->tmp, err);
+	for (int i = 0; status == 0 && !read_only && i < STORE_SHELVES; i++)
+		status = open_folder(f->dir, shelf_names[i], true, "opening a folder of manifests",
+				     &f->shelf[i], err);
 	if (status == 0 && !read_only && (fsync(f->blobs) != 0 || fsync(f->dir) != 0))
 		status = store_status_errno(err, errno, "syncing the state folder");
 	if (status != 0)
@@ -94,7 +99,7 @@ int store_folder_open(const char *dir, bool read_only, struct store_folder *f,
 
 void store_folder_close(struct store_folder *f)
 {
-	int *fds[] = {&f->tmp, &f->blobs, &f->dir, &f->lock};
+	int *fds[] = {&f->shelf[0], &f->shelf[1], &f->tmp, &f->blobs, &f->dir, &f->lock};
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (*fds[i] >= 0)
@@ -240,6 +245,174 @@ int store_folder_remove(const struct store_folder *f, const struct store_digest 
 
 	name_blob(digest, &n);
 	return unlinkat(f->blobs, n.path, 0) == 0 ? 0 : -errno;
+}
+
+/* ---- manifests ------------------------------------------------------------------- */
+
+enum { MANIFEST_MAX = 1 << 30 }; /* bytes; a sum of paths and digests is never more */
+
+static int write_manifest(int fd, const char *data, size_t size, bool synced,
+			  struct store_error *err)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return store_status_errno(err, n < 0 ? errno : EIO, "writing a manifest");
+		data += n;
+		size -= (size_t)n;
+	}
+	if (synced && fsync(fd) != 0)
+		return store_status_errno(err, errno, "syncing a manifest");
+	return 0;
+}
+
+int store_folder_keep(const struct store_folder *f, enum store_shelf shelf, const char *name,
+		      const void *data, size_t size, bool synced, struct store_error *err)
+{
+	char temp[STORE_TEMP_NAME];
+	int status, fd;
+
+	status = store_folder_temp(f, temp, &fd, err);
+	if (status != 0)
+		return status;
+	status = write_manifest(fd, data, size, synced, err);
+	close(fd);
+	if (status == 0 && renameat(f->tmp, temp, f->shelf[shelf], name) != 0)
+		status = store_status_errno(err, errno, "naming a manifest");
+	if (status != 0) {
+		store_folder_drop_temp(f, temp);
+		return status;
+	}
+	if (synced && fsync(f->shelf[shelf]) != 0)
+		return store_status_errno(err, errno, "syncing a folder of manifests");
+	return 0;
+}
+
+int store_folder_sync(const struct store_folder *f, struct store_error *err)
+{
+	return syncfs(f->dir) == 0 ? 0 : store_status_errno(err, errno, "syncing the manifests");
+}
+
+static int read_manifest(int fd, char **ret_data, size_t *ret_size, struct store_error *err)
+{
+	struct stat st;
+	size_t size = 0;
+	char *data;
+
+	if (fstat(fd, &st) != 0)
+		return store_status_errno(err, errno, "looking at a manifest");
+	if (!S_ISREG(st.st_mode) || st.st_size > MANIFEST_MAX)
+		return store_status_fail(err, STORE_DAMAGED, "a manifest is no manifest");
+	data = malloc((size_t)st.st_size + 1);
+	if (data == NULL)
+		return store_status_fail(err, STORE_MEMORY, NULL);
+	while (size < (size_t)st.st_size) {
+		ssize_t n = read(fd, data + size, (size_t)st.st_size - size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int status = store_status_errno(err, errno, "reading a manifest");
+
+			free(data);
+			return status;
+		}
+		if (n == 0)
+			break;
+		size += (size_t)n;
+	}
+	data[size] = '\0';
+	*ret_data = data;
+	*ret_size = size;
+	return 0;
+}
+
+int store_folder_read(const struct store_folder *f, enum store_shelf shelf, const char *name,
+		      char **ret_data, size_t *ret_size, struct store_error *err)
+{
+	int fd = openat(f->shelf[shelf], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int status;
+
+	if (fd < 0 && errno == ENOENT)
+		return store_status_fail(err, STORE_NOT_FOUND, "there is no such manifest");
+	if (fd < 0)
+		return store_status_errno(err, errno, "opening a manifest");
+	status = read_manifest(fd, ret_data, ret_size, err);
+	close(fd);
+	return status;
+}
+
+bool store_folder_holds(const struct store_folder *f, enum store_shelf shelf, const char *name)
+{
+	struct stat st;
+
+	return fstatat(f->shelf[shelf], name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+int store_folder_discard(const struct store_folder *f, enum store_shelf shelf, const char *name)
+{
+	return unlinkat(f->shelf[shelf], name, 0) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+int store_folder_walk(const struct store_folder *f, enum store_shelf shelf, store_folder_f *fn,
+		      void *arg, struct store_error *err)
+{
+	int fd = openat(f->shelf[shelf], ".", FOLDER_FLAGS);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int status = 0;
+
+	if (d == NULL) {
+		status = store_status_errno(err, errno, "reading a folder of manifests");
+		if (fd >= 0)
+			close(fd);
+		return status;
+	}
+	while (status == 0 && (e = readdir(d)) != NULL) {
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			status = fn(arg, e->d_name, err);
+	}
+	closedir(d);
+	return status;
+}
+
+/* ---- emptiness ------------------------------------------------------------------- */
+
+static int find_blob(const struct store_folder *f, bool *found, struct store_error *err)
+{
+	for (unsigned ab = 0; ab < 256 && !*found; ab++) {
+		struct store_folder_list list;
+		int status = store_folder_list(f, ab, &list, err);
+
+		if (status != 0)
+			return status;
+		*found = list.count > 0;
+		store_folder_list_free(&list);
+	}
+	return 0;
+}
+
+static int find_entry(void *arg, const char *name, struct store_error *err)
+{
+	(void)name;
+	(void)err;
+	*(bool *)arg = true;
+	return 0;
+}
+
+int store_folder_empty(const struct store_folder *f, bool *out, struct store_error *err)
+{
+	bool found = false;
+	int status = find_blob(f, &found, err);
+
+	for (int i = 0; status == 0 && !found && i < STORE_SHELVES; i++)
+		status = store_folder_walk(f, (enum store_shelf)i, find_entry, &found, err);
+	if (status == 0)
+		*out = !found;
+	return status;
 }
 
 /* ---- listing -------------------------------------------------------------------- */

@@ -10,8 +10,12 @@
 
 #include <sys/types.h>
 
+/* The folders of manifests, which are small files beside the blobs (manifest.h). */
+enum store_shelf { STORE_SHELF_SNAPSHOTS, STORE_SHELF_MODELS, STORE_SHELVES };
+
 struct store_folder {
 	int dir, blobs, tmp, lock; /* descriptors; -1 where there is none */
+	int shelf[STORE_SHELVES];
 };
 
 #define STORE_TEMP_NAME 24 /* bytes of a temporary's name, with the NUL */
@@ -48,6 +52,48 @@ int store_folder_remove(const struct store_folder *f, const struct store_digest 
 
 /* store_folder_clear_tmp(f): remove every temporary. */
 int store_folder_clear_tmp(const struct store_folder *f, struct store_error *err) STORE_MUST_CHECK;
+
+/*
+ * store_folder_empty(f, out, err): is there nothing of value yet: no blob, no
+ * manifest?  Then a missing index is a new store and not a loss.
+ */
+int store_folder_empty(const struct store_folder *f, bool *out,
+		       struct store_error *err) STORE_MUST_CHECK;
+
+/* ---- manifests --------------------------------------------------------------------- */
+
+/*
+ * store_folder_keep(f, shelf, name, data, size, synced, err): a manifest, in
+ * the order of steps of a blob: temporary, fsync, rename over what was there,
+ * fsync of the folder.  With ${synced} false both fsyncs are left to
+ * store_folder_sync.  One thread at a time.
+ */
+int store_folder_keep(const struct store_folder *f, enum store_shelf shelf, const char *name,
+		      const void *data, size_t size, bool synced,
+		      struct store_error *err) STORE_MUST_CHECK;
+/* store_folder_sync(f, err): the whole file system of the state folder, to the disk. */
+int store_folder_sync(const struct store_folder *f, struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_folder_read(f, shelf, name, ret_data, ret_size, err): a whole manifest
+ * and a NUL, to be freed by the caller.  STORE_NOT_FOUND; STORE_DAMAGED when it
+ * is larger than any that was written.
+ */
+int store_folder_read(const struct store_folder *f, enum store_shelf shelf, const char *name,
+		      char **ret_data, size_t *ret_size, struct store_error *err) STORE_MUST_CHECK;
+/* store_folder_holds: is there a regular file of that name? */
+bool store_folder_holds(const struct store_folder *f, enum store_shelf shelf, const char *name);
+/* store_folder_discard: 0, also when there was none, or -errno. */
+int store_folder_discard(const struct store_folder *f, enum store_shelf shelf, const char *name);
+/*
+ * store_folder_walk(f, shelf, fn, arg, err): fn(arg, name, err) for every
+ * entry, in no order; what is not 0 ends the walk.  ${fn} may remove the entry.
+ */
+typedef int store_folder_f(void *arg, const char *name, struct store_error *err);
+int store_folder_walk(const struct store_folder *f, enum store_shelf shelf, store_folder_f *fn,
+		      void *arg, struct store_error *err) STORE_MUST_CHECK;
+
+/* ---- listing blobs ------------------------------------------------------------------- */
+
 /* What one of the 256 folders of blobs/ holds: digests in ascending order. */
 struct store_folder_list {
 	struct store_digest *digests;

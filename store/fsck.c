@@ -12,6 +12,7 @@
 
 #include "store/fsck.h"
 #include "store/index.h"
+#include "store/manifest.h"
 #include "store/state.h"
 
 #include <errno.h>
@@ -185,7 +186,8 @@ int store_fsck_sweep(struct store *store, uint64_t *ret_foreign, struct store_er
 		status = compare_folder(store, ab, &foreign, err);
 	if (status == 0)
 		*ret_foreign = foreign;
-	else
+	/* blobs are right without them: a disk that is full must not keep the store closed */
+	if (status != 0 || store_manifest_compare(store, NULL) != 0)
 		set_remains(store, true);
 	return status;
 }
@@ -216,6 +218,8 @@ int store_fsck_open(struct store *store, struct store_error *err)
 	status = store_folder_clear_tmp(&store->folder, err);
 	if (status == 0)
 		status = was_closed(store, &clean, err);
+	if (status == 0 && clean && store_manifest_settle(store, NULL) != 0)
+		set_remains(store, true); /* what is noted stays noted */
 	if (status != 0 || clean)
 		return status;
 	store->dirty = true; /* the index says so already */

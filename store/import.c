@@ -12,6 +12,7 @@
 
 #include "store/digest.h"
 #include "store/index.h"
+#include "store/manifest.h"
 #include "store/name.h"
 #include "store/snapshot.h"
 #include "store/state.h"
@@ -257,16 +258,16 @@ static int write_list(struct store_import *im, struct store_conn *conn, const st
 static int commit(struct store_import *im, struct store_conn *conn, const struct list *list,
 		  struct store_error *err)
 {
-	int status = store_index_begin(conn, err);
+	int status = store_manifest_begin(im->store, conn, err);
 
 	if (status != 0)
 		return status;
 	status = write_list(im, conn, list, err);
 	if (status != 0) {
-		store_index_rollback(conn);
+		store_manifest_rollback(conn);
 		return status;
 	}
-	status = store_index_commit(conn, err);
+	status = store_manifest_commit(im->store, conn, err);
 	if (status == 0)
 		atomic_fetch_add(&im->store->generation, 1);
 	return status;

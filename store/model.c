@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include "store/collect.h"
+#include "store/manifest.h"
 #include "store/snapshot.h"
 #include "store/state.h"
 #include "store/status.h"
@@ -216,13 +217,13 @@ int store_model_remove(struct store *store, const char *model, const char *revis
 	if (status != 0)
 		return status;
 	conn = store_index_lock(store->index);
-	status = store_index_begin(conn, err);
+	status = store_manifest_begin(store, conn, err);
 	if (status == 0) {
 		status = drop(conn, model, revision, err);
 		if (status == 0)
-			status = store_index_commit(conn, err);
+			status = store_manifest_commit(store, conn, err);
 		else
-			store_index_rollback(conn);
+			store_manifest_rollback(conn);
 	}
 	if (status == 0)
 		atomic_fetch_add(&store->generation, 1);
@@ -244,10 +245,17 @@ int store_model_pin(struct store *store, const char *model, bool pinned, struct 
 	if (status != 0)
 		return status;
 	conn = store_index_lock(store->index);
-	status = store_snapshot_model(conn, model, &snap, err);
-	if (status == 0)
-		status = store_index_exec(conn, STMT_MODEL_PIN,
-					  ARGS(A_TEXT(snap.model), A_INT(pinned)), err);
+	status = store_manifest_begin(store, conn, err);
+	if (status == 0) {
+		status = store_snapshot_model(conn, model, &snap, err);
+		if (status == 0)
+			status = store_index_exec(conn, STMT_MODEL_PIN,
+						  ARGS(A_TEXT(snap.model), A_INT(pinned)), err);
+		if (status == 0)
+			status = store_manifest_commit(store, conn, err);
+		else
+			store_manifest_rollback(conn);
+	}
 	store_index_unlock(store->index);
 	return status;
 }
