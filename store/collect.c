@@ -11,6 +11,7 @@
 #include <config.h>
 
 #include "store/collect.h"
+#include "store/evict.h"
 #include "store/fsck.h"
 #include "store/index.h"
 #include "store/map.h"
@@ -23,6 +24,7 @@ enum { BATCH = 256 };
 
 struct doomed {
 	size_t count;
+	uint64_t bytes;
 	int64_t id[BATCH];
 	struct store_digest digest[BATCH];
 };
@@ -33,6 +35,7 @@ static int choose(struct store *store, struct store_conn *conn, struct doomed *d
 	int status;
 
 	d->count = 0;
+	d->bytes = 0;
 	store_index_start(conn, STMT_BLOB_UNNAMED,
 			  ARGS(A_INT(store_now_s()), A_INT(store->grace_s), A_INT(BATCH)));
 	while ((status = store_index_next(conn, STMT_BLOB_UNNAMED, err)) == 1) {
@@ -41,6 +44,7 @@ static int choose(struct store *store, struct store_conn *conn, struct doomed *d
 			store_index_stop(conn, STMT_BLOB_UNNAMED);
 			return store_status_fail(err, STORE_INDEX, NULL);
 		}
+		d->bytes += (uint64_t)store_index_int(conn, STMT_BLOB_UNNAMED, 2);
 		d->count++;
 	}
 	return status;
@@ -69,15 +73,14 @@ static void drop_files(struct store *store, const struct doomed *d)
 	}
 }
 
-int store_collect(struct store *store, struct store_error *err)
+int store_collect_locked(struct store *store, struct store_conn *conn, struct store_evicted *gone,
+			 struct store_error *err)
 {
 	struct doomed *d = malloc(sizeof(*d));
-	struct store_conn *conn;
 	int status;
 
 	if (d == NULL)
 		return store_status_fail(err, STORE_MEMORY, NULL);
-	conn = store_index_lock(store->index);
 	do {
 		status = choose(store, conn, d, err);
 		if (status != 0 || d->count == 0)
@@ -85,11 +88,25 @@ int store_collect(struct store *store, struct store_error *err)
 		status = store_fsck_mark_locked(store, conn, err);
 		if (status == 0)
 			status = drop_rows(conn, d, err);
-		if (status == 0)
-			drop_files(store, d);
+		if (status != 0)
+			break;
+		drop_files(store, d);
+		if (gone != NULL) {
+			gone->blobs += d->count;
+			gone->bytes += d->bytes;
+		}
 		/* again, also for those that were derived from these */
-	} while (status == 0);
-	store_index_unlock(store->index);
+	} while (true);
 	free(d);
+	store_evict_look(store, conn);
+	return status;
+}
+
+int store_collect(struct store *store, struct store_error *err)
+{
+	struct store_conn *conn = store_index_lock(store->index);
+	int status = store_collect_locked(store, conn, NULL, err);
+
+	store_index_unlock(store->index);
 	return status;
 }

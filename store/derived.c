@@ -139,6 +139,8 @@ int store_derived_put(struct store *store, const struct store_digest *source, co
 		status = store_status_fail(err, STORE_NOT_FOUND,
 					   "the content that this was made of is not stored");
 	if (status == 0)
+		status = store_evict_derived(store, size, err);
+	if (status == 0)
 		status = store_writer_open(store, &w, err);
 	if (status != 0)
 		return status;

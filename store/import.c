@@ -11,6 +11,7 @@
 #include <config.h>
 
 #include "store/digest.h"
+#include "store/evict.h"
 #include "store/index.h"
 #include "store/manifest.h"
 #include "store/name.h"
@@ -237,32 +238,32 @@ static int snapshot_id(struct store_import *im, struct store_conn *conn, int64_t
 
 /* Everything that a commit changes, in the transaction that the caller began. */
 static int write_list(struct store_import *im, struct store_conn *conn, const struct list *list,
-		      struct store_error *err)
+		      int64_t *model, struct store_error *err)
 {
-	int64_t model = 0, snapshot = 0;
+	int64_t snapshot = 0;
 	int status = check_list(im, conn, err);
 
 	if (status == 0)
-		status = model_id(im, conn, &model, err);
+		status = model_id(im, conn, model, err);
 	if (status == 0)
-		status = snapshot_id(im, conn, model, list, &snapshot, err);
+		status = snapshot_id(im, conn, *model, list, &snapshot, err);
 	if (status == 0)
-		status = store_index_exec(conn, STMT_REVISION_PUT,
-					  ARGS(A_INT(model), A_TEXT(im->revision), A_INT(snapshot)),
-					  err);
+		status = store_index_exec(
+		    conn, STMT_REVISION_PUT,
+		    ARGS(A_INT(*model), A_TEXT(im->revision), A_INT(snapshot)), err);
 	if (status == 0)
 		status = store_index_exec(conn, STMT_ADDED_UNCLAIM, ARGS(A_INT(im->id)), err);
 	return status;
 }
 
 static int commit(struct store_import *im, struct store_conn *conn, const struct list *list,
-		  struct store_error *err)
+		  int64_t *model, struct store_error *err)
 {
 	int status = store_manifest_begin(im->store, conn, err);
 
 	if (status != 0)
 		return status;
-	status = write_list(im, conn, list, err);
+	status = write_list(im, conn, list, model, err);
 	if (status != 0) {
 		store_manifest_rollback(conn);
 		return status;
@@ -288,16 +289,19 @@ int store_import_commit(struct store_import *im, char ret_commit[STORE_COMMIT_HE
 	struct store *store = im->store;
 	struct store_conn *conn = store_index_lock(store->index);
 	struct list list;
+	int64_t model = 0;
 	int status;
 
 	status = hash_list(im, conn, &list, err);
 	if (status == 0)
-		status = commit(im, conn, &list, err);
+		status = commit(im, conn, &list, &model, err);
 	import_free(im, conn);
 	store_index_unlock(store->index);
-	if (status == 0)
-		memcpy(ret_commit, list.commit, sizeof(list.commit));
-	return status;
+	if (status != 0)
+		return status;
+	memcpy(ret_commit, list.commit, sizeof(list.commit));
+	store_evict_old(store, model);
+	return 0;
 }
 
 void store_import_abort(struct store_import *im)

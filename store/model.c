@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include "store/collect.h"
+#include "store/model.h"
 #include "store/manifest.h"
 #include "store/snapshot.h"
 #include "store/state.h"
@@ -146,8 +147,7 @@ static int any(struct store_conn *conn, enum store_stmt stmt, int64_t id, struct
 	return status;
 }
 
-/* The model with all its snapshots. */
-static int drop_model(struct store_conn *conn, int64_t model_id, struct store_error *err)
+int store_model_drop(struct store_conn *conn, int64_t model_id, struct store_error *err)
 {
 	for (;;) {
 		int status = store_index_row(conn, STMT_SNAPSHOT_OF, ARGS(A_INT(model_id)), err);
@@ -191,7 +191,7 @@ static int drop_revision(struct store_conn *conn, const char *revision,
 	named = any(conn, STMT_REVISION_ANY, snap->model_id, err);
 	if (named != 0)
 		return named < 0 ? named : 0;
-	return drop_model(conn, snap->model_id, err);
+	return store_model_drop(conn, snap->model_id, err);
 }
 
 static int drop(struct store_conn *conn, const char *model, const char *revision,
@@ -202,7 +202,7 @@ static int drop(struct store_conn *conn, const char *model, const char *revision
 
 	if (revision == NULL) {
 		status = store_snapshot_model(conn, model, &snap, err);
-		return status != 0 ? status : drop_model(conn, snap.model_id, err);
+		return status != 0 ? status : store_model_drop(conn, snap.model_id, err);
 	}
 	status = store_snapshot_find(conn, model, revision, &snap, err);
 	return status != 0 ? status : drop_revision(conn, revision, &snap, err);

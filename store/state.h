@@ -8,6 +8,7 @@
 #ifndef LARDER_STORE_STATE_H
 #define LARDER_STORE_STATE_H
 
+#include "store/evict.h"
 #include "store/folder.h"
 #include "store/status.h"
 #include "store/store.h"
@@ -23,6 +24,7 @@ struct store {
 	struct store_maps *maps;
 	struct store_cache *cache;
 	struct store_uses *uses;
+	struct store_quota quota;
 	int64_t grace_s;
 	bool read_only;
 	/* guarded by the index's writer: */

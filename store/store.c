@@ -62,6 +62,7 @@ int store_open(const struct store_opts *opts, struct store **out, struct store_e
 	store->grace_s = opts->grace_s > 0 ? opts->grace_s : STORE_GRACE_S;
 	atomic_init(&store->generation, 1);
 	atomic_init(&store->import_count, 0);
+	store_evict_init(&store->quota);
 	status = store_folder_open(opts->dir, opts->read_only, &store->folder, err);
 	if (status == 0)
 		status = store_map_table_new(&store->maps, err);
@@ -100,6 +101,7 @@ uint64_t store_generation(struct store *store)
 
 int store_stats_get(struct store *store, struct store_stats *out, struct store_error *err)
 {
+	const struct store_quota *q = &store->quota;
 	struct store_conn *conn;
 	int status = store_index_reader(store->index, &conn, err);
 
@@ -115,6 +117,9 @@ int store_stats_get(struct store *store, struct store_stats *out, struct store_e
 		    .derived = (uint64_t)store_index_int(conn, STMT_TOTAL, 5),
 		    .derived_bytes = (uint64_t)store_index_int(conn, STMT_TOTAL, 6),
 		    .maps = store_map_count(store->maps),
+		    .max_bytes = atomic_load(&q->max_bytes),
+		    .reserved_bytes = atomic_load(&q->reserved_bytes),
+		    .evicted = store_evict_since(q),
 		};
 		store_index_stop(conn, STMT_TOTAL);
 	}

@@ -161,6 +161,13 @@ int store_map_populate(const struct store_map *map, size_t offset, size_t size,
  */
 int store_writer_open(struct store *store, struct store_writer **out,
 		      struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_writer_expect(w, bytes, err): so many bytes will come, at least.  Room
+ * for them is made at once: STORE_QUOTA when there cannot be, before anything
+ * is written or evicted.  Optional.
+ */
+int store_writer_expect(struct store_writer *w, uint64_t bytes,
+			struct store_error *err) STORE_MUST_CHECK;
 int store_writer_append(struct store_writer *w, const void *data, size_t size,
 			struct store_error *err) STORE_MUST_CHECK;
 int store_writer_commit(struct store_writer *w, const struct store_digest *expect,
@@ -262,8 +269,7 @@ int store_partial_save(struct store_partial *p, struct store_error *err) STORE_M
  * it was the hash's.  Write.
  */
 int store_partial_commit(struct store_partial *p, const struct store_digest *expect,
-			 struct store_digest *ret_digest,
-			 struct store_error *err) STORE_MUST_CHECK;
+			 struct store_digest *ret_digest, struct store_error *err) STORE_MUST_CHECK;
 /* store_partial_discard(p): remove it; the caller's reference stays.  Write. */
 void store_partial_discard(struct store_partial *p);
 /* One more reference, one less; the last closes it.  What was saved stays for the next open. */
@@ -378,6 +384,46 @@ int store_model_remove(struct store *store, const char *model, const char *revis
 int store_model_pin(struct store *store, const char *model, bool pinned,
 		    struct store_error *err) STORE_MUST_CHECK;
 
+/* ---- what may stay (store/evict.c) ------------------------------------------------- */
+
+/* All that went, counted. */
+struct store_evicted {
+	uint64_t derived, snapshots, models; /* models: whole ones */
+	uint64_t blobs, bytes;               /* removed from the disk */
+};
+/*
+ * What went, one by one: a snapshot, or with ${commit} NULL the whole model.
+ * Called from the thread that made it go, with nothing locked.
+ */
+typedef void store_gone_f(void *arg, const char *model, const char *commit);
+
+#define STORE_KEEP_ALL UINT64_MAX
+struct store_limits {
+	uint64_t max_bytes;      /* of all blobs together; 0 = no limit */
+	uint64_t keep_snapshots; /* of a model, besides those that have a name; STORE_KEEP_ALL */
+	store_gone_f *gone;      /* may be NULL */
+	void *arg;               /* for gone */
+};
+/*
+ * store_evict_limits(store, limits): from now on.  A store that was just opened
+ * has none.  The quota holds without being asked: a writer that would exceed it
+ * evicts first, and fails with STORE_QUOTA when too little can go; and every
+ * import drops the oldest snapshots beyond keep_snapshots.
+ *
+ * What can go, in this order: derived blobs; snapshots without a name; whole
+ * models, each time what was not used for longest.  Never: what is pinned, what
+ * an open import lists, what was uploaded and waits for its name.  Models that
+ * are mapped go after those that are not, and their mappings stay valid.
+ */
+void store_evict_limits(struct store *store, const struct store_limits *limits);
+/*
+ * store_evict(store, room_bytes, out, err): do all of that now, so that
+ * ${room_bytes} more would fit.  STORE_QUOTA when they cannot, and then nothing
+ * was evicted for their sake.  *out is always written.  Write.
+ */
+int store_evict(struct store *store, uint64_t room_bytes, struct store_evicted *out,
+		struct store_error *err) STORE_MUST_CHECK;
+
 /* ---- care (store/verify.c, use.c, store.c) -------------------------------------- */
 
 struct store_verify {
@@ -406,6 +452,9 @@ struct store_stats {
 	uint64_t models, files, blobs, blob_bytes; /* stored, derived blobs included */
 	uint64_t derived, derived_bytes;           /* blobs that are only kept as derived ones */
 	uint64_t maps;                             /* mappings that exist now */
+	uint64_t max_bytes;                        /* the quota; 0 = none */
+	uint64_t reserved_bytes;                   /* of it, promised to writers */
+	struct store_evicted evicted;              /* since the store was opened */
 };
 int store_stats_get(struct store *store, struct store_stats *out,
 		    struct store_error *err) STORE_MUST_CHECK; /* read */

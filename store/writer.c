@@ -14,6 +14,7 @@
 
 #include "store/blob.h"
 #include "store/digest.h"
+#include "store/evict.h"
 #include "store/fsck.h"
 #include "store/map.h"
 #include "store/state.h"
@@ -34,6 +35,7 @@ struct store_writer {
 	int fd; /* of the temporary */
 	char name[STORE_TEMP_NAME];
 	uint64_t size;    /* bytes appended */
+	uint64_t room;    /* bytes reserved */
 	uint64_t started; /* bytes whose way to the disk has begun */
 	int status;       /* the first failure; nothing is appended or committed after it */
 };
@@ -68,6 +70,18 @@ fail_free:
 	return status;
 }
 
+int store_writer_expect(struct store_writer *w, uint64_t bytes, struct store_error *err)
+{
+	int status;
+
+	if (bytes <= w->room)
+		return 0;
+	status = store_evict_reserve(w->store, bytes - w->room, err);
+	if (status == 0)
+		w->room = bytes;
+	return status;
+}
+
 static int write_all(struct store_writer *w, const uint8_t *data, size_t size,
 		     struct store_error *err)
 {
@@ -99,6 +113,8 @@ int store_writer_append(struct store_writer *w, const void *data, size_t size,
 	if (size > (uint64_t)INT64_MAX - w->size)
 		w->status = store_status_fail(err, STORE_FULL, "the blob is too large");
 	if (w->status == 0)
+		w->status = store_writer_expect(w, w->size + size, err);
+	if (w->status == 0)
 		w->status = store_digest_add(w->hash, data, size, err);
 	if (w->status == 0)
 		w->status = write_all(w, data, size, err);
@@ -109,6 +125,7 @@ int store_writer_append(struct store_writer *w, const void *data, size_t size,
 static void writer_free(struct store_writer *w, bool published)
 {
 	store_digest_drop(w->hash);
+	store_evict_release(w->store, w->room);
 	close(w->fd);
 	if (!published)
 		store_folder_drop_temp(&w->store->folder, w->name);
@@ -233,6 +250,9 @@ int store_writer_commit(struct store_writer *w, const struct store_digest *expec
 	if (status >= 0) {
 		conn = store_index_lock(w->store->index);
 		status = settle(w, conn, &digest, synced, &published, err);
+		store_evict_look(w->store, conn);
+		store_evict_release(w->store, w->room); /* it is stored, or not wanted */
+		w->room = 0;
 		store_index_unlock(w->store->index);
 	}
 	writer_free(w, published);
