@@ -21,7 +21,7 @@
 #define EXPOSE                                                                                     \
 	"Content-Range, Content-Length, Accept-Ranges, ETag, Last-Modified, X-Repo-Commit, "       \
 	"X-Linked-ETag, X-Linked-Size, Repr-Digest, Inference-Header-Content-Length, "             \
-	"Server-Timing, Retry-After, X-Error-Code, X-Request-Id"
+	"Content-Digest, Link, Server-Timing, Retry-After, X-Error-Code, X-Request-Id"
 #define CSP "default-src 'none'; frame-ancestors 'none'"
 #define READER_BLOCK_BYTES ((size_t)256 << 10)
 
@@ -104,7 +104,7 @@ static void add(struct building *b, const char *name, const char *value)
 	b->ok = b->ok && MHD_add_response_header(b->response, name, value) == MHD_YES;
 }
 
-enum { HAS_CACHE = 1, HAS_CSP = 2, HAS_CORP = 4 };
+enum { HAS_CACHE = 1, HAS_CSP = 2, HAS_CORP = 4, HAS_VARY = 8 };
 
 static void own_headers(struct building *b, const struct request *rq)
 {
@@ -121,9 +121,13 @@ static void own_headers(struct building *b, const struct request *rq)
 				has |= HAS_CSP;
 			else if (strcmp(name, "Cross-Origin-Resource-Policy") == 0)
 				has |= HAS_CORP;
+		} else if (strcmp(name, "Vary") == 0) {
+			has |= HAS_VARY;
 		}
 		add(b, name, r->header[i].value);
 	}
+	if ((has & HAS_VARY) == 0)
+		add(b, "Vary", "Origin");
 	if ((has & HAS_CACHE) == 0)
 		add(b, "Cache-Control", "no-store");
 	if ((has & HAS_CSP) == 0)
@@ -135,7 +139,6 @@ static void own_headers(struct building *b, const struct request *rq)
 static void common_headers(struct building *b, const struct request *rq)
 {
 	add(b, "X-Content-Type-Options", "nosniff");
-	add(b, "Vary", "Origin");
 	add(b, "X-Request-Id", rq->id);
 	if (rq->cors_any) {
 		add(b, "Access-Control-Allow-Origin", "*");

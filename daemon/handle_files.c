@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/range.h"
 #include "daemon/request.h"
 #include "daemon/shelf.h"
 #include "store/store.h"
@@ -101,7 +102,6 @@ static void item_headers(struct request *rq, const void *arg)
 	reply_header(rq, "X-Repo-Commit", item->file.commit);
 	reply_header(rq, "X-Linked-ETag", item->etag);
 	reply_header(rq, "X-Linked-Size", item->size);
-	reply_header(rq, "Repr-Digest", item->repr_digest);
 }
 
 static int send_item(struct request *rq, struct shelf_item *item, struct fault *fault)
@@ -113,6 +113,7 @@ static int send_item(struct request *rq, struct shelf_item *item, struct fault *
 			       .type = item->type,
 			       .download = item->download,
 			       .etag = item->etag,
+			       .digest = item->repr_digest,
 			       .cache = item->file.by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
 			       .corp = "cross-origin",
 			       .modified_s = item->file.modified_s,
@@ -151,10 +152,43 @@ int handle_files_resolve(struct request *rq, struct fault *fault)
 	return send_file(rq, &file, path, fault);
 }
 
+/* The Git-LFS pointer of ${file}, with validators of its own. */
+static int send_pointer(struct request *rq, const struct store_file *file, struct fault *fault)
+{
+	char hex[STORE_DIGEST_HEX + 1], base64[45], modified[32];
+	struct store_digest digest;
+	char *text, *etag;
+
+	store_digest_hex(&file->digest, hex);
+	text = arena_printf(&rq->arena,
+			    "version https://git-lfs.github.com/spec/v1\n"
+			    "oid sha256:%s\nsize %" PRIu64 "\n",
+			    hex, file->size);
+	if (text == NULL || store_digest_of(text, strlen(text), &digest) != 0)
+		return fault_set(fault, 503, "out of memory");
+	store_digest_hex(&digest, hex);
+	store_digest_base64(&digest, base64);
+	range_date_print(file->modified_s, modified);
+	etag = arena_printf(&rq->arena, "\"%s\"", hex);
+	if (etag == NULL)
+		return fault_set(fault, 503, "out of memory");
+	reply_header(rq, "X-Repo-Commit", arena_copy(&rq->arena, file->commit, STORE_COMMIT_HEX));
+	return reply_file(rq, &(struct reply_file){
+				  .data = text,
+				  .size = strlen(text),
+				  .type = "text/plain; charset=utf-8",
+				  .etag = etag,
+				  .digest = arena_printf(&rq->arena, "sha-256=:%s:", base64),
+				  .cache = file->by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
+				  .corp = "cross-origin",
+				  .modified_s = file->modified_s,
+				  .modified = arena_copy(&rq->arena, modified, strlen(modified)),
+			      });
+}
+
 int handle_files_raw(struct request *rq, struct fault *fault)
 {
 	const char *path = rq->part[PART_PATH];
-	char hex[STORE_DIGEST_HEX + 1], *text;
 	struct store_file file;
 	int rc = find(rq, &path, &file, fault);
 
@@ -162,16 +196,7 @@ int handle_files_raw(struct request *rq, struct fault *fault)
 		return rc < 0 ? -1 : 0;
 	if (file.size < POINTER_BYTES)
 		return send_file(rq, &file, path, fault);
-	store_digest_hex(&file.digest, hex);
-	text = arena_printf(&rq->arena,
-			    "version https://git-lfs.github.com/spec/v1\n"
-			    "oid sha256:%s\nsize %" PRIu64 "\n",
-			    hex, file.size);
-	if (text == NULL)
-		return fault_set(fault, 503, "out of memory");
-	reply_header(rq, "Cache-Control", file.by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE);
-	reply_header(rq, "Cross-Origin-Resource-Policy", "cross-origin");
-	return reply_bytes(rq, 200, "text/plain; charset=utf-8", text, strlen(text));
+	return send_pointer(rq, &file, fault);
 }
 
 int handle_files_blob(struct request *rq, struct fault *fault)

@@ -12,6 +12,8 @@
 #include <strings.h>
 #include <time.h>
 
+#define ASKED_MAX 64 /* range-specs of one Range header; more: ignored */
+
 /* ---- dates (RFC 9110 §5.6.7) ----------------------------------------------- */
 
 static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -267,35 +269,56 @@ static enum one one_range(const char **s, uint64_t length, struct range *out)
 	return ONE_RANGE;
 }
 
-/* Put ${r} in: joined with those that it touches or overlaps.  false when there is no room. */
-static bool insert(struct range *out, unsigned *count, struct range r)
+/*
+ * Put ${r} in.  What it overlaps, or is nearer to than ${near} bytes (1: it
+ * touches), becomes one range with it, where the first of them stood: the order
+ * is that of the request (RFC 9110 §15.3.7.2).
+ */
+static void insert(struct range *out, unsigned *count, struct range r, uint64_t near)
 {
+	unsigned at = *count;
+
 	for (unsigned i = 0; i < *count;) {
-		if (r.offset > out[i].offset + out[i].size || out[i].offset > r.offset + r.size) {
+		uint64_t end_r = r.offset + r.size, end_i = out[i].offset + out[i].size;
+
+		if ((r.offset > end_i && r.offset - end_i >= near) ||
+		    (out[i].offset > end_r && out[i].offset - end_r >= near)) {
 			i++;
 			continue;
 		}
-		uint64_t begin = r.offset < out[i].offset ? r.offset : out[i].offset;
-		uint64_t end_r = r.offset + r.size, end_i = out[i].offset + out[i].size;
-
-		r.offset = begin;
-		r.size = (end_r > end_i ? end_r : end_i) - begin;
-		memmove(&out[i], &out[i + 1], (*count - i - 1) * sizeof(out[0]));
+		if (out[i].offset < r.offset)
+			r.offset = out[i].offset;
+		r.size = (end_r > end_i ? end_r : end_i) - r.offset;
+		if (i < at)
+			at = i;
 		(*count)--;
+		memmove(&out[i], &out[i + 1], (*count - i) * sizeof(out[0]));
 		i = 0;
 	}
-	if (*count == RANGE_MAX)
-		return false;
-	out[(*count)++] = r;
-	return true;
+	memmove(&out[at + 1], &out[at], (*count - at) * sizeof(out[0]));
+	out[at] = r;
+	(*count)++;
+}
+
+/* Many pieces: those are put together that lie nearer than the head of a part is long. */
+static void thin_out(struct range *set, unsigned *count)
+{
+	struct range all[ASKED_MAX];
+	unsigned n = *count;
+
+	memcpy(all, set, n * sizeof(all[0]));
+	*count = 0;
+	for (unsigned i = 0; i < n; i++)
+		insert(set, count, all[i], RANGE_NEAR_BYTES);
 }
 
 enum range_parse range_parse(const char *s, uint64_t length, struct range out[RANGE_MAX],
-			     unsigned *count)
+			     unsigned *ret_count)
 {
-	unsigned asked = 0;
+	struct range set[ASKED_MAX];
+	unsigned asked = 0, count = 0;
 
-	*count = 0;
+	*ret_count = 0;
 	if (strncasecmp(s, "bytes=", 6) != 0)
 		return RANGE_NONE;
 	s = blanks(s + 6);
@@ -308,17 +331,25 @@ enum range_parse range_parse(const char *s, uint64_t length, struct range out[RA
 			continue;
 		}
 		one = one_range(&s, length, &r);
-		if (one == ONE_BAD || ++asked > 4 * RANGE_MAX)
+		if (one == ONE_BAD || ++asked > ASKED_MAX)
 			return RANGE_NONE;
-		if (one == ONE_RANGE && !insert(out, count, r))
-			return RANGE_NONE;
+		if (one == ONE_RANGE)
+			insert(set, &count, r, 1);
 		s = blanks(s);
 		if (*s != '\0' && *s != ',')
 			return RANGE_NONE;
 	}
 	if (asked == 0)
 		return RANGE_NONE;
-	return *count == 0 ? RANGE_UNSATISFIABLE : RANGE_SOME;
+	if (count == 0)
+		return RANGE_UNSATISFIABLE;
+	if (count > RANGE_EXACT)
+		thin_out(set, &count);
+	if (count > RANGE_MAX)
+		return RANGE_NONE;
+	memcpy(out, set, count * sizeof(out[0]));
+	*ret_count = count;
+	return RANGE_SOME;
 }
 
 /* ---- the decision (RFC 9110 §13.2.2) ---------------------------------------------- */
@@ -333,22 +364,25 @@ static bool if_range_holds(const struct range_ask *ask)
 		return true;
 	if (value[0] == '"' || (value[0] == 'W' && value[1] == '/'))
 		return strcmp(value, ask->etag) == 0;
-	return range_date_parse(value, ask->now_s, &date) && date == ask->modified_s &&
-	       ask->now_s - date >= 60;
+	return ask->modified_s > 0 && range_date_parse(value, ask->now_s, &date) &&
+	       date == ask->modified_s && ask->now_s - date >= 60;
 }
 
+/* What has no modification date has these two ignored (§13.1.3, §13.1.4). */
 static bool date_before_modified(const char *value, const struct range_ask *ask)
 {
 	int64_t date;
 
-	return range_date_parse(value, ask->now_s, &date) && ask->modified_s > date;
+	return ask->modified_s > 0 && range_date_parse(value, ask->now_s, &date) &&
+	       ask->modified_s > date;
 }
 
 static bool date_covers_modified(const char *value, const struct range_ask *ask)
 {
 	int64_t date;
 
-	return range_date_parse(value, ask->now_s, &date) && ask->modified_s <= date;
+	return ask->modified_s > 0 && range_date_parse(value, ask->now_s, &date) &&
+	       ask->modified_s <= date;
 }
 
 void range_decide(const struct range_ask *ask, struct range_answer *out)

@@ -10,7 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RANGE_MAX 16 /* ranges answered in one 206 after coalescing; more asked for: the whole */
+/*
+ * A 206 has at most RANGE_MAX parts.  Ranges that overlap or touch are one part.
+ * Up to RANGE_EXACT parts are given as they were asked for; of more than that,
+ * those are put together that lie nearer than RANGE_NEAR_BYTES, about what the
+ * head of a part costs (RFC 9110 §15.3.7.2).  A Range header that asks for more
+ * parts still, or that lists more than 64 ranges, is ignored: the answer is the
+ * whole file, once (§14.2 allows it, and a 200 is what such a client can use).
+ */
+#define RANGE_MAX 16
+#define RANGE_EXACT 8
+#define RANGE_NEAR_BYTES 80
 
 struct range {
 	uint64_t offset, size; /* bytes; size ≥ 1, offset + size ≤ length */
@@ -22,7 +32,7 @@ struct range_ask {
 	const char *range, *if_range, *if_match, *if_none_match; /* header values or NULL */
 	const char *if_modified_since, *if_unmodified_since;
 	const char *etag;   /* of the representation, strong, with quotes */
-	int64_t modified_s; /* Unix time */
+	int64_t modified_s; /* Unix time; 0 = it has no such date */
 	uint64_t length;    /* bytes */
 	int64_t now_s;      /* Unix time */
 };
@@ -41,8 +51,8 @@ enum range_parse { RANGE_NONE, RANGE_SOME, RANGE_UNSATISFIABLE };
 /*
  * range_parse(s, length, out, count): the value of a Range header against a
  * representation of ${length} bytes.  RANGE_NONE: ignore it (other unit,
- * syntax error, too many or overlapping ranges, RFC 9110 §14.2).  Ranges
- * that touch or overlap are put together.
+ * syntax error, too many ranges, RFC 9110 §14.2).  The order is that of the
+ * request.
  */
 enum range_parse range_parse(const char *s, uint64_t length, struct range out[RANGE_MAX],
 			     unsigned *count);

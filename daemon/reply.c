@@ -17,6 +17,7 @@
 #include "daemon/answer.h"
 #include "daemon/fault.h"
 #include "daemon/must.h"
+#include "daemon/negotiate.h"
 #include "daemon/range.h"
 #include "daemon/readahead.h"
 #include "daemon/request.h"
@@ -210,8 +211,6 @@ static int one_range(struct request *rq, const struct reply_file *f, const struc
 {
 	begin(rq, 206);
 	put(rq, "Content-Type", f->type);
-	if (f->download)
-		put(rq, "Content-Disposition", "attachment");
 	reply_headerf(rq, "Content-Range", "bytes %" PRIu64 "-%" PRIu64 "/%zu", r->offset,
 		      r->offset + r->size - 1, f->size);
 	one_part(&rq->reply, (const unsigned char *)f->data + r->offset, (size_t)r->size);
@@ -229,6 +228,8 @@ static int refusal(struct request *rq, const struct reply_file *f, unsigned stat
 		(void)fault_set(&fault, 416, "the file has %zu bytes", f->size);
 	(void)reply_fault(rq, &fault);
 	put(rq, "ETag", f->etag);
+	if (f->varies)
+		put(rq, "Vary", "Origin, Accept-Encoding");
 	if (status == 416) {
 		put(rq, "Accept-Ranges", "bytes");
 		reply_headerf(rq, "Content-Range", "bytes */%zu", f->size);
@@ -244,7 +245,9 @@ static bool kept(struct request *rq, const struct reply_file *f, unsigned status
 {
 	struct reply *r = &rq->reply;
 
-	if (f->kept == NULL || f->size > READAHEAD_WHOLE_BYTES)
+	if (f->kept == NULL || f->size > READAHEAD_WHOLE_BYTES ||
+	    rq->header[HEADER_WANT_REPR_DIGEST] != NULL ||
+	    rq->header[HEADER_WANT_CONTENT_DIGEST] != NULL)
 		return false;
 	r->keep = &f->kept[status == 304];
 	if (!answer_kept_fits(*r->keep, rq))
@@ -253,11 +256,53 @@ static bool kept(struct request *rq, const struct reply_file *f, unsigned status
 	return true;
 }
 
+/*
+ * RFC 9530.  Repr-Digest is that of the whole representation, as it is encoded,
+ * also on parts of it and on HEAD.  It is sent unasked, and left out only where
+ * sha-256 is named as not acceptable.  Content-Digest is that of what is sent:
+ * it is the same one on a whole file, and of parts it is not computed.
+ */
+static void digests(struct request *rq, const struct reply_file *f, unsigned status)
+{
+	if (f->digest == NULL)
+		return;
+	if (negotiate_digest(rq->header[HEADER_WANT_REPR_DIGEST], "sha-256") != 0)
+		put(rq, "Repr-Digest", f->digest);
+	if (status == 200 &&
+	    negotiate_digest(rq->header[HEADER_WANT_CONTENT_DIGEST], "sha-256") > 0)
+		put(rq, "Content-Digest", f->digest);
+}
+
+/* What is said of the representation: of 200, and of 206 but after an If-Range (§15.3.7). */
+static void metadata(struct request *rq, const struct reply_file *f, unsigned status)
+{
+	if (status == 206 && rq->header[HEADER_IF_RANGE] != NULL)
+		return; /* the client has it from its first part */
+	if (f->headers != NULL)
+		f->headers(rq, f->headers_arg);
+	digests(rq, f, status);
+	if (f->modified_s > 0)
+		put(rq, "Last-Modified", f->modified);
+}
+
+/* What every answer with this file has, 304 too (RFC 9110 §15.4.5). */
+static void validators(struct request *rq, const struct reply_file *f)
+{
+	reply_header(rq, "Cross-Origin-Resource-Policy", f->corp);
+	put(rq, "ETag", f->etag);
+	put(rq, "Cache-Control", f->cache);
+	if (f->varies)
+		put(rq, "Vary", "Origin, Accept-Encoding");
+}
+
 int reply_file(struct request *rq, const struct reply_file *f)
 {
 	struct range_answer a;
 
 	ask_of(rq, f, &a);
+	/* Content-Encoding speaks of a whole body: parts of what is encoded come one at a time */
+	if (a.status == 206 && a.count > 1 && f->encoding != NULL)
+		a.status = 200;
 	if (a.status >= 400)
 		return refusal(rq, f, a.status);
 	if (a.status != 206 && kept(rq, f, a.status)) {
@@ -265,26 +310,22 @@ int reply_file(struct request *rq, const struct reply_file *f)
 		one_part(&rq->reply, f->data, f->size);
 		return 0;
 	}
-	reply_header(rq, "Cross-Origin-Resource-Policy", f->corp);
-	put(rq, "ETag", f->etag);
-	put(rq, "Cache-Control", f->cache);
+	validators(rq, f);
 	if (a.status == 304) {
-		/* and no more metadata than caches need (RFC 9110 §15.4.5) */
 		begin(rq, 304);
 		one_part(&rq->reply, f->data, f->size);
 		return 0;
 	}
 	put(rq, "Accept-Ranges", "bytes");
-	if (f->headers != NULL)
-		f->headers(rq, f->headers_arg);
-	if (f->modified_s > 0)
-		put(rq, "Last-Modified", f->modified);
+	if (f->encoding != NULL)
+		put(rq, "Content-Encoding", f->encoding);
+	if (f->download)
+		put(rq, "Content-Disposition", "attachment");
+	metadata(rq, f, a.status);
 	if (a.status == 206)
 		return a.count > 1 ? several_ranges(rq, f, &a) : one_range(rq, f, &a.range[0]);
 	begin(rq, 200);
 	put(rq, "Content-Type", f->type);
-	if (f->download)
-		put(rq, "Content-Disposition", "attachment");
 	one_part(&rq->reply, f->data, f->size);
 	return 0;
 }

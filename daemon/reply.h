@@ -8,8 +8,8 @@
  * so that a handler can `return reply_json(…)`.
  *
  * Every answer gets, without being asked: Date, X-Request-Id,
- * X-Content-Type-Options, Vary: Origin, the CORS headers that the guard
- * decided on, and, unless the handler set them, Cache-Control: no-store,
+ * X-Content-Type-Options, the CORS headers that the guard decided on, and,
+ * unless the handler set them, Vary: Origin, Cache-Control: no-store,
  * Content-Security-Policy and Cross-Origin-Resource-Policy.  A HEAD is
  * answered with the headers of the GET and no body.
  */
@@ -54,7 +54,7 @@ struct reply {
 /*
  * reply_header(rq, name, value): one more header, before or after the reply_*
  * call.  Borrows both until DONE: static or from the arena.  A name that was
- * set already is replaced, but Vary, Set-Cookie and the like may not be set.
+ * set already is replaced; Vary must go on naming Origin.
  */
 void reply_header(struct request *rq, const char *name, const char *value);
 /* reply_headerf: the value is formatted into the arena. */
@@ -86,7 +86,10 @@ struct reply_file {
 	size_t size;               /* bytes */
 	const char *type;          /* Content-Type */
 	bool download;             /* Content-Disposition: attachment */
-	const char *etag;          /* with the quotes */
+	const char *encoding;      /* Content-Encoding; NULL = identity */
+	bool varies;               /* with Accept-Encoding */
+	const char *etag;          /* with the quotes; of the bytes as they are encoded */
+	const char *digest;        /* Repr-Digest, the same; NULL = none */
 	const char *cache;         /* Cache-Control */
 	const char *corp;          /* Cross-Origin-Resource-Policy; NULL = same-origin */
 	int64_t modified_s;        /* 0 = no Last-Modified */

@@ -206,25 +206,155 @@ START_TEST(test_ranges)
 }
 END_TEST
 
-/* ${n} ranges of one byte each, two apart. */
-static enum range_parse many(unsigned n, unsigned *count)
+/* ${n} ranges of one byte each, with ${gap} bytes between them; the size of the first answered. */
+static enum range_parse many(unsigned n, unsigned gap, unsigned *count, uint64_t *first)
 {
-	struct range out[RANGE_MAX];
-	char spec[4096] = "bytes=";
+	struct range out[RANGE_MAX] = {{0, 0}};
+	static char spec[65536];
+	enum range_parse what;
+	size_t size = (size_t)snprintf(spec, sizeof(spec), "bytes=");
 
 	for (unsigned i = 0; i < n; i++)
-		snprintf(spec + strlen(spec), sizeof(spec) - strlen(spec), "%u-%u,", 2 * i, 2 * i);
-	return range_parse(spec, 1000, out, count);
+		size += (size_t)snprintf(spec + size, sizeof(spec) - size, "%u-%u,", (gap + 1) * i,
+					 (gap + 1) * i);
+	what = range_parse(spec, 1000000, out, count);
+	*first = out[0].size;
+	return what;
 }
 
+/* Few pieces are given as asked for, many near ones are put together, too many are the whole. */
 START_TEST(test_many)
 {
+	uint64_t first;
 	unsigned count;
 
-	ck_assert_int_eq(many(RANGE_MAX, &count), RANGE_SOME);
+	ck_assert_int_eq(many(RANGE_EXACT, 1, &count, &first), RANGE_SOME);
+	ck_assert_uint_eq(count, RANGE_EXACT);
+	ck_assert_int_eq(many(RANGE_EXACT + 1, 1, &count, &first), RANGE_SOME);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_uint_eq(first, 2 * RANGE_EXACT + 1);
+	ck_assert_int_eq(many(RANGE_MAX, RANGE_NEAR_BYTES - 1, &count, &first), RANGE_SOME);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_int_eq(many(RANGE_MAX, RANGE_NEAR_BYTES, &count, &first), RANGE_SOME);
 	ck_assert_uint_eq(count, RANGE_MAX);
-	ck_assert_int_eq(many(RANGE_MAX + 1, &count), RANGE_NONE);
-	ck_assert_int_eq(many(300, &count), RANGE_NONE);
+	ck_assert_uint_eq(first, 1);
+	ck_assert_int_eq(many(RANGE_MAX + 1, RANGE_NEAR_BYTES, &count, &first), RANGE_NONE);
+	ck_assert_int_eq(many(64, 0, &count, &first), RANGE_SOME);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_int_eq(many(65, 0, &count, &first), RANGE_NONE);
+	ck_assert_int_eq(many(5000, 0, &count, &first), RANGE_NONE);
+}
+END_TEST
+
+/* What has no date has no condition about its date (RFC 9110 §13.1.3 to §13.1.5). */
+START_TEST(test_no_date)
+{
+	struct range_ask ask = {
+	    .get = true, .if_modified_since = LATER, .etag = "\"a\"", .length = 10, .now_s = NOW};
+	struct range_answer answer;
+
+	range_decide(&ask, &answer);
+	ck_assert_uint_eq(answer.status, 200);
+	ask.if_modified_since = NULL;
+	ask.if_unmodified_since = "Wed, 31 Dec 1969 23:59:59 GMT";
+	range_decide(&ask, &answer);
+	ck_assert_uint_eq(answer.status, 200);
+	ask.range = "bytes=0-0";
+	ask.if_range = "Thu, 01 Jan 1970 00:00:00 GMT";
+	range_decide(&ask, &answer);
+	ck_assert_uint_eq(answer.status, 200);
+}
+END_TEST
+
+#define E62 UINT64_C(4611686018427387904)  /* 2^62 */
+#define E63 UINT64_C(9223372036854775808)  /* 2^63 */
+#define E64 UINT64_C(18446744073709551615) /* 2^64 − 1 */
+
+/* Sizes beyond 32 bits, and as large as numbers get. */
+static const struct {
+	const char *spec;
+	uint64_t length;
+	unsigned count; /* 0: unsatisfiable */
+	struct range first, second;
+} large[] = {
+    {"bytes=4294967295-4294967296", UINT64_C(6442450944), 1, {4294967295, 2}, {0, 0}},
+    {"bytes=4294967296-", UINT64_C(4294967297), 1, {4294967296, 1}, {0, 0}},
+    {"bytes=4294967296-", UINT64_C(4294967296), 0, {0, 0}, {0, 0}},
+    {"bytes=-4294967297", UINT64_C(6442450944), 1, {2147483647, 4294967297}, {0, 0}},
+    {"bytes=0-0,-1", UINT64_C(6442450944), 2, {0, 1}, {6442450943, 1}},
+    {"bytes=9223372036854775806-", E63 - 1, 1, {E63 - 2, 1}, {0, 0}},
+    {"bytes=9223372036854775807-", E63 - 1, 0, {0, 0}, {0, 0}},
+    {"bytes=9223372036854775807-9223372036854775808", E63 + 1, 1, {E63 - 1, 2}, {0, 0}},
+    {"bytes=-9223372036854775808", E63 + 1, 1, {1, E63}, {0, 0}},
+    {"bytes=0-9223372036854775807,9223372036854775808-", E64, 1, {0, E64}, {0, 0}},
+    {"bytes=18446744073709551614-", E64, 1, {E64 - 1, 1}, {0, 0}},
+    {"bytes=18446744073709551614-18446744073709551615", E64, 1, {E64 - 1, 1}, {0, 0}},
+    {"bytes=18446744073709551615-", E64, 0, {0, 0}, {0, 0}},
+    {"bytes=-18446744073709551615", E64, 1, {0, E64}, {0, 0}},
+    {"bytes=-18446744073709551616", E64, 1, {0, E64}, {0, 0}},
+    {"bytes=0-", E64, 1, {0, E64}, {0, 0}},
+    {"bytes=-1,0-0", E64, 2, {E64 - 1, 1}, {0, 1}},
+    {"bytes=4611686018427387904-4611686018427387904,-1", E64, 2, {E62, 1}, {E64 - 1, 1}},
+};
+
+START_TEST(test_large)
+{
+	struct range out[RANGE_MAX];
+	unsigned count = 99;
+	enum range_parse what = range_parse(large[_i].spec, large[_i].length, out, &count);
+
+	ck_assert_uint_eq(count, large[_i].count);
+	ck_assert_int_eq(what, count == 0 ? RANGE_UNSATISFIABLE : RANGE_SOME);
+	if (count > 0) {
+		ck_assert_uint_eq(out[0].offset, large[_i].first.offset);
+		ck_assert_uint_eq(out[0].size, large[_i].first.size);
+	}
+	if (count > 1) {
+		ck_assert_uint_eq(out[1].offset, large[_i].second.offset);
+		ck_assert_uint_eq(out[1].size, large[_i].second.size);
+	}
+}
+END_TEST
+
+/* Nine ranges and more are looked at for gaps: near the end of all numbers too. */
+START_TEST(test_large_gaps)
+{
+	struct range out[RANGE_MAX];
+	char spec[512] = "bytes=0-0";
+	unsigned count;
+
+	for (uint64_t at = E64 - 8 * RANGE_NEAR_BYTES; at < E64 - 1; at += RANGE_NEAR_BYTES)
+		snprintf(spec + strlen(spec), sizeof(spec) - strlen(spec), ",%" PRIu64 "-%" PRIu64,
+			 at, at);
+	ck_assert_int_eq(range_parse(spec, E64, out, &count), RANGE_SOME);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_uint_eq(out[0].offset, 0);
+	ck_assert_uint_eq(out[0].size, 1);
+	ck_assert_uint_eq(out[1].offset, E64 - 8 * RANGE_NEAR_BYTES);
+	ck_assert_uint_eq(out[1].size, 7 * RANGE_NEAR_BYTES + 1);
+}
+END_TEST
+
+/* The order is that of the request, but for what was put together (RFC 9110 §15.3.7.2). */
+START_TEST(test_order)
+{
+	struct range out[RANGE_MAX];
+	unsigned count;
+
+	ck_assert_int_eq(range_parse("bytes=900-909,100-109,905-919,0-9", 1000, out, &count),
+			 RANGE_SOME);
+	ck_assert_uint_eq(count, 3);
+	ck_assert_uint_eq(out[0].offset, 900);
+	ck_assert_uint_eq(out[0].size, 20);
+	ck_assert_uint_eq(out[1].offset, 100);
+	ck_assert_uint_eq(out[2].offset, 0);
+	/* one range over two: it stands where the first of them stood */
+	ck_assert_int_eq(range_parse("bytes=900-909,0-9,500-509,5-505", 1000, out, &count),
+			 RANGE_SOME);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_uint_eq(out[0].offset, 900);
+	ck_assert_uint_eq(out[1].offset, 0);
+	ck_assert_uint_eq(out[1].size, 510);
 }
 END_TEST
 
@@ -294,6 +424,10 @@ Suite *check_range(void)
 	tcase_add_test(t, test_fresh_date);
 	tcase_add_loop_test(t, test_ranges, 0, (int)(sizeof(ranges) / sizeof(ranges[0])));
 	tcase_add_test(t, test_many);
+	tcase_add_test(t, test_no_date);
+	tcase_add_loop_test(t, test_large, 0, (int)(sizeof(large) / sizeof(large[0])));
+	tcase_add_test(t, test_large_gaps);
+	tcase_add_test(t, test_order);
 	tcase_add_loop_test(t, test_dates, 0, (int)(sizeof(dates) / sizeof(dates[0])));
 	tcase_add_test(t, test_date_print);
 	suite_add_tcase(s, t);
