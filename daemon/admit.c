@@ -12,6 +12,7 @@
 
 #include "daemon/guard.h"
 #include "daemon/metrics.h"
+#include "daemon/recall.h"
 #include "daemon/request.h"
 #include "daemon/settings.h"
 
@@ -161,7 +162,7 @@ void admit(struct request *rq, const struct admit_facts *facts)
 		return;
 	}
 	if (path[0] != '*')
-		rc = route_find(v.method, path, size, &rq->arena, &match, &path_fault);
+		rc = recall_route(v.method, path, size, &rq->arena, &match, &path_fault);
 	const struct route *row = match.route != NULL ? match.route : match.first;
 	bool admin =
 	    row != NULL ? row->plane == ADMIN : size >= 7 && memcmp(path, "/admin/", 7) == 0;

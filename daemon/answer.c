@@ -10,10 +10,12 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/must.h"
+#include "daemon/range.h"
 #include "daemon/readahead.h"
 #include "daemon/request.h"
 #include "store/store.h"
@@ -104,6 +106,22 @@ static void add(struct building *b, const char *name, const char *value)
 	b->ok = b->ok && MHD_add_response_header(b->response, name, value) == MHD_YES;
 }
 
+#define DATE_CHARS 29 /* IMF-fixdate, RFC 9110 §5.6.7 */
+
+/* The Date of answers made now: printed once a second, not once an answer. */
+static const char *date_now(time_t *ret_s)
+{
+	static char text[32]; /* event loop only */
+	static time_t printed;
+
+	*ret_s = time(NULL);
+	if (*ret_s != printed) {
+		range_date_print(*ret_s, text);
+		printed = *ret_s;
+	}
+	return text;
+}
+
 enum { HAS_CACHE = 1, HAS_CSP = 2, HAS_CORP = 4, HAS_VARY = 8 };
 
 static void own_headers(struct building *b, const struct request *rq)
@@ -138,6 +156,9 @@ static void own_headers(struct building *b, const struct request *rq)
 
 static void common_headers(struct building *b, const struct request *rq)
 {
+	time_t now;
+
+	add(b, "Date", date_now(&now));
 	add(b, "X-Content-Type-Options", "nosniff");
 	add(b, "X-Request-Id", rq->id);
 	if (rq->cors_any) {
@@ -155,16 +176,18 @@ static void common_headers(struct building *b, const struct request *rq)
 
 /*
  * Making a response takes a dozen headers with three allocations each, so that
- * of a file is kept.  Only X-Request-Id differs from one sending to the next:
- * libmicrohttpd hands out its own copy of the value (as const char *) and puts it
- * on the wire when the access handler returns, so the id is written over it
- * before each queueing.  Where a later version would do otherwise, the scenario
- * about request ids says so.
+ * of a file is kept.  Only X-Request-Id and Date differ from one sending to the
+ * next: libmicrohttpd hands out its own copies of the values (as const char *) and
+ * puts them on the wire when the access handler returns, so they are written over
+ * before each queueing.  Where a later version would do otherwise, the scenarios
+ * about request ids and dates say so.
  */
 struct answer_kept {
 	unsigned refs;
 	struct MHD_Response *response;
 	char *id;         /* the value of X-Request-Id in it; [REQUEST_ID_CHARS] */
+	char *date;       /* the value of Date in it; [DATE_CHARS] */
+	time_t date_s;    /* what it says */
 	char origin[256]; /* "" = none */
 };
 
@@ -194,9 +217,11 @@ static void keep(struct request *rq, struct MHD_Response *response)
 {
 	const char *origin = rq->cors_origin == NULL ? "" : rq->cors_origin;
 	const char *id = MHD_get_response_header(response, "X-Request-Id");
+	const char *date = MHD_get_response_header(response, "Date");
 	struct answer_kept *k = NULL;
 
-	if (!rq->close_after && !rq->cors_any && strlen(origin) < sizeof(k->origin) && id != NULL)
+	if (!rq->close_after && !rq->cors_any && strlen(origin) < sizeof(k->origin) && id != NULL &&
+	    date != NULL)
 		k = calloc(1, sizeof(*k));
 	if (k == NULL) {
 		MHD_destroy_response(response);
@@ -205,6 +230,7 @@ static void keep(struct request *rq, struct MHD_Response *response)
 	k->refs = 1;
 	k->response = response;
 	k->id = (char *)(uintptr_t)id;
+	k->date = (char *)(uintptr_t)date;
 	memcpy(k->origin, origin, strlen(origin) + 1);
 	answer_kept_unref(*rq->reply.keep);
 	*rq->reply.keep = k;
@@ -215,9 +241,15 @@ static void keep(struct request *rq, struct MHD_Response *response)
 static bool queue_ready(struct request *rq)
 {
 	struct answer_kept *k = rq->reply.ready;
+	time_t now;
+	const char *date = date_now(&now);
 
 	metrics_add(METRIC_responses_reused, 1);
 	memcpy(k->id, rq->id, REQUEST_ID_CHARS);
+	if (now != k->date_s) {
+		memcpy(k->date, date, DATE_CHARS);
+		k->date_s = now;
+	}
 	return MHD_queue_response(rq->transport, rq->reply.status, k->response) == MHD_YES;
 }
 

@@ -114,6 +114,19 @@ static int add(struct listen_set *set, int fd, bool inherited)
 	return 0;
 }
 
+/*
+ * Nothing is lost on loopback, so a congestion control that paces (BBR) only
+ * costs time there.  Accepted sockets inherit this; where it is not allowed it stays.
+ */
+static void unpaced(int fd, const union address *a)
+{
+	bool loopback = a->any.sa_family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr)
+						     : (ntohl(a->v4.sin_addr.s_addr) >> 24) == 127;
+
+	if (loopback)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
 static int open_tcp(struct listen_set *set, const char *where)
 {
 	union address a;
@@ -143,6 +156,7 @@ static int open_tcp(struct listen_set *set, const char *where)
 		}
 		goto fail;
 	}
+	unpaced(fd, &a);
 	if (listen(fd, BACKLOG) != 0 || add(set, fd, false) != 0)
 		goto fail;
 	return 0;

@@ -47,15 +47,17 @@
 #include "daemon/settings.h"
 #include "daemon/stream.h"
 
-#define CONNECTION_MEMORY_BYTES ((size_t)24 << 10) /* cleared for every request */
-#define CONNECTION_INCREMENT_BYTES ((size_t)16 << 10)
+#define CONNECTION_MEMORY_BYTES ((size_t)16 << 10) /* cleared for every request */
+#define CONNECTION_INCREMENT_BYTES ((size_t)8 << 10)
+#define ROUNDS_MAX 8 /* of libmicrohttpd before the rest of the loop has its turn */
 
 struct listener {
 	struct server *server;
 	struct MHD_Daemon *mhd;
 	uv_poll_t poll;
 	uv_timer_t timer;
-	uint64_t due_ms; /* when the timer fires, if it is active */
+	uint64_t due_ms;  /* when the timer fires, if it is active */
+	uint64_t arrived; /* requests so far */
 	bool unix_socket, running, again, quiet;
 };
 
@@ -94,18 +96,26 @@ static void arm(struct listener *l)
 	(void)uv_timer_start(&l->timer, on_timer, ms, 0);
 }
 
-/* Let libmicrohttpd do what it can.  Calls from inside of it are remembered. */
+/*
+ * Let libmicrohttpd do what it can.  Calls from inside of it are remembered.
+ * While requests keep coming it is asked again at once, a few times: going round
+ * by the loop takes two more system calls, one of them for a nested epoll.
+ */
 static void run(struct listener *l)
 {
+	unsigned rounds = 0;
+	uint64_t before;
+
 	if (l->running) {
 		l->again = true;
 		return;
 	}
 	l->running = true;
 	do {
+		before = l->arrived;
 		l->again = false;
 		(void)MHD_run(l->mhd);
-	} while (l->again);
+	} while (l->again || (l->arrived != before && ++rounds < ROUNDS_MAX));
 	l->running = false;
 	arm(l);
 }
@@ -389,6 +399,7 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *connec
 
 	if (rq == NULL)
 		return NULL;
+	l->arrived++;
 	rq->transport = connection;
 	rq->listener = l;
 	rq->target = arena_copy(&rq->arena, uri, strlen(uri));
@@ -503,15 +514,16 @@ static int start_listener(struct server *s, struct listen_socket *socket)
 	l->server = s;
 	l->unix_socket = socket->unix_socket;
 	l->mhd = MHD_start_daemon(
-	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0, NULL,
-	    NULL, on_access, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
-	    socket->fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, l, MHD_OPTION_NOTIFY_COMPLETED,
-	    on_completed, l, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
-	    MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	    CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
-	    CONNECTION_INCREMENT_BYTES, MHD_OPTION_CONNECTION_LIMIT, set->max_connections,
-	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)set->idle_timeout,
-	    MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
+		MHD_USE_SUPPRESS_DATE_NO_CLOCK /* answer.c writes it */,
+	    0, NULL, NULL, on_access, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+	    MHD_OPTION_LISTEN_SOCKET, socket->fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, l,
+	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, l, MHD_OPTION_NOTIFY_CONNECTION,
+	    on_connection, l, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,
+	    MHD_OPTION_CONNECTION_MEMORY_INCREMENT, CONNECTION_INCREMENT_BYTES,
+	    MHD_OPTION_CONNECTION_LIMIT, set->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+	    (unsigned)set->idle_timeout, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
 	if (l->mhd == NULL) {
 		log_error("listen", "address=%s error=\"libmicrohttpd does not start\"",
 			  socket->name);

@@ -97,14 +97,11 @@ static void prepare(struct shelf_item *item)
 	range_date_print(item->file.modified_s, item->modified);
 }
 
-static bool same(const struct shelf_item *item, const struct store_file *file, const char *type,
-		 bool download)
+static bool same_file(const struct shelf_item *item, const struct store_file *file)
 {
 	return item != NULL && store_digest_equal(&item->file.digest, &file->digest) &&
 	       strcmp(item->file.commit, file->commit) == 0 &&
-	       item->file.by_commit == file->by_commit &&
-	       item->file.modified_s == file->modified_s && item->type == type &&
-	       item->download == download;
+	       item->file.by_commit == file->by_commit && item->file.modified_s == file->modified_s;
 }
 
 int shelf_get(struct store *store, const struct store_file *file, const char *path,
@@ -123,8 +120,12 @@ int shelf_get(struct store *store, const struct store_file *file, const char *pa
 		generation = now;
 		item = NULL;
 	}
+	if (same_file(item, file) && strcmp(item->path, path) == 0) {
+		*out = item;
+		return 0;
+	}
 	type = type_of(path, &download);
-	if (same(item, file, type, download)) {
+	if (same_file(item, file) && item->type == type && item->download == download) {
 		*out = item;
 		return 0;
 	}
@@ -143,6 +144,8 @@ int shelf_get(struct store *store, const struct store_file *file, const char *pa
 	item->map = map;
 	item->type = type;
 	item->download = download;
+	if (strlen(path) < sizeof(item->path))
+		memcpy(item->path, path, strlen(path) + 1);
 	prepare(item);
 	*out = item;
 	return 0;

@@ -14,7 +14,8 @@ struct shelf_item {
 	struct store_file file;
 	struct store_map *map; /* a reference */
 	const char *type;
-	bool download; /* Content-Disposition: attachment */
+	bool download;  /* Content-Disposition: attachment */
+	char path[128]; /* that type and download were derived from; "" = a longer one */
 	char etag[STORE_DIGEST_HEX + 3], size[24], repr_digest[64], modified[32];
 	struct answer_kept *kept[REPLY_KEPT]; /* answer.h; by the status they are for */
 };
