@@ -27,9 +27,81 @@ static const struct dtype_row *row_of(enum rt_dtype t)
 	return (unsigned)t < RT_DTYPE_COUNT ? &rows[t] : &rows[RT_NONE];
 }
 
+/* ---- values that are no tensors -------------------------------------------------------------- */
+
+#define DTYPE(id, onnx, bits, name, oip)                                                           \
+	[RT_##id] = {"map(string," name ")",                                                       \
+		     "map(int64," name ")",                                                        \
+		     "seq(" name ")",                                                              \
+		     "seq(map(string," name "))",                                                  \
+		     "seq(map(int64," name "))",                                                   \
+		     "optional(" name ")",                                                         \
+		     "optional(seq(" name "))",                                                    \
+		     "optional(seq(map(string," name ")))",                                        \
+		     "optional(seq(map(int64," name ")))"},
+static const char *const list_names[RT_DTYPE_COUNT][9] = {
+#include "runtime/dtypes.def"
+};
+#undef DTYPE
+
+/* In the order of list_names. */
+static const unsigned list_kinds[9] = {
+    RT_MAP_STR,
+    RT_MAP_I64,
+    RT_SEQ,
+    RT_SEQ | RT_MAP_STR,
+    RT_SEQ | RT_MAP_I64,
+    RT_OPT,
+    RT_OPT | RT_SEQ,
+    RT_OPT | RT_SEQ | RT_MAP_STR,
+    RT_OPT | RT_SEQ | RT_MAP_I64,
+};
+
+bool rt_dtype_is_list(enum rt_dtype t)
+{
+	return (unsigned)t >= RT_MAP_STR;
+}
+
+enum rt_dtype rt_dtype_elem(enum rt_dtype t)
+{
+	return (enum rt_dtype)((unsigned)t & (RT_MAP_STR - 1));
+}
+
+/* The row's place in list_kinds; −1 when there is no such type. */
+static int list_kind(enum rt_dtype t)
+{
+	unsigned elem = rt_dtype_elem(t);
+
+	for (int i = 0; i < 9 && elem != RT_NONE && elem < RT_DTYPE_COUNT; i++) {
+		if (list_kinds[i] == ((unsigned)t ^ elem))
+			return i;
+	}
+	return -1;
+}
+
+enum rt_dtype rt_dtype_in(unsigned kind, enum rt_dtype t)
+{
+	enum rt_dtype in = (enum rt_dtype)(kind | (unsigned)t);
+
+	if (((unsigned)t & kind) != 0 || (unsigned)t >= kind)
+		return RT_NONE;
+	return list_kind(in) >= 0 ? in : RT_NONE;
+}
+
+enum rt_dtype rt_dtype_item(enum rt_dtype t)
+{
+	if (((unsigned)t & RT_OPT) != 0)
+		return (enum rt_dtype)((unsigned)t ^ RT_OPT);
+	return ((unsigned)t & RT_SEQ) != 0 ? (enum rt_dtype)((unsigned)t ^ RT_SEQ) : RT_NONE;
+}
+
+/* ---- names and sizes ------------------------------------------------------------------------- */
+
 const char *rt_dtype_name(enum rt_dtype t)
 {
-	return row_of(t)->name;
+	int kind = rt_dtype_is_list(t) ? list_kind(t) : -1;
+
+	return kind >= 0 ? list_names[rt_dtype_elem(t)][kind] : row_of(t)->name;
 }
 
 const char *rt_dtype_oip(enum rt_dtype t)
@@ -59,6 +131,8 @@ unsigned rt_dtype_bits(enum rt_dtype t)
 {
 	if (t == RT_STR)
 		return 8 * sizeof(struct rt_str);
+	if (rt_dtype_is_list(t))
+		return 8 * sizeof(struct rt_list);
 	return row_of(t)->bits;
 }
 

@@ -44,6 +44,7 @@ struct rt_frame *rt_frame_new(struct rt_session *session, struct rt_graph *graph
 	f->graph = graph;
 	f->epoch = 1;
 	f->results.budget = session->model->memory_budget;
+	f->results.ledger = &session->ledger;
 	f->sources = calloc(values, sizeof(*f->sources));
 	f->data = calloc(values, sizeof(*f->data));
 	f->shapes = calloc(values, sizeof(*f->shapes));
@@ -63,6 +64,32 @@ struct rt_frame *rt_frame_new(struct rt_session *session, struct rt_graph *graph
 	for (int i = 0; i < f->source_count; i++)
 		f->is_source[f->sources[i]] = true;
 	return f;
+}
+
+bool rt_frame_hold(struct rt_frame *f, struct rt_shared *held)
+{
+	struct rt_shared **bigger;
+	int cap = f->held_cap == 0 ? 16 : f->held_cap * 2;
+
+	if (f->held_count == f->held_cap) {
+		bigger = f->held_cap < INT32_MAX / 2
+			     ? realloc(f->held, (size_t)cap * sizeof(struct rt_shared *))
+			     : NULL;
+		if (bigger == NULL) {
+			rt_list_drop(&f->session->lists, held);
+			return false;
+		}
+		f->held = bigger;
+		f->held_cap = cap;
+	}
+	f->held[f->held_count++] = held;
+	return true;
+}
+
+static void drop_held(struct rt_frame *f)
+{
+	while (f->held_count > 0)
+		rt_list_drop(&f->session->lists, f->held[--f->held_count]);
 }
 
 static void drop_roots(struct rt_frame *f)
@@ -89,9 +116,12 @@ void rt_frame_free(struct rt_frame *f)
 		return;
 	for (int i = 0; i < f->arena_count; i++) {
 		f->session->arena_bytes -= f->arenas[i].bytes;
+		rt_ledger_give(&f->session->ledger, f->arenas[i].bytes);
 		free(f->arenas[i].base);
 	}
 	rt_memory_release(&f->results);
+	drop_held(f);
+	free(f->held);
 	free(f->arenas);
 	free(f->sources);
 	free(f->data);
@@ -105,20 +135,25 @@ void rt_frame_free(struct rt_frame *f)
 static int grow_arena(struct rt_frame *f, struct rt_arena *a, size_t bytes, struct rt_error *err)
 {
 	size_t align = bytes >= HUGE_BYTES ? HUGE_BYTES : ARENA_ALIGN, size;
-	size_t budget = f->session->model->memory_budget;
 
-	if (bytes > budget || f->session->arena_bytes - a->bytes > budget - bytes)
-		return rt_error_set(err, RT_BUDGET,
-				    "%zu bytes of tensors do not fit into the budget of %zu", bytes,
-				    budget);
 	free(a->base);
+	a->base = NULL;
 	f->session->arena_bytes -= a->bytes;
+	rt_ledger_give(&f->session->ledger, a->bytes);
 	a->bytes = 0;
+	if (!rt_ledger_take(&f->session->ledger, bytes))
+		return rt_error_set(
+		    err, RT_BUDGET,
+		    "%zu bytes of tensors do not fit into the budget of %zu, of which %zu are "
+		    "taken",
+		    bytes, f->session->ledger.budget, f->session->ledger.bytes);
 	size = (bytes + align - 1) / align * align;
 	a->base = aligned_alloc(align, size);
-	if (a->base == NULL)
+	if (a->base == NULL) {
+		rt_ledger_give(&f->session->ledger, bytes);
 		return rt_error_set(err, RT_MEMORY, "out of memory for %zu bytes of tensors",
 				    bytes);
+	}
 	if (align == HUGE_BYTES)
 		(void)madvise(a->base, size, MADV_HUGEPAGE);
 	a->bytes = bytes;
@@ -317,16 +352,20 @@ static int give_outputs(struct rt_frame *f, const struct rt_segment *s, struct r
 		}
 		out->data = rt_segment_data(f, s, v);
 		/* What the caller gave is not ours to lend. */
-		if (s->places[v].kind == RT_GIVEN && f->is_source[s->places[v].root]) {
-			bytes = rt_tensor_bytes(out);
-			out->data = rt_memory_take(&f->results, bytes, 64);
-			if (out->data == NULL)
-				return rt_error_set(err, RT_BUDGET,
-						    "no memory left for output '%s'",
-						    g->values[v].name);
-			if (bytes > 0)
-				memcpy(out->data, f->data[s->places[v].root], bytes);
+		if (s->places[v].kind != RT_GIVEN || !f->is_source[s->places[v].root])
+			continue;
+		if (rt_dtype_is_list(out->dtype)) {
+			if (!rt_frame_hold(f, rt_list_hold(out->data)))
+				return rt_error_set(err, RT_MEMORY, "out of memory");
+			continue;
 		}
+		bytes = rt_tensor_bytes(out);
+		out->data = rt_memory_take(&f->results, bytes, 64);
+		if (out->data == NULL)
+			return rt_error_set(err, RT_BUDGET, "no memory left for output '%s'",
+					    g->values[v].name);
+		if (bytes > 0)
+			memcpy(out->data, f->data[s->places[v].root], bytes);
 	}
 	return RT_OK;
 }
@@ -341,6 +380,7 @@ int rt_frame_run(struct rt_frame *f, const struct rt_tensor *given, const bool *
 		return status;
 	if (f->results.blocks != NULL)
 		rt_memory_release(&f->results);
+	drop_held(f);
 	for (int i = 0; i < f->source_count; i++) {
 		f->data[f->sources[i]] = given[i].data;
 		f->shapes[f->sources[i]] = given[i].shape;

@@ -25,11 +25,13 @@ struct rt_op;
 
 /* Domains are indices; the front end maps names to them. */
 enum rt_domain {
-	RT_ONNX,   /* "" and "ai.onnx" */
-	RT_ML,     /* "ai.onnx.ml" */
-	RT_MS,     /* "com.microsoft" */
-	RT_LARDER, /* internal operators that passes and other front ends make (ops.def) */
-	RT_OTHER,  /* anything else: never supported, kept for the message */
+	RT_ONNX,     /* "" and "ai.onnx" */
+	RT_ML,       /* "ai.onnx.ml" */
+	RT_MS,       /* "com.microsoft" */
+	RT_TRAINING, /* "ai.onnx.preview.training" */
+	RT_PREVIEW,  /* "ai.onnx.preview" */
+	RT_LARDER,   /* internal operators that passes and other front ends make (ops.def) */
+	RT_OTHER,    /* anything else: never supported, kept for the message */
 	RT_DOMAIN_COUNT
 };
 const char *rt_domain_name(enum rt_domain d);
@@ -45,7 +47,7 @@ enum rt_attr_kind {
 	RT_ATTR_FLOATS,
 	RT_ATTR_STRINGS,
 	RT_ATTR_GRAPH,
-	RT_ATTR_TYPE, /* type_proto; seen, never used by a supported operator yet */
+	RT_ATTR_TYPE, /* type_proto */
 	RT_ATTR_REF,  /* ref_attr_name inside a model-local function */
 };
 struct rt_attr {
@@ -61,6 +63,7 @@ struct rt_attr {
 		const struct rt_str *strings; /* [count] */
 		struct rt_tensor tensor;
 		struct rt_graph *graph; /* a sub-graph (If, Loop, Scan) */
+		enum rt_dtype type;     /* RT_NONE: none that is known */
 	};
 };
 

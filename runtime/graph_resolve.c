@@ -147,6 +147,12 @@ static int infer_types(struct resolve *r, struct rt_graph *g, struct rt_node *n)
 
 	if (status < 0)
 		return status;
+	for (int i = 0; i < n->in_count && !n->op->takes_lists; i++) {
+		if (n->in[i] == RT_NO_VALUE || !rt_dtype_is_list(g->values[n->in[i]].dtype))
+			continue;
+		cannot_run(r, n, "not for %s", rt_dtype_name(g->values[n->in[i]].dtype));
+		return RT_OK;
+	}
 	why.text[0] = '\0';
 	status = type(g, n, r->types, &why);
 	if (status == RT_UNSUPPORTED) {
@@ -167,7 +173,7 @@ static int infer_types(struct resolve *r, struct rt_graph *g, struct rt_node *n)
 		t = r->types[0];
 	else if (n->dtype_input < n->in_count && n->in[n->dtype_input] != RT_NO_VALUE)
 		t = g->values[n->in[n->dtype_input]].dtype;
-	if (t != RT_NONE && (n->dtypes >> t & 1) == 0 && !runs_wider(t, n->dtypes))
+	if (t != RT_NONE && (n->dtypes >> rt_dtype_elem(t) & 1) == 0 && !runs_wider(t, n->dtypes))
 		cannot_run(r, n, "not for %s", rt_dtype_name(t));
 	return RT_OK;
 }
@@ -175,6 +181,12 @@ static int infer_types(struct resolve *r, struct rt_graph *g, struct rt_node *n)
 /* ---- graphs ---------------------------------------------------------------------------------- */
 
 static int resolve_graph(struct resolve *r, struct rt_graph *g);
+
+/* What the body of a SequenceMap is given: one item of a sequence at a time. */
+static enum rt_dtype mapped(enum rt_dtype t)
+{
+	return rt_dtype_is_list(t) ? rt_dtype_item(t) : t;
+}
 
 /*
  * The types of a sub-graph's inputs are those of what the node hands in, whatever
@@ -184,6 +196,7 @@ static int resolve_sub_graph(struct resolve *r, struct rt_graph *g, const struct
 			     struct rt_graph *sub)
 {
 	bool is_loop = strcmp(n->op_type, "Loop") == 0, is_scan = strcmp(n->op_type, "Scan") == 0;
+	bool is_map = strcmp(n->op_type, "SequenceMap") == 0;
 
 	for (int v = 0; v < sub->value_count; v++) {
 		const struct rt_value *outer;
@@ -199,13 +212,14 @@ static int resolve_sub_graph(struct resolve *r, struct rt_graph *g, const struct
 			sub->values[v].outer = -1;
 		}
 	}
-	for (int i = 0; i < sub->input_count && (is_loop || is_scan); i++) {
+	for (int i = 0; i < sub->input_count && (is_loop || is_scan || is_map); i++) {
 		struct rt_value *v = &sub->values[sub->inputs[i]];
 
 		if (is_loop && i < 2)
 			v->dtype = i == 0 ? RT_I64 : RT_BOOL;
 		else if (i < n->in_count && n->in[i] != RT_NO_VALUE)
-			v->dtype = g->values[n->in[i]].dtype;
+			v->dtype =
+			    is_map ? mapped(g->values[n->in[i]].dtype) : g->values[n->in[i]].dtype;
 	}
 	return resolve_graph(r, sub);
 }
@@ -252,7 +266,7 @@ static int no_type(const struct resolve *r, const struct rt_graph *g, int v)
 {
 	const struct rt_value *value = &g->values[v];
 
-	return rt_error_set(r->err, RT_UNSUPPORTED, "%s '%.200s' is not a tensor of a known type",
+	return rt_error_set(r->err, RT_UNSUPPORTED, "%s '%.200s' has no type that is known here",
 			    value->is_input    ? "input"
 			    : value->is_output ? "output"
 					       : "value",

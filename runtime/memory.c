@@ -23,6 +23,20 @@ struct rt_memory_block {
 	unsigned char data[];
 };
 
+bool rt_ledger_take(struct rt_ledger *l, size_t bytes)
+{
+	if (l->bytes > l->budget || bytes > l->budget - l->bytes)
+		return false;
+	l->bytes += bytes;
+	return true;
+}
+
+void rt_ledger_give(struct rt_ledger *l, size_t bytes)
+{
+	must(bytes <= l->bytes);
+	l->bytes -= bytes;
+}
+
 void *rt_memory_take(struct rt_memory *m, size_t bytes, size_t align)
 {
 	size_t budget = m->budget != 0 ? m->budget : DEFAULT_BUDGET, at, need;
@@ -42,9 +56,14 @@ void *rt_memory_take(struct rt_memory *m, size_t bytes, size_t align)
 	need = alone ? bytes + align : BLOCK_BYTES;
 	if (m->bytes > budget || need > budget - m->bytes)
 		return NULL;
-	b = calloc(1, sizeof(*b) + need);
-	if (b == NULL)
+	if (m->ledger != NULL && !rt_ledger_take(m->ledger, need))
 		return NULL;
+	b = calloc(1, sizeof(*b) + need);
+	if (b == NULL) {
+		if (m->ledger != NULL)
+			rt_ledger_give(m->ledger, need);
+		return NULL;
+	}
 	m->bytes += b->cost = need;
 	b->alone = alone;
 	at = -(uintptr_t)b->data & (align - 1);
@@ -76,6 +95,8 @@ bool rt_memory_give_back(struct rt_memory *m, const void *piece, size_t bytes)
 			return false;
 		*at = b->next;
 		m->bytes -= b->cost;
+		if (m->ledger != NULL)
+			rt_ledger_give(m->ledger, b->cost);
 		free(b);
 		return true;
 	}
@@ -90,6 +111,8 @@ void rt_memory_release(struct rt_memory *m)
 		next = b->next;
 		free(b);
 	}
+	if (m->ledger != NULL)
+		rt_ledger_give(m->ledger, m->bytes);
 	m->blocks = NULL;
 	m->bytes = 0;
 }

@@ -11,10 +11,20 @@
 
 struct rt_memory_block;
 
+/* What several memories may take together. */
+struct rt_ledger {
+	size_t bytes, budget;
+};
+/* rt_ledger_take(l, bytes): count them; false, and nothing counted, when they are over the
+ * budget. */
+bool rt_ledger_take(struct rt_ledger *l, size_t bytes);
+void rt_ledger_give(struct rt_ledger *l, size_t bytes);
+
 struct rt_memory {
 	struct rt_memory_block *blocks;
-	size_t bytes;  /* taken from the system */
-	size_t budget; /* never more than that; 0 = 4 GiB */
+	size_t bytes;             /* taken from the system */
+	size_t budget;            /* never more than that; 0 = 4 GiB */
+	struct rt_ledger *ledger; /* what is taken counts here too; NULL: nowhere else */
 };
 
 /*

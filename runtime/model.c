@@ -65,8 +65,10 @@ static void set_kernels(struct rt_graph *g, const struct rt_kernels *kernels)
 static int load(struct rt_model *m, struct rt_bytes file, const struct rt_model_opts *opts,
 		struct rt_error *err)
 {
-	struct rt_onnx_opts onnx = {
-	    .find = opts->find, .find_arg = opts->find_arg, .memory_budget = m->memory_budget};
+	struct rt_onnx_opts onnx = {.find = opts->find,
+				    .find_arg = opts->find_arg,
+				    .memory_budget = m->memory_budget,
+				    .ledger = &m->ledger};
 	const char *foreign = rt_format_foreign(file);
 	int status;
 
@@ -105,7 +107,8 @@ int rt_model_open(struct rt_bytes file, const struct rt_model_opts *opts, struct
 	if (m == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
 	m->memory_budget = opts->memory_budget != 0 ? opts->memory_budget : DEFAULT_BUDGET;
-	m->memory.budget = m->memory_budget;
+	m->memory.budget = m->ledger.budget = m->memory_budget;
+	m->memory.ledger = &m->ledger;
 	m->kernels = rt_kernels_select(opts->cpu_level);
 	status = guarded_load(m, file, opts, err);
 	if (status < 0) {

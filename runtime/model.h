@@ -11,6 +11,7 @@
 
 struct rt_model {
 	struct rt_graph *graph;
+	struct rt_ledger ledger; /* what bind, the graph and its passes allocate */
 	struct rt_memory memory; /* what bind allocates */
 	const struct rt_kernels *kernels;
 	size_t memory_budget;

@@ -40,7 +40,7 @@ int rt_once_run(struct rt_infer *f, struct rt_team *team, struct rt_memory *memo
 		struct rt_error *err)
 {
 	struct rt_fault fault = {.state = 0};
-	struct rt_memory scratch = {.budget = memory->budget};
+	struct rt_memory scratch = {.budget = memory->budget, .ledger = memory->ledger};
 	struct rt_run run = {.node = f->node,
 			     .state = f->state,
 			     .shape_state = f->shape_state,

@@ -458,6 +458,7 @@ int rt_onnx_read_model(struct rt_bytes file, const struct rt_onnx_opts *opts, st
 	*out = r.root; /* from the beginning, for callers that are torn away (guard.h) */
 	if (opts->memory_budget > 0)
 		r.root->memory.budget = opts->memory_budget;
+	r.root->memory.ledger = opts->ledger;
 	status = model_fields(&r, rt_wire_open(file), &imports, &graph);
 	if (status < 0)
 		goto fail;

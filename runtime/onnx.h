@@ -6,6 +6,7 @@
  *	onnx_node.c      nodes and attributes, sub-graphs
  *	onnx_function.c  model-local functions, put in place of their calls
  *	onnx_tensor.c    tensors in every encoding, external data, sparse ones
+ *	onnx_data.c      values in files of their own, sequences and optionals too
  *	onnx_type.c      types and shapes of inputs and outputs
  *
  * Nothing of the file is trusted: RT_MALFORMED says what is wrong and where, as
@@ -31,6 +32,8 @@ struct rt_onnx_opts {
 	rt_find_f *find; /* for external data; NULL: it is an error */
 	void *find_arg;
 	size_t memory_budget; /* of what cannot be a view; 0 = 4 GiB */
+	struct rt_ledger
+	    *ledger; /* what the graph takes counts here, as long as it lives; or NULL */
 };
 
 /*
@@ -49,5 +52,9 @@ int rt_onnx_read_model(struct rt_bytes file, const struct rt_onnx_opts *opts, st
  */
 int rt_onnx_read_tensor(struct rt_bytes file, struct rt_graph *owner, const char **name,
 			struct rt_tensor *out, struct rt_error *err) RT_MUST_CHECK;
+/* rt_onnx_read_value(file, owner, dtype, out, err): the same for any value (SequenceProto,
+ * OptionalProto, MapProto of onnx-data.proto) of type ${dtype}. */
+int rt_onnx_read_value(struct rt_bytes file, struct rt_graph *owner, enum rt_dtype dtype,
+		       struct rt_tensor *out, struct rt_error *err) RT_MUST_CHECK;
 
 #endif

@@ -182,6 +182,10 @@ static int message(struct rt_onnx_scope *s, const struct attr_proto *p, int64_t 
 		out->kind = RT_ATTR_GRAPH;
 		return sub_graph(s, w, out);
 	}
+	if (type == TYPE_TYPE_PROTO) {
+		out->kind = RT_ATTR_TYPE;
+		return rt_onnx_type(s->r, w, &out->type);
+	}
 	out->kind = RT_ATTR_TENSOR;
 	status = type == TYPE_TENSOR ? rt_onnx_tensor(s->r, w, &unused, &out->tensor)
 				     : rt_onnx_sparse(s->r, w, &unused, &out->tensor);
@@ -249,6 +253,7 @@ int rt_onnx_attr(struct rt_onnx_scope *s, struct rt_wire w, struct rt_attr *out)
 	case TYPE_TENSOR:
 	case TYPE_GRAPH:
 	case TYPE_SPARSE_TENSOR:
+	case TYPE_TYPE_PROTO:
 		return message(s, &p, p.type, out);
 	case TYPE_FLOATS:
 		out->kind = RT_ATTR_FLOATS;
@@ -259,15 +264,13 @@ int rt_onnx_attr(struct rt_onnx_scope *s, struct rt_wire w, struct rt_attr *out)
 	case TYPE_STRINGS:
 		out->kind = RT_ATTR_STRINGS;
 		return list(r, &p, 9, p.strings, sizeof(struct rt_str), out);
-	case TYPE_TYPE_PROTO:
-	case TYPE_TYPE_PROTOS:
-		out->kind = RT_ATTR_TYPE;
-		return RT_OK;
 	case TYPE_TENSORS:
 	case TYPE_GRAPHS:
 	case TYPE_SPARSE_TENSORS:
+	case TYPE_TYPE_PROTOS:
 		return rt_error_set(r->err, RT_UNSUPPORTED,
-				    "attribute '%.128s': a list of graphs or tensors", p.name);
+				    "attribute '%.128s': a list of graphs, tensors or types",
+				    p.name);
 	default:
 		return rt_error_set(r->err, RT_MALFORMED, "attribute '%.128s' has type %lld",
 				    p.name, (long long)p.type);

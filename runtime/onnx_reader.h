@@ -105,6 +105,8 @@ int rt_onnx_sparse(struct rt_onnx_reader *r, struct rt_wire w, struct rt_str *na
 		   struct rt_tensor *out);
 
 /* ---- onnx_type.c ---- */
+/* rt_onnx_type(r, w, out): a TypeProto; RT_NONE when it is none that is known here. */
+int rt_onnx_type(struct rt_onnx_reader *r, struct rt_wire w, enum rt_dtype *out);
 /* rt_onnx_value_info(r, w, name, out): a ValueInfoProto; ${out} gets type, shape, dim names. */
 int rt_onnx_value_info(struct rt_onnx_reader *r, struct rt_wire w, struct rt_str *name,
 		       struct rt_value *out);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * onnx_type.c — ValueInfoProto: names, element types and shapes of inputs and
- * outputs.  Types that are no tensors leave the element type unknown.
+ * onnx_type.c — ValueInfoProto and TypeProto: names, types and shapes of inputs
+ * and outputs.  Sparse tensors, and nestings that the standard's operators do not
+ * know, leave the type unknown.
  */
 #include <config.h>
 
@@ -83,7 +84,38 @@ static int tensor_type(struct rt_onnx_reader *r, struct rt_wire w, struct rt_val
 	return status;
 }
 
-/* TypeProto: tensor_type is field 1; sequences, maps, optionals and sparse ones are not. */
+static int type(struct rt_onnx_reader *r, struct rt_wire w, struct rt_value *out);
+
+/* TypeProto.Sequence, .Optional (elem_type = 1) and .Map (key_type = 1, value_type = 2). */
+static int list_type(struct rt_onnx_reader *r, struct rt_wire w, uint32_t field,
+		     struct rt_value *out)
+{
+	unsigned kind = field == 4 ? RT_SEQ : RT_OPT;
+	struct rt_wire sub;
+	struct rt_field f;
+	int64_t key;
+	int status;
+
+	while ((status = rt_wire_next(&w, &f, r->err)) > 0) {
+		if (field == 5 && f.number == 1) {
+			status = rt_wire_int(&f, &key, r->err);
+			kind = key == 8 ? RT_MAP_STR : key == 7 ? RT_MAP_I64 : RT_OPT;
+		} else if (f.number == (field == 5 ? 2u : 1u)) {
+			status = rt_wire_enter(&w, &f, &sub, r->err);
+			if (status == RT_OK)
+				status = type(r, sub, out);
+		}
+		if (status < 0)
+			return status;
+	}
+	out->dtype = rt_dtype_in(kind, out->dtype);
+	out->shape = (struct rt_shape){.rank = 0};
+	for (int i = 0; i < RT_RANK_MAX; i++)
+		out->dim_names[i] = NULL;
+	return status;
+}
+
+/* TypeProto.  Recursion: rt_wire_enter bounds the nesting. */
 static int type(struct rt_onnx_reader *r, struct rt_wire w, struct rt_value *out)
 {
 	struct rt_wire sub;
@@ -91,14 +123,25 @@ static int type(struct rt_onnx_reader *r, struct rt_wire w, struct rt_value *out
 	int status;
 
 	while ((status = rt_wire_next(&w, &f, r->err)) > 0) {
-		if (f.number != 1)
+		if (f.number != 1 && f.number != 4 && f.number != 5 && f.number != 9)
 			continue;
 		status = rt_wire_enter(&w, &f, &sub, r->err);
-		if (status == RT_OK)
+		if (status == RT_OK && f.number == 1)
 			status = tensor_type(r, sub, out);
+		else if (status == RT_OK)
+			status = list_type(r, sub, f.number, out);
 		if (status < 0)
 			return status;
 	}
+	return status;
+}
+
+int rt_onnx_type(struct rt_onnx_reader *r, struct rt_wire w, enum rt_dtype *out)
+{
+	struct rt_value value = {.shape.rank = -1};
+	int status = type(r, w, &value);
+
+	*out = value.dtype;
 	return status;
 }
 

@@ -109,6 +109,34 @@ struct rt_eval {
 void *rt_eval_output(struct rt_eval *e, int i, const struct rt_shape *shape);
 
 /*
+ * Outputs that are no tensors.  rt_eval_list(e, i, count): output ${i} is a new
+ * list, to be filled with the three that follow, all at once or the list is not
+ * finished; NULL: no budget.  rt_eval_item: room for item ${k}, a tensor that the
+ * caller writes.  rt_eval_item_copy: a copy of any value.  rt_eval_item_share:
+ * item ${k} is item ${from_k} of a list that the node was given or made.
+ */
+struct rt_shared; /* who keeps a list alive: list.h */
+struct rt_list *rt_eval_list(struct rt_eval *e, int i, int64_t count);
+void *rt_eval_item(struct rt_eval *e, struct rt_list *l, int64_t k, enum rt_dtype t,
+		   const struct rt_shape *shape);
+bool rt_eval_item_copy(struct rt_eval *e, struct rt_list *l, int64_t k, const struct rt_tensor *t);
+void rt_eval_item_share(struct rt_list *l, int64_t k, const struct rt_list *from, int64_t from_k);
+/* rt_eval_give(e, i, l), _give_item(e, i, l, k): output ${i} is the list ${l} or item ${k} of it,
+ * which the node was given, uncopied; false when out of memory. */
+bool rt_eval_give(struct rt_eval *e, int i, const struct rt_list *l);
+bool rt_eval_give_item(struct rt_eval *e, int i, const struct rt_list *l, int64_t k);
+/* rt_eval_hold(l), rt_eval_drop(e, held): a list that an eval keeps from one run of a sub-graph to
+ * the next. */
+struct rt_shared *rt_eval_hold(const struct rt_list *l);
+void rt_eval_drop(struct rt_eval *e, struct rt_shared *held);
+/* rt_eval_convert(e, t, want): ${t} as a value of type ${want} where one of the two is an optional
+ * of the other; false when it is none, or out of memory. */
+bool rt_eval_convert(struct rt_eval *e, struct rt_tensor *t, enum rt_dtype want);
+/* rt_eval_count(e, bytes), _uncount: memory that an eval takes from the system itself. */
+bool rt_eval_count(struct rt_eval *e, size_t bytes);
+void rt_eval_uncount(struct rt_eval *e, size_t bytes);
+
+/*
  * rt_eval_subgraph(e, sub, inputs, outputs, err): run the sub-graph of one of
  * the node's attributes.  ${inputs}: one per input of ${sub}, in order, types
  * and shapes as the operator wants them (the runtime checks the types);
@@ -135,6 +163,8 @@ struct rt_op {
 	bool shapes_only; /* run reads the shapes of its inputs, never their data (Shape, Size) */
 	bool is_random;   /* two runs differ: never folded (RandomNormal, Multinomial) */
 	bool is_view;     /* output 0 has input 0's bytes (Reshape, Identity): never run */
+	bool takes_lists; /* inputs and outputs may be sequences, optionals, maps; the types of the
+			   * row are then those of what is in them */
 	size_t state_bytes;
 	rt_op_type_f *type;   /* NULL: every output has the type of input 0 */
 	rt_op_bind_f *bind;   /* NULL: nothing to read */

@@ -91,7 +91,8 @@ static void replace(struct rt_graph *g, struct rt_node *n, const struct rt_tenso
 static int fold_node(struct rt_graph *g, struct rt_node *n, struct rt_team *team)
 {
 	struct rt_tensor *in = calloc((size_t)n->in_count + (size_t)n->out_count + 1, sizeof(*in));
-	struct rt_memory memory = {.budget = outermost(g)->memory.budget};
+	struct rt_memory memory = {.budget = outermost(g)->memory.budget,
+				   .ledger = outermost(g)->memory.ledger};
 	struct rt_infer f = {.node = n,
 			     .in_count = n->in_count,
 			     .out_count = n->out_count,

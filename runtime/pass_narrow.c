@@ -51,6 +51,10 @@ static bool should_widen(const struct rt_graph *g, const struct rt_node *n)
 		if (n->attrs[i].kind == RT_ATTR_GRAPH)
 			return false;
 	}
+	for (int i = 0; i < n->out_count; i++) {
+		if (n->out[i] != RT_NO_VALUE && rt_dtype_is_list(g->values[n->out[i]].dtype))
+			return false;
+	}
 	if (n->dtype_input < 0)
 		return false; /* the output's type comes from elsewhere */
 	if (n->dtype_input < n->in_count)

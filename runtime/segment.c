@@ -428,6 +428,7 @@ int rt_segment_build(struct rt_frame *f, struct rt_segment *parent, const bool *
 		return no_memory(err);
 	}
 	s->memory.budget = f->session->model->memory_budget - f->session->plan_bytes;
+	s->memory.ledger = &f->session->ledger;
 	s->values = take(s, (size_t)g->value_count + 1, sizeof(*s->values));
 	s->places = take(s, (size_t)g->value_count + 1, sizeof(*s->places));
 	if (s->values == NULL || s->places == NULL)

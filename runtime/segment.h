@@ -20,6 +20,7 @@
 
 #include <stdatomic.h>
 
+#include "runtime/list.h"
 #include "runtime/memory.h"
 #include "runtime/model.h"
 #include "runtime/op.h"
@@ -118,8 +119,10 @@ struct rt_frame {
 	struct rt_segment *roots;
 	struct rt_arena *arenas; /* per depth */
 	int arena_count;
-	uint64_t epoch;            /* counts moves of arenas */
-	struct rt_memory results;  /* of eval, of outputs that must be copied; until the next run */
+	uint64_t epoch;           /* counts moves of arenas */
+	struct rt_memory results; /* of eval, of outputs that must be copied; until the next run */
+	struct rt_shared **held;  /* lists, and items of lists, likewise */
+	int held_count, held_cap;
 	struct rt_frame *children; /* of sub-graphs, made on first use */
 	struct rt_frame *next;
 };
@@ -130,9 +133,12 @@ struct rt_session {
 	struct rt_frame *frame;
 	struct rt_fault fault;
 	const struct rt_run_opts *opts; /* of the run that is on */
-	size_t arena_bytes;             /* of all frames */
-	size_t plan_bytes;              /* of all segments */
-	bool profile, broken;           /* broken: a run was left in the middle (guard.h) */
+	struct rt_ledger ledger;        /* everything that follows, and what runs take */
+	struct rt_list_pool lists;
+	struct rt_list *given; /* the last run's inputs that are no tensors */
+	size_t arena_bytes;    /* of all frames */
+	size_t plan_bytes;     /* of all segments */
+	bool profile, broken;  /* broken: a run was left in the middle (guard.h) */
 };
 
 /* rt_segment_build(f, parent, wanted, out, err): plan what comes after ${parent} (NULL: the
@@ -153,5 +159,8 @@ void rt_frame_free(struct rt_frame *f);
 /* rt_frame_run(f, given, wanted, outputs, err): ${given}: one per source of ${f}. */
 int rt_frame_run(struct rt_frame *f, const struct rt_tensor *given, const bool *wanted,
 		 struct rt_tensor *outputs, struct rt_error *err) RT_MUST_CHECK;
+/* rt_frame_hold(f, held): let go of it before the next run; false, and let go at once, when out of
+ * memory. */
+bool rt_frame_hold(struct rt_frame *f, struct rt_shared *held);
 
 #endif

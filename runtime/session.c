@@ -15,11 +15,15 @@ int rt_session_open(struct rt_model *model, struct rt_team *team, struct rt_sess
 		    struct rt_error *err)
 {
 	struct rt_session *s = calloc(1, sizeof(*s));
+	size_t held;
 
 	if (s == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
 	s->model = model;
 	s->team = team;
+	held = rt_model_resident_bytes(model);
+	s->ledger.budget = model->memory_budget > held ? model->memory_budget - held : 0;
+	s->lists.ledger = &s->ledger;
 	s->serial = rt_team_new(1);
 	s->frame = rt_frame_new(s, model->graph);
 	if (s->serial == NULL || s->frame == NULL) {
@@ -35,6 +39,7 @@ void rt_session_close(struct rt_session *s)
 	if (s == NULL)
 		return;
 	rt_frame_free(s->frame);
+	rt_list_pool_release(&s->lists);
 	rt_team_free(s->serial);
 	free(s);
 }
@@ -59,23 +64,20 @@ static bool shape_fits(const struct rt_shape *declared, const struct rt_shape *i
 	return true;
 }
 
-static int check_input(const struct rt_port *port, const struct rt_tensor *t, struct rt_error *err)
+/* One tensor: of the input itself, or in a sequence or map. */
+static int check_tensor(const struct rt_port *port, const struct rt_tensor *t, enum rt_dtype dtype,
+			struct rt_error *err)
 {
 	unsigned bits = rt_dtype_bits(t->dtype);
-	char want[256], is[256];
 	size_t bytes;
 
-	if (t->dtype != port->dtype)
+	if (t->dtype != dtype)
 		return rt_error_set(err, RT_INPUT, "input '%s' is %s, %s was given", port->name,
-				    rt_dtype_name(port->dtype), rt_dtype_name(t->dtype));
+				    rt_dtype_name(dtype), rt_dtype_name(t->dtype));
 	if (t->shape.rank < 0 || t->shape.rank > RT_RANK_MAX ||
 	    !rt_shape_bytes(&t->shape, t->dtype, &bytes))
 		return rt_error_set(err, RT_INPUT, "input '%s' has a shape that is no shape",
 				    port->name);
-	if (!shape_fits(&port->shape, &t->shape))
-		return rt_error_set(err, RT_INPUT, "input '%s' has shape %s, %s was given",
-				    port->name, rt_shape_text(&port->shape, want, sizeof(want)),
-				    rt_shape_text(&t->shape, is, sizeof(is)));
 	if (bytes > 0 && t->data == NULL)
 		return rt_error_set(err, RT_INPUT, "input '%s' has no data", port->name);
 	if (t->dtype == RT_STR)
@@ -86,10 +88,74 @@ static int check_input(const struct rt_port *port, const struct rt_tensor *t, st
 	return RT_OK;
 }
 
-/* Check the inputs and put those that are no constants into ${given}. */
-static int gather(const struct rt_session *s, const struct rt_tensor *inputs,
-		  struct rt_tensor *given, struct rt_error *err)
+/* A map: keys and values, of one length. */
+static int check_map(const struct rt_port *port, const struct rt_list *l, enum rt_dtype dtype,
+		     struct rt_error *err)
 {
+	enum rt_dtype key = ((unsigned)dtype & RT_MAP_STR) != 0 ? RT_STR : RT_I64;
+	int status;
+
+	if (l->count != 2 || l->items[0].shape.rank != 1 ||
+	    !rt_shape_equal(&l->items[0].shape, &l->items[1].shape))
+		return rt_error_set(err, RT_INPUT, "input '%s': a map without keys and values",
+				    port->name);
+	status = check_tensor(port, &l->items[0], key, err);
+	return status < 0 ? status : check_tensor(port, &l->items[1], rt_dtype_elem(dtype), err);
+}
+
+/* Recursion: an optional of a sequence of maps is the deepest that there is. */
+static int check_list(const struct rt_port *port, const struct rt_tensor *t, enum rt_dtype dtype,
+		      struct rt_error *err)
+{
+	const struct rt_list *l = t->data;
+	enum rt_dtype item = rt_dtype_item(dtype);
+	int status = RT_OK;
+
+	if (!rt_dtype_is_list(dtype))
+		return check_tensor(port, t, dtype, err);
+	if (t->dtype != dtype)
+		return rt_error_set(err, RT_INPUT, "input '%s' is %s, %s was given", port->name,
+				    rt_dtype_name(dtype), rt_dtype_name(t->dtype));
+	if (l == NULL || l->count < 0 || (l->count > 0 && l->items == NULL) || t->shape.rank != 0 ||
+	    (dtype == rt_dtype_in(RT_OPT, item) && l->count > 1))
+		return rt_error_set(err, RT_INPUT, "input '%s' is no %s", port->name,
+				    rt_dtype_name(dtype));
+	if (item == RT_NONE)
+		return check_map(port, l, dtype, err);
+	for (int64_t i = 0; i < l->count && status == RT_OK; i++)
+		status = check_list(port, &l->items[i], item, err);
+	return status;
+}
+
+static int check_input(const struct rt_port *port, const struct rt_tensor *t, struct rt_error *err)
+{
+	char want[256], is[256];
+	int status = check_list(port, t, port->dtype, err);
+
+	if (status == RT_OK && !shape_fits(&port->shape, &t->shape))
+		return rt_error_set(err, RT_INPUT, "input '%s' has shape %s, %s was given",
+				    port->name, rt_shape_text(&port->shape, want, sizeof(want)),
+				    rt_shape_text(&t->shape, is, sizeof(is)));
+	return status;
+}
+
+/* Values that are no tensors are copied: the run shares parts of them. */
+static int own_list(struct rt_session *s, int64_t i, struct rt_tensor *t, struct rt_error *err)
+{
+	if (s->given == NULL)
+		s->given = rt_list_new(&s->lists, (int64_t)s->model->input_count);
+	if (s->given == NULL || !rt_list_copy(&s->lists, s->given, i, t))
+		return rt_error_set(err, RT_BUDGET, "no memory left for input '%s'",
+				    s->model->inputs[i].name);
+	*t = s->given->items[i];
+	return RT_OK;
+}
+
+/* Check the inputs and put those that are no constants into ${given}. */
+static int gather(struct rt_session *s, const struct rt_tensor *inputs, struct rt_tensor *given,
+		  struct rt_error *err)
+{
+	static const struct rt_list empty = {0, NULL};
 	static char nothing[64]; /* what an input without elements points to */
 	int at = 0;
 
@@ -103,10 +169,14 @@ static int gather(const struct rt_session *s, const struct rt_tensor *inputs,
 						    "input '%s' is fixed by the model", port->name);
 			continue;
 		}
-		status = check_input(port, &inputs[i], err);
+		given[at] = inputs[i];
+		if (given[at].data == NULL && ((unsigned)port->dtype & RT_OPT) != 0)
+			memcpy(&given[at].data, &(const void *){&empty}, sizeof(void *));
+		status = check_input(port, &given[at], err);
+		if (status == RT_OK && rt_dtype_is_list(port->dtype))
+			status = own_list(s, (int64_t)i, &given[at], err);
 		if (status < 0)
 			return status;
-		given[at] = inputs[i];
 		if (given[at].data == NULL)
 			given[at].data = nothing;
 		at++;
@@ -146,6 +216,9 @@ int rt_session_run(struct rt_session *s, const struct rt_tensor *inputs, struct 
 		if (given == NULL)
 			return rt_error_set(err, RT_MEMORY, "out of memory");
 	}
+	if (s->given != NULL)
+		rt_list_drop(&s->lists, rt_list_self(s->given));
+	s->given = NULL;
 	status = gather(s, inputs, given, err);
 	if (status == RT_OK) {
 		s->opts = opts;

@@ -28,6 +28,17 @@ enum rt_dtype {
 /* Sets of element types: RT_M(F32) | RT_M(I64). */
 #define RT_M(id) (1u << RT_##id)
 
+/*
+ * Values that are no tensors.  Their type is an element type with bits for what
+ * it is in, of which the highest is the outermost: RT_OPT | RT_SEQ | RT_F32 is an
+ * optional sequence of float tensors.  A map has keys of the type that its bit
+ * says, and values of the element type.
+ */
+#define RT_MAP_STR 0x100u
+#define RT_MAP_I64 0x200u
+#define RT_SEQ 0x400u
+#define RT_OPT 0x800u
+
 enum rt_status {
 	RT_OK = 0,
 	RT_STATUS_BASE_ = -200, /* rows follow: -199, -198, … */
@@ -77,17 +88,32 @@ struct rt_str {
 	size_t size;
 };
 
+/*
+ * What the data of a value that is no tensor point to; its shape is [].  An
+ * optional has one item or none; a map has two, tensors of rank 1: keys, values.
+ */
+struct rt_list {
+	int64_t count;
+	const struct rt_tensor *items; /* [count] */
+};
+
 /* Bytes that somebody else keeps alive (a mapping, a request body). */
 struct rt_bytes {
 	const void *data;
 	size_t size;
 };
 
-const char *rt_dtype_name(enum rt_dtype t);     /* "float32" */
+const char *rt_dtype_name(enum rt_dtype t);     /* "float32", "seq(float32)" */
 const char *rt_dtype_oip(enum rt_dtype t);      /* "FP32"; "" = none */
 enum rt_dtype rt_dtype_of_oip(const char *oip); /* RT_NONE = unknown */
 enum rt_dtype rt_dtype_of_onnx(int64_t onnx);   /* RT_NONE = unknown */
 unsigned rt_dtype_bits(enum rt_dtype t);        /* per element; RT_STR: 8 * sizeof(struct rt_str) */
+bool rt_dtype_is_list(enum rt_dtype t);         /* whether it is no tensor */
+enum rt_dtype rt_dtype_elem(enum rt_dtype t);   /* RT_SEQ | RT_F32 → RT_F32 */
+/* rt_dtype_in(kind, t): ${t} inside of RT_SEQ or RT_OPT; RT_NONE when there is no such type. */
+enum rt_dtype rt_dtype_in(unsigned kind, enum rt_dtype t);
+/* rt_dtype_item(t): what is in a sequence or an optional; RT_NONE for others. */
+enum rt_dtype rt_dtype_item(enum rt_dtype t);
 
 /* rt_shape_elems(s, out): the product of the dims; false when unknown or over INT64_MAX. */
 bool rt_shape_elems(const struct rt_shape *s, int64_t *out);

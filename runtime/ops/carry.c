@@ -8,11 +8,6 @@
 #include "runtime/memory.h"
 #include "runtime/ops/carry.h"
 
-static size_t budget_of(const struct rt_eval *e)
-{
-	return e->memory->budget != 0 ? e->memory->budget : (size_t)4 << 30;
-}
-
 static int no_room(struct rt_error *err)
 {
 	return rt_error_set(err, RT_BUDGET, "no room for what the iterations make");
@@ -42,11 +37,16 @@ int rt_carry_copy(struct rt_eval *e, const struct rt_tensor *t, void *to, struct
 
 int rt_carry_output(struct rt_eval *e, int i, const struct rt_tensor *t, struct rt_error *err)
 {
+	struct rt_tensor value = *t;
+
 	if (e->out[i].dtype == RT_NONE)
 		return RT_OK;
-	if (e->out[i].dtype != t->dtype)
+	if (!rt_eval_convert(e, &value, e->out[i].dtype))
 		return rt_error_set(err, RT_MALFORMED, "output %d is %s, not %s", i,
 				    rt_dtype_name(t->dtype), rt_dtype_name(e->out[i].dtype));
+	if (rt_dtype_is_list(value.dtype))
+		return rt_eval_give(e, i, value.data) ? RT_OK : no_room(err);
+	t = &value;
 	if (rt_eval_output(e, i, &t->shape) == NULL)
 		return no_room(err);
 	return rt_carry_copy(e, t, e->out[i].data, err);
@@ -63,9 +63,10 @@ int rt_carry_start(struct rt_carry *c, struct rt_eval *e, int count, struct rt_e
 	for (int k = 0; k < 2; k++) {
 		c->buffer[k] = calloc(n, sizeof(*c->buffer[k]));
 		c->size[k] = calloc(n, sizeof(*c->size[k]));
+		c->held[k] = calloc(n, sizeof(struct rt_shared *));
 	}
 	if (c->now == NULL || c->buffer[0] == NULL || c->buffer[1] == NULL || c->size[0] == NULL ||
-	    c->size[1] == NULL)
+	    c->size[1] == NULL || c->held[0] == NULL || c->held[1] == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
 	return RT_OK;
 }
@@ -79,19 +80,23 @@ int rt_carry_next(struct rt_carry *c, const struct rt_tensor *outputs, struct rt
 		size_t need = rt_tensor_bytes(&outputs[i]);
 		int status;
 
+		if (rt_dtype_is_list(outputs[i].dtype)) {
+			rt_eval_drop(c->eval, c->held[c->turn][i]);
+			c->held[c->turn][i] = rt_eval_hold(outputs[i].data);
+			c->now[i] = outputs[i];
+			continue;
+		}
 		if (need > size[i] || buffer[i] == NULL) {
-			c->bytes -= size[i];
+			rt_eval_uncount(c->eval, size[i]);
 			free(buffer[i]);
+			buffer[i] = NULL;
 			size[i] = 0;
-			if (need > budget_of(c->eval) - c->bytes) {
-				buffer[i] = NULL;
+			if (!rt_eval_count(c->eval, need))
 				return no_room(err);
-			}
+			size[i] = need;
 			buffer[i] = malloc(need + 1);
 			if (buffer[i] == NULL)
 				return rt_error_set(err, RT_MEMORY, "out of memory");
-			size[i] = need;
-			c->bytes += need;
 		}
 		status = rt_carry_copy(c->eval, &outputs[i], buffer[i], err);
 		if (status != RT_OK)
@@ -108,8 +113,13 @@ void rt_carry_release(struct rt_carry *c)
 	for (int k = 0; k < 2; k++) {
 		for (int i = 0; c->buffer[k] != NULL && i < c->count; i++)
 			free(c->buffer[k][i]);
+		for (int i = 0; c->size[k] != NULL && i < c->count; i++)
+			rt_eval_uncount(c->eval, c->size[k][i]);
+		for (int i = 0; c->held[k] != NULL && i < c->count; i++)
+			rt_eval_drop(c->eval, c->held[k][i]);
 		free(c->buffer[k]);
 		free(c->size[k]);
+		free(c->held[k]);
 	}
 	free(c->now);
 }
@@ -122,19 +132,28 @@ int rt_carry_stack_push(struct rt_carry_stack *s, struct rt_eval *e, const struc
 	size_t need = rt_tensor_bytes(slice);
 	int status;
 
+	if (rt_dtype_is_list(slice->dtype))
+		return rt_error_set(err, RT_UNSUPPORTED, "slices of %s",
+				    rt_dtype_name(slice->dtype));
 	if (s->count == 0) {
 		s->shape = slice->shape;
 		s->dtype = slice->dtype;
 	}
 	if (!rt_shape_equal(&s->shape, &slice->shape) || s->dtype != slice->dtype)
 		return rt_error_set(err, RT_INPUT, "iterations give slices of different shapes");
-	if (need > budget_of(e) - s->bytes)
+	if (need > SIZE_MAX / 4 - s->bytes)
 		return no_room(err);
 	if (s->bytes + need > s->room) {
 		size_t room = s->room * 2 > s->bytes + need ? s->room * 2 : s->bytes + need;
-		char *data = realloc(s->data, room);
-		if (data == NULL)
+		char *data;
+
+		if (!rt_eval_count(e, room - s->room))
+			return no_room(err);
+		data = realloc(s->data, room);
+		if (data == NULL) {
+			rt_eval_uncount(e, room - s->room);
 			return rt_error_set(err, RT_MEMORY, "out of memory");
+		}
 		s->data = data;
 		s->room = room;
 	}
@@ -170,7 +189,8 @@ int rt_carry_stack_output(struct rt_carry_stack *s, struct rt_eval *e, int i,
 	return RT_OK;
 }
 
-void rt_carry_stack_release(struct rt_carry_stack *s)
+void rt_carry_stack_release(struct rt_carry_stack *s, struct rt_eval *e)
 {
+	rt_eval_uncount(e, s->room);
 	free(s->data);
 }

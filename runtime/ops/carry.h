@@ -15,8 +15,8 @@ struct rt_carry {
 	struct rt_tensor *now; /* [count]: what the next iteration gets */
 	void **buffer[2];      /* [count] each: filled in turn, so that values may change places */
 	size_t *size[2];
+	struct rt_shared **held[2]; /* [count] each: values that are no tensors are not copied */
 	int turn;
-	size_t bytes; /* of all buffers, kept below the budget of the run */
 };
 
 /* rt_carry_start(c, e, count, err): borrows ${e}; now[] is the caller's to fill. */
@@ -45,6 +45,6 @@ int rt_carry_stack_push(struct rt_carry_stack *s, struct rt_eval *e, const struc
  * the shape of a slice when there was none. */
 int rt_carry_stack_output(struct rt_carry_stack *s, struct rt_eval *e, int i,
 			  const struct rt_shape *otherwise, struct rt_error *err);
-void rt_carry_stack_release(struct rt_carry_stack *s);
+void rt_carry_stack_release(struct rt_carry_stack *s, struct rt_eval *e);
 
 #endif

@@ -9,7 +9,7 @@
  *	      (state.., slices..); slices are put along scan_output_axes
  *
  * Opset changes that matter: Scan (9) lost the batch axis of 8 (not supported);
- * negative axes from 11 on.  Sequences in and out of sub-graphs are not supported.
+ * negative axes from 11 on.  Values may be sequences and optionals (13, 16).
  */
 #include <config.h>
 
@@ -56,13 +56,24 @@ static int sub_types(const struct rt_node *n, const char *name, int skip, enum r
 
 /* ---- If -------------------------------------------------------------------------------------- */
 
+/* An optional where one of the branches gives one. */
 static int if_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
 		   struct rt_error *err)
 {
-	int status = sub_types(n, "else_branch", 0, out, err);
+	int status = sub_types(n, "then_branch", 0, out, err);
+	const struct rt_graph *other = sub_graph(n, "else_branch");
 
 	(void)g;
-	return status == RT_OK ? sub_types(n, "then_branch", 0, out, err) : status;
+	if (status == RT_OK && (other == NULL || other->output_count < n->out_count))
+		return rt_error_set(err, RT_MALFORMED, "else_branch is not a graph of %d outputs",
+				    n->out_count);
+	for (int i = 0; status == RT_OK && i < n->out_count; i++) {
+		enum rt_dtype t = other->values[other->outputs[i]].dtype;
+
+		if (((unsigned)t & RT_OPT) != 0)
+			out[i] = t;
+	}
+	return status;
 }
 
 static int if_eval(struct rt_eval *e, struct rt_error *err)
@@ -91,6 +102,7 @@ const struct rt_op rt_op_if = {
     .in_max = 1,
     .out_min = 1,
     .out_max = RT_VARIADIC,
+    .takes_lists = true,
     .type = if_type,
     .eval = if_eval,
 };
@@ -194,7 +206,7 @@ static int loop_eval(struct rt_eval *e, struct rt_error *err)
 					       &l.body->values[v].shape, err);
 	}
 	for (int i = 0; l.stacks != NULL && i < l.stacked; i++)
-		rt_carry_stack_release(&l.stacks[i]);
+		rt_carry_stack_release(&l.stacks[i], e);
 	rt_carry_release(&l.carry);
 	free(l.stacks);
 	free(l.inputs);
@@ -207,6 +219,7 @@ const struct rt_op rt_op_loop = {
     .in_max = RT_VARIADIC,
     .out_min = 0,
     .out_max = RT_VARIADIC,
+    .takes_lists = true,
     .type = loop_type,
     .eval = loop_eval,
 };
@@ -330,8 +343,9 @@ static int scan_outputs(struct scan *s, int64_t t, struct rt_error *err)
 		if (!rt_shape_equal(&s->e->out[o].shape, &whole) ||
 		    s->e->out[o].dtype != slice->dtype)
 			return rt_error_set(err, RT_INPUT, "steps give slices of different shapes");
-		if (slice->dtype == RT_STR)
-			return rt_error_set(err, RT_UNSUPPORTED, "strings in a Scan");
+		if (slice->dtype == RT_STR || rt_dtype_is_list(slice->dtype))
+			return rt_error_set(err, RT_UNSUPPORTED, "%s in a Scan",
+					    rt_dtype_name(slice->dtype));
 		move_slice(s->e->run.team, &s->e->out[o], axis, at, slice->data, true);
 	}
 	return RT_OK;

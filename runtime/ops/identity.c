@@ -12,5 +12,6 @@ const struct rt_op rt_op_identity = {
     .out_min = 1,
     .out_max = 1,
     .is_view = true,
+    .takes_lists = true,
     .infer = rt_op_infer_same,
 };

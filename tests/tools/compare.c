@@ -280,3 +280,28 @@ double compare_max_abs(const struct rt_tensor *t)
 	}
 	return max;
 }
+
+bool compare_values(const struct rt_tensor *got, const struct rt_tensor *want,
+		    const struct compare_limits *limits, double *ret_max, char *text, size_t size)
+{
+	const struct rt_list *g = got->data, *w = want->data;
+	double max;
+	bool ok = true;
+
+	if (got->dtype == want->dtype && !rt_dtype_is_list(got->dtype))
+		return compare_tensors(got, want, limits, ret_max, text, size);
+	*ret_max = 0;
+	if (got->dtype != want->dtype || g->count != w->count) {
+		snprintf(text, size, "%s of %lld, not %s of %lld", rt_dtype_name(got->dtype),
+			 rt_dtype_is_list(got->dtype) ? (long long)g->count : 0,
+			 rt_dtype_name(want->dtype),
+			 rt_dtype_is_list(want->dtype) ? (long long)w->count : 0);
+		return false;
+	}
+	for (int64_t i = 0; i < g->count && ok; i++) {
+		ok = compare_values(&g->items[i], &w->items[i], limits, &max, text, size);
+		if (max > *ret_max)
+			*ret_max = max;
+	}
+	return ok;
+}

@@ -22,6 +22,9 @@ struct compare_limits {
  */
 bool compare_tensors(const struct rt_tensor *got, const struct rt_tensor *want,
 		     const struct compare_limits *limits, double *ret_max, char *text, size_t size);
+/* compare_values: the same for values that are no tensors; ${ret_max} of all that is in them. */
+bool compare_values(const struct rt_tensor *got, const struct rt_tensor *want,
+		    const struct compare_limits *limits, double *ret_max, char *text, size_t size);
 /* compare_statistics(got, want, text, size): for random outputs: type, shape, and mean and share of
  * zeros not far off (6 standard errors of the wanted sample). */
 bool compare_statistics(const struct rt_tensor *got, const struct rt_tensor *want, char *text,

@@ -94,12 +94,15 @@ static void subject_close(struct subject *s)
 	files_unmap(&s->file);
 }
 
-/* ${dir}/${what}_${i}.pb as a tensor; its bytes stay mapped for the life of the child. */
-static bool read_pb(const char *path, struct rt_tensor *out, char *text, size_t size)
+/* ${dir}/${what}_${i}.pb as a value of type ${dtype}, where that is no tensor; its bytes stay
+ * mapped for the life of the child. */
+static bool read_pb(const char *path, enum rt_dtype dtype, struct rt_tensor *out, char *text,
+		    size_t size)
 {
 	static struct rt_error err;
 	static struct rt_graph *owner; /* of what is no view; a case is a process of its own */
 	struct rt_bytes b;
+	int status;
 
 	if (owner == NULL && (owner = rt_graph_new()) == NULL) {
 		snprintf(text, size, "out of memory");
@@ -110,7 +113,11 @@ static bool read_pb(const char *path, struct rt_tensor *out, char *text, size_t 
 		snprintf(text, size, "%s cannot be read", strrchr(path, '/') + 1);
 		return false;
 	}
-	if (rt_onnx_read_tensor(b, owner, NULL, out, &err) != RT_OK) {
+	if (rt_dtype_is_list(dtype))
+		status = rt_onnx_read_value(b, owner, dtype, out, &err);
+	else
+		status = rt_onnx_read_tensor(b, owner, NULL, out, &err);
+	if (status != RT_OK) {
 		snprintf(text, size, "%s: %s", strrchr(path, '/') + 1, err.text);
 		return false;
 	}
@@ -136,7 +143,7 @@ static bool run_set(struct subject *s, const char *dir, char *text, size_t size)
 
 		s->in[i] = (struct rt_tensor){.dtype = p->dtype};
 		if (files_exists(path))
-			ok = read_pb(path, &s->in[i], text, size);
+			ok = read_pb(path, p->dtype, &s->in[i], text, size);
 		free(path);
 		if (!ok)
 			return false;
@@ -157,12 +164,12 @@ static bool check_output(const struct subject *s, size_t i, const char *path, ch
 	double max;
 	bool ok;
 
-	if (!read_pb(path, &want, text, size))
+	if (!read_pb(path, rt_model_output(s->model, i)->dtype, &want, text, size))
 		return false;
 	if (s->random)
 		ok = compare_statistics(&s->out[i], &want, why, sizeof why);
 	else
-		ok = compare_tensors(&s->out[i], &want, &limits, &max, why, sizeof why);
+		ok = compare_values(&s->out[i], &want, &limits, &max, why, sizeof why);
 	if (!ok)
 		snprintf(text, size, "output '%s': %s", rt_model_output(s->model, i)->name, why);
 	return ok;
