@@ -107,6 +107,7 @@ struct request {
 	struct watch *watch;       /* job.c */
 	void *transport;           /* server.c: the connection */
 	struct listener *listener; /* server.c */
+	struct patience *patience; /* server.c: of the connection */
 	bool suspended;
 	bool windowed;                /* the body is given out by ${readahead} */
 	struct stream *inlet;         /* stream.c */

@@ -42,6 +42,7 @@
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/must.h"
+#include "daemon/patience.h"
 #include "daemon/readahead.h"
 #include "daemon/request.h"
 #include "daemon/settings.h"
@@ -311,6 +312,23 @@ static void on_headers(struct listener *l, struct request *rq, const char *metho
 	}
 }
 
+/* ---- slow clients ---------------------------------------------------------------------- */
+
+/* The next request: as long again as a silent connection is kept. */
+static void await_headers(const struct server *s, struct patience *p)
+{
+	patience_due(p, (uint64_t)s->ctx->settings->idle_timeout * 2000);
+}
+
+/* The headers are there: what else must come, and by when.  Uploads take what they take. */
+static void await_body(struct request *rq)
+{
+	if (rq->state == REQUEST_BODY && rq->route != NULL && rq->route->body != STREAM)
+		patience_due(rq->patience, (uint64_t)rq->settings->request_timeout * 1000);
+	else
+		patience_rest(rq->patience);
+}
+
 /* One piece of a body. */
 static enum MHD_Result on_piece(struct request *rq, const char *data, size_t *size)
 {
@@ -341,6 +359,7 @@ static enum MHD_Result on_piece(struct request *rq, const char *data, size_t *si
 
 static void on_body_end(struct request *rq)
 {
+	patience_rest(rq->patience);
 	if (rq->reply.status != 0) {
 		request_move(rq, REQUEST_ANSWERED);
 	} else if (rq->route->body == STREAM) {
@@ -365,6 +384,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 	switch (rq->state) {
 	case REQUEST_NEW:
 		on_headers(l, rq, method, version);
+		await_body(rq);
 		if (rq->state == REQUEST_ANSWERED && rq->close_after)
 			break;
 		return MHD_YES;
@@ -396,10 +416,13 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *connec
 	struct listener *l = cls;
 	struct server *s = l->server;
 	struct request *rq = request_new(s->ctx);
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	if (rq == NULL)
 		return NULL;
 	l->arrived++;
+	rq->patience = info == NULL ? NULL : info->socket_context;
 	rq->transport = connection;
 	rq->listener = l;
 	rq->target = arena_copy(&rq->arena, uri, strlen(uri));
@@ -465,6 +488,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		rq->next->link = rq->link;
 	s->active--;
 	metrics_sub(METRIC_requests_active, 1);
+	await_headers(s, rq->patience);
 	if (!stream_drop(rq))
 		request_free(rq);
 	check_drained(s);
@@ -473,13 +497,19 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
-	(void)cls;
-	(void)connection;
-	(void)socket_context;
-	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		metrics_add(METRIC_connections, 1);
-	else
+	struct listener *l = cls;
+	const union MHD_ConnectionInfo *info;
+
+	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
 		metrics_sub(METRIC_connections, 1);
+		patience_free(*socket_context);
+		return;
+	}
+	metrics_add(METRIC_connections, 1);
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	must(info != NULL);
+	*socket_context = patience_new(info->connect_fd);
+	await_headers(l->server, *socket_context);
 }
 
 /* libmicrohttpd would decode targets and values in place: route.c does, once. */
