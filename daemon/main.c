@@ -21,6 +21,7 @@
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
+#include "daemon/patience.h"
 #include "daemon/origins.h"
 #include "daemon/pulse.h"
 #include "daemon/residency.h"
@@ -83,6 +84,7 @@ static void finish(struct larderd *d)
 	server_close(d->ctx.server);
 	d->ctx.server = NULL;
 	pulse_stop();
+	patience_stop();
 	upkeep_stop();
 	uv_close((uv_handle_t *)&d->drain, NULL);
 	uv_close((uv_handle_t *)&d->finish, NULL);
@@ -258,6 +260,7 @@ static int run(struct larderd *d)
 	if (start_store(d) != 0 || start_residency(d) != 0)
 		goto out;
 	pulse_start(d->ctx.loop);
+	patience_start(d->ctx.loop);
 	upkeep_start(&d->ctx);
 	start_handles(d);
 	if (server_open(&d->ctx, &d->sockets, &d->ctx.server) != 0 || start_token(d) != 0) {
