@@ -70,6 +70,18 @@ ROWS(f32_dwconv) = {
 ROWS(f32_pool) = {
 #include "runtime/kernels/f32_pool.def"
 };
+ROWS(i8_row) = {
+#include "runtime/kernels/i8_row.def"
+};
+ROWS(i8_gemm) = {
+#include "runtime/kernels/i8_gemm.def"
+};
+ROWS(i8_dwconv) = {
+#include "runtime/kernels/i8_dwconv.def"
+};
+ROWS(n4_dot) = {
+#include "runtime/kernels/n4_dot.def"
+};
 #undef KERNEL
 
 #define COUNT(rows_) (sizeof(rows_) / sizeof *(rows_))

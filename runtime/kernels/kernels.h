@@ -162,6 +162,129 @@ struct rt_f32_pool {
 	void (*sum)(const struct rt_window *win, float scale); /* y = scale · Σ in */
 };
 
+/* ---- bytes: quantised numbers, real = scale · (q − zero) ---------------------------------------
+ */
+
+/* Sums of products become results: sum + add[c] + row[r]·row_mul[c] (int32, wrapping), then as the
+ * function says. */
+struct rt_i8_finish {
+	size_t m, n;
+	const int32_t *sum; /* [m][n], row stride ld_sum */
+	size_t ld_sum;
+	const int32_t *add;     /* [n] */
+	const int32_t *row;     /* [m], or NULL */
+	const int32_t *row_mul; /* [n], if row is set */
+	const float *scale;     /* [n]; not for to_i32 */
+	const float *bias;      /* [n], or NULL; only for to_f32 */
+	const float *residual;  /* [m][n], row stride ld_residual, or NULL; only for to_f32 */
+	size_t ld_residual;
+	float lo, hi; /* to_f32: bounds of results; to_i8: of results before zero is added */
+	int32_t zero; /* only for to_i8 */
+	void *y;      /* [m][n], row stride ldy: int32, float or bytes */
+	size_t ldy;
+};
+/* y = clamp((a_scale·(a − a_zero) ∘ b_scale·(b − b_zero)) / y_scale), rounded, + y_zero. */
+struct rt_i8_pair {
+	float a_scale, b_scale, y_scale;
+	int32_t a_zero, b_zero, y_zero;
+	bool is_signed; /* a and b are int8, else uint8 */
+	float lo, hi;   /* before y_zero is added */
+};
+/*
+ * Rounding is to nearest, ties to even.  Bounds are integers such that the result
+ * with the zero point is a byte, int8 or uint8; NaN becomes the zero point.
+ */
+struct rt_i8_row {
+	/* y = clamp(x / scale), rounded, + zero; bounds: lo, hi, before zero is added */
+	void (*quantise)(size_t n, const float *x, float scale, int32_t zero, const float bounds[2],
+			 uint8_t *y);
+	/* y = scale · (q − zero) */
+	void (*reals)(size_t n, const uint8_t *q, bool is_signed, float scale, int32_t zero,
+		      float *y);
+	void (*add)(const struct rt_i8_pair *p, size_t n, const uint8_t *a, const uint8_t *b,
+		    uint8_t *y); /* y may be a or b */
+	void (*mul)(const struct rt_i8_pair *p, size_t n, const uint8_t *a, const uint8_t *b,
+		    uint8_t *y);
+	/* sums[c] = Σ x[r][c] over m rows, row stride ldx */
+	void (*sum_rows)(size_t m, size_t n, const uint8_t *x, size_t ldx, bool is_signed,
+			 int32_t *sums);
+	void (*to_i32)(const struct rt_i8_finish *f); /* the sum as it is */
+	void (*to_f32)(const struct rt_i8_finish *f); /* clamp(sum · scale + bias + residual) */
+	void (*to_i8)(const struct rt_i8_finish *f);  /* clamp(sum · scale), rounded, + zero */
+};
+
+/*
+ * Sums of products of bytes: c[r][j] = Σ a[r][k]·w[k][j], int32, wrapping.  Of
+ * A and W one is unsigned and the other signed.  W is a panel of packed weights
+ * (i8_gemm.h): [⌈k/4⌉][width][4], 0 where K has ended, width nr or, if narrow,
+ * nr/2.  All columns of the panel are written.
+ */
+struct rt_i8_tile {
+	size_t m, k;
+	const uint8_t *a; /* [m][k], row stride lda */
+	size_t lda;
+	bool a_signed; /* A is int8 and W uint8; else A is uint8 and W int8 */
+	bool narrow;
+	const uint8_t *w;
+	const uint8_t *prefetch; /* [⌈k/4⌉][64] that will be read soon; never NULL */
+	int32_t *c;              /* [m][width], row stride nr */
+};
+struct rt_i8_gemm {
+	size_t mr;  /* rows of a tile of full width */
+	size_t nr;  /* columns of a panel of full width, at most 64 */
+	size_t mr1; /* rows of a tile half as wide */
+	void (*tile)(const struct rt_i8_tile *t);
+	/* Σ a[0..k−1], wrapping */
+	int32_t (*sum)(size_t k, const uint8_t *a, bool is_signed);
+};
+
+/*
+ * Sums of a run of pixels of a depthwise convolution, channels last:
+ *	sum[p][c] = Σ_t (in[p·step + t][c] xor flip, as uint8) · w[t][c]
+ * W is int8, packed by pack into pack_elems bytes from [taps][channels].
+ */
+struct rt_i8_window {
+	size_t channels, pixels, taps, step;
+	const uint8_t *const *in; /* [(pixels − 1)·step + taps]: channel 0 of what a tap sees */
+	uint8_t flip;             /* 0, or 0x80 for int8 tensors */
+	const int8_t *w;          /* packed, aligned to 64 */
+	int32_t *sum;             /* [pixels][channels] */
+};
+struct rt_i8_dwconv {
+	size_t (*pack_elems)(size_t channels, size_t taps);
+	void (*pack)(size_t channels, size_t taps, const int8_t *w, int8_t *packed);
+	void (*run)(const struct rt_i8_window *win);
+};
+
+/* ---- weights of four bits --------------------------------------------------------------------
+ */
+
+/*
+ * y[r][j] = Σ_b scale[j][b] · Σ_k x[r][b·block + k] · (q[j][b][k] − zero[j][b]) for m rows of X and
+ * n rows of W.  Elements of W are half bytes, low half first: [n][blocks][block/2]; block is a
+ * power of two of at least 16.  X is as prepare leaves it.
+ */
+struct rt_n4_rows {
+	size_t m, n, blocks, block;
+	const float *x; /* [m], row stride ldx: prepared, aligned to 64 */
+	size_t ldx;
+	const uint8_t *w;
+	const float *scale;   /* [n][blocks] */
+	const uint8_t *zero4; /* [n][⌈blocks/2⌉] half bytes, or NULL: 8 */
+	const float *bias;    /* [n], or NULL */
+	float *y;             /* [m][n], row stride ldy */
+	size_t ldy;
+};
+struct rt_n4_dot {
+	size_t mr;    /* rows of X that one call takes, at most */
+	size_t chunk; /* elements: rows of prepared X are multiples of it */
+	/* x [k] in the order that run reads, zeros behind it up to a multiple of chunk */
+	void (*prepare)(size_t k, const float *x, float *to);
+	void (*run)(const struct rt_n4_rows *r);
+	/* to[k] = scale · (q[k] − zero) for one block */
+	void (*unpack)(size_t block, const uint8_t *q, float scale, float zero, float *to);
+};
+
 /* ---- the table --------------------------------------------------------------------------------
  */
 
@@ -204,6 +327,18 @@ const struct rt_kernels *rt_kernels_select(enum rt_cpu_level level);
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_f32_pool symbol;
 #include "runtime/kernels/f32_pool.def"
+#undef KERNEL
+#define KERNEL(level, symbol) extern const struct rt_i8_row symbol;
+#include "runtime/kernels/i8_row.def"
+#undef KERNEL
+#define KERNEL(level, symbol) extern const struct rt_i8_gemm symbol;
+#include "runtime/kernels/i8_gemm.def"
+#undef KERNEL
+#define KERNEL(level, symbol) extern const struct rt_i8_dwconv symbol;
+#include "runtime/kernels/i8_dwconv.def"
+#undef KERNEL
+#define KERNEL(level, symbol) extern const struct rt_n4_dot symbol;
+#include "runtime/kernels/n4_dot.def"
 #undef KERNEL
 
 #endif

@@ -10,8 +10,10 @@
  * per column.  Shapes as numpy.matmul (QGemm: two matrices, transposed if it
  * says so).
  *
- * A' is widened to int16 rows once; then panels of columns of B' are widened
- * one after the other, and every element is a product of two rows (qconv.h).
+ * Products run on the kernels for bytes (qproduct.h).  Only for transposed A and
+ * for C with rows there is a plain form: A' is widened to int16 rows once; then
+ * panels of columns of B' are widened one after the other, and every element is a
+ * product of two rows (qconv.h).
  */
 #include <config.h>
 
@@ -23,6 +25,7 @@
 #include "runtime/ops/ops.h"
 #include "runtime/ops/qconv.h"
 #include "runtime/ops/qparam.h"
+#include "runtime/ops/qproduct.h"
 #include "runtime/ops/walk.h"
 
 #define PANEL 32 /* columns */
@@ -38,10 +41,13 @@ static const struct inputs dynamic_inputs = {1, -1, -1, 2, 3, -1, 4, -1, -1};
 struct qgemm {
 	struct rt_matmul mm; /* trans_a, trans_b, alpha */
 	const struct inputs *at;
+	struct rt_qproduct q;
 };
 
 struct shape_state {
 	struct rt_matmul_shape *z;
+	bool fast;
+	size_t product; /* bytes of scratch for quantised A, before the product's */
 	int64_t panels;
 	size_t a_bytes, panel_bytes; /* of scratch: widened A; a panel per thread */
 	int64_t c_row, c_col;        /* steps of C */
@@ -66,7 +72,6 @@ static int qgemm_bind(struct rt_bind *b, struct rt_error *err)
 {
 	struct qgemm *s = b->state;
 
-	(void)err;
 	s->at = strcmp(b->node->op_type, "QGemm") == 0                  ? &gemm_inputs
 		: strcmp(b->node->op_type, "MatMulIntegerToFloat") == 0 ? &to_float_inputs
 									: &dynamic_inputs;
@@ -75,7 +80,11 @@ static int qgemm_bind(struct rt_bind *b, struct rt_error *err)
 	s->mm.alpha = rt_node_float(b->node, "alpha", 1);
 	s->mm.trans_a = rt_node_int(b->node, "transA", 0) != 0;
 	s->mm.trans_b = rt_node_int(b->node, "transB", 0) != 0;
-	return RT_OK;
+	rt_activation_read(b->node, b->kernels, &s->mm.act);
+	s->q.trans_b = s->mm.trans_b;
+	return rt_qproduct_bind(
+	    b, s->at->b, s->at == &dynamic_inputs ? RT_U8 : b->graph->values[b->node->in[0]].dtype,
+	    &s->q, err);
 }
 
 /* Input ${i}, if it is there, is of type ${t} with 1 or ${n} elements. */
@@ -132,6 +141,26 @@ static int check_c(const struct rt_infer *f, struct shape_state *z, int c, struc
 	return RT_OK;
 }
 
+/* The bias is left out, or a number per column. */
+static bool bias_fits(const struct rt_infer *f, int i, int64_t n)
+{
+	int64_t elems;
+
+	return !given(f->in_count, f->in, i) ||
+	       (rt_shape_elems(&f->in[i].shape, &elems) && elems == n);
+}
+
+static int infer_fast(struct rt_infer *f, const struct qgemm *s, struct shape_state *z,
+		      int64_t a_elems, struct rt_error *err)
+{
+	if (!rt_qproduct_scratch(&s->q, z->z, f->threads, &f->scratch_bytes))
+		return rt_error_set(err, RT_BUDGET, "operands are too large");
+	z->product = s->at->a_scale < 0 ? ((size_t)a_elems + 63) & ~(size_t)63 : 0;
+	f->scratch_bytes += z->product;
+	f->shape_state = z;
+	return RT_OK;
+}
+
 static int qgemm_infer(struct rt_infer *f, struct rt_error *err)
 {
 	const struct qgemm *s = f->state;
@@ -157,6 +186,9 @@ static int qgemm_infer(struct rt_infer *f, struct rt_error *err)
 		return rc;
 	if (!rt_shape_elems(&f->in[0].shape, &a_elems) || z->z->k > INT32_MAX)
 		return rt_error_set(err, RT_BUDGET, "A is too large");
+	z->fast = !s->mm.trans_a && z->c_row == 0 && bias_fits(f, s->at->bias, z->z->n);
+	if (z->fast)
+		return infer_fast(f, s, z, a_elems, err);
 	z->panels = (z->z->n + PANEL - 1) / PANEL;
 	z->a_bytes = ((size_t)a_elems * sizeof(int16_t) + 63) & ~(size_t)63;
 	z->panel_bytes = ((size_t)z->z->k * PANEL * sizeof(int16_t) + 63) & ~(size_t)63;
@@ -304,6 +336,75 @@ static void panels_range(void *arg, size_t begin, size_t end, int thread)
 	}
 }
 
+struct quantise_job {
+	const struct rt_kernels *kernels;
+	const float *x;
+	uint8_t *to;
+	struct rt_qparam p;
+};
+
+static void quantise_range(void *arg, size_t begin, size_t end, int thread)
+{
+	const struct quantise_job *j = arg;
+	const float bounds[2] = {(float)-j->p.zero, (float)(255 - j->p.zero)};
+
+	(void)thread;
+	j->kernels->i8_row->quantise(end - begin, j->x + begin, j->p.scale, j->p.zero, bounds,
+				     j->to + begin);
+}
+
+/* A and its numbers; quantised here if it is float. */
+static struct rt_qparam operand(const struct rt_run *r, const struct qgemm *s, const uint8_t **a)
+{
+	struct quantise_job j = {.kernels = s->mm.kernels, .x = r->in[0].data, .to = r->scratch};
+
+	*a = r->in[0].data;
+	if (s->at->a_scale >= 0)
+		return rt_qparam_read(r, r->in[0].dtype, s->at->a_scale, s->at->a_zero);
+	j.p = range_of(r, s->mm.kernels);
+	rt_team_for(r->team, (size_t)rt_tensor_elems(&r->in[0]), rt_walk_grain(1), quantise_range,
+		    &j);
+	*a = j.to;
+	return j.p;
+}
+
+static void run_fast(const struct rt_run *r)
+{
+	const struct qgemm *s = r->state;
+	const struct shape_state *z = r->shape_state;
+	const struct inputs *at = s->at;
+	const struct rt_tensor *b = &r->in[at->b], *out = &r->out[0];
+	struct rt_qproduct_args p = {.b = b->data,
+				     .b_signed = b->dtype == RT_I8,
+				     .b_scale = &r->in[at->b_scale],
+				     .after = 1,
+				     .y_type = out->dtype,
+				     .y = out->data};
+	const struct rt_qparam a = operand(r, s, &p.a);
+
+	p.a_signed = a.is_signed;
+	p.a_zero = a.zero;
+	p.before = s->mm.alpha * a.scale;
+	if (at->b_zero < r->in_count && r->in[at->b_zero].data)
+		p.b_zero = &r->in[at->b_zero];
+	if (at->c >= 0 && at->c < r->in_count) {
+		p.plus = r->in[at->c].data;
+		p.plus_step = (size_t)z->c_col;
+	}
+	if (at->bias >= 0 && at->bias < r->in_count)
+		p.bias = r->in[at->bias].data;
+	p.out.lo = s->mm.act.lo, p.out.hi = s->mm.act.hi;
+	p.activation = s->mm.act.fn, p.params = s->mm.act.params;
+	if (out->dtype != RT_F32) {
+		const struct rt_qparam y = rt_qparam_read(r, out->dtype, at->y_scale, at->y_zero);
+		p.after = y.scale;
+		p.out.zero = y.zero;
+		p.out.lo = (float)((y.is_signed ? -128 : 0) - y.zero);
+		p.out.hi = (float)((y.is_signed ? 127 : 255) - y.zero);
+	}
+	rt_qproduct_run(&s->q, z->z, &p, r->team, (char *)r->scratch + z->product);
+}
+
 static void qgemm_run(const struct rt_run *r)
 {
 	const struct qgemm *s = r->state;
@@ -312,6 +413,10 @@ static void qgemm_run(const struct rt_run *r)
 	struct job j = {.r = r, .s = s, .z = z, .rows = r->scratch};
 	int64_t a_rows = z->z->k ? rt_tensor_elems(&r->in[0]) / z->z->k : 0;
 
+	if (z->fast) {
+		run_fast(r);
+		return;
+	}
 	j.panels = (char *)r->scratch + z->a_bytes;
 	j.a = at->a_scale < 0 ? range_of(r, s->mm.kernels)
 			      : rt_qparam_read(r, r->in[0].dtype, at->a_scale, at->a_zero);

@@ -11,8 +11,9 @@
  * is exact in int32 (wrapping, as the operator has it).  Since opset 10; 21 adds
  * 16-bit float scales, which are computed as float32.
  *
- * This is the plain form: correct for every case; the integer kernels of the
- * fast path are chosen elsewhere and checked against it.
+ * With one zero point for A (and one scale) it is a product on the kernels for
+ * bytes (qproduct.h), B packed at load if it is a constant.  The plain form is for
+ * numbers per row.
  */
 #include <config.h>
 
@@ -21,6 +22,7 @@
 
 #include "runtime/ops/convert.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/qproduct.h"
 #include "runtime/ops/walk.h"
 
 /* Which input is what; −1 = there is none. */
@@ -30,8 +32,14 @@ struct inputs {
 static const struct inputs integer_inputs = {1, 2, 3, -1, -1, -1, -1};
 static const struct inputs qlinear_inputs = {3, 2, 5, 1, 4, 6, 7};
 
+struct qmatmul {
+	struct rt_qproduct q;
+	const struct inputs *at;
+};
+
 struct shape_state {
 	const struct inputs *at;
+	struct rt_matmul_shape *fast; /* NULL: the plain form */
 	int64_t m, k, n, batch;
 	int rank; /* of the leading dimensions */
 	int64_t dims[RT_RANK_MAX], a_step[RT_RANK_MAX], b_step[RT_RANK_MAX]; /* in matrices */
@@ -128,6 +136,42 @@ static int check_params(const struct rt_infer *f, const struct shape_state *z, s
 	return RT_OK;
 }
 
+static int bind_with(struct rt_bind *b, const struct inputs *at, struct rt_error *err)
+{
+	struct qmatmul *s = b->state;
+
+	s->at = at;
+	return rt_qproduct_bind(b, at->b, b->graph->values[b->node->in[0]].dtype, &s->q, err);
+}
+
+static bool is_one(const struct rt_infer *f, int input)
+{
+	int64_t n;
+
+	return !given(f, input) || (rt_shape_elems(&f->in[input].shape, &n) && n == 1);
+}
+
+/* The product by the rules of MatMul, if numbers of A are the same for all rows. */
+static int infer_fast(struct rt_infer *f, struct shape_state *z, struct rt_error *err)
+{
+	const struct qmatmul *s = f->state;
+	const struct rt_tensor both[2] = {f->in[0], f->in[z->at->b]};
+	const struct rt_matmul mm = {.kernels = s->q.kernels, .dtype = RT_U8};
+	struct rt_infer product = *f;
+	int rc;
+
+	if (!is_one(f, z->at->a_zero) || !is_one(f, z->at->a_scale) || z->k > INT32_MAX ||
+	    (given(f, z->at->b_scale) && f->in[z->at->b_scale].dtype != RT_F32) ||
+	    (both[1].dtype != RT_I8 && both[1].dtype != RT_U8))
+		return RT_OK;
+	product.in = both;
+	product.in_count = 2;
+	rc = rt_matmul_infer(&product, &mm, &z->fast, err);
+	if (!rc && !rt_qproduct_scratch(&s->q, z->fast, f->threads, &f->scratch_bytes))
+		rc = rt_error_set(err, RT_BUDGET, "operands are too large");
+	return rc;
+}
+
 static int infer_with(struct rt_infer *f, const struct inputs *at, struct rt_error *err)
 {
 	struct shape_state *z = rt_infer_alloc(f, sizeof(*z));
@@ -144,7 +188,7 @@ static int infer_with(struct rt_infer *f, const struct inputs *at, struct rt_err
 	/* a row of A and the sums of a row of Y, per thread */
 	f->scratch_bytes = (size_t)f->threads * (((size_t)z->k + (size_t)z->n * 2) * 4 + 192);
 	f->shape_state = z;
-	return RT_OK;
+	return infer_fast(f, z, err);
 }
 
 static int32_t zero_at(const struct rt_run *r, int input, int64_t i)
@@ -237,6 +281,33 @@ static void rows_range(void *arg, size_t begin, size_t end, int thread)
 	}
 }
 
+static void run_fast(const struct rt_run *r, const struct shape_state *z)
+{
+	const struct qmatmul *s = r->state;
+	const struct inputs *at = z->at;
+	const struct rt_tensor *b = &r->in[at->b], *out = &r->out[0];
+	struct rt_qproduct_args a = {.a = r->in[0].data,
+				     .b = b->data,
+				     .a_signed = r->in[0].dtype == RT_I8,
+				     .b_signed = b->dtype == RT_I8,
+				     .a_zero = zero_at(r, at->a_zero, 0),
+				     .y_type = out->dtype,
+				     .y = out->data};
+
+	if (at->b_zero < r->in_count && r->in[at->b_zero].data)
+		a.b_zero = &r->in[at->b_zero];
+	if (at->y_scale >= 0) {
+		const bool is_signed = out->dtype == RT_I8;
+		a.b_scale = &r->in[at->b_scale];
+		a.before = scale_at(r, at->a_scale, 0);
+		a.after = scale_at(r, at->y_scale, 0);
+		a.out.zero = zero_at(r, at->y_zero, 0);
+		a.out.lo = (float)((is_signed ? -128 : 0) - a.out.zero);
+		a.out.hi = (float)((is_signed ? 127 : 255) - a.out.zero);
+	}
+	rt_qproduct_run(&s->q, z->fast, &a, r->team, r->scratch);
+}
+
 static void qmatmul_run(const struct rt_run *r)
 {
 	const struct shape_state *z = r->shape_state;
@@ -244,6 +315,10 @@ static void qmatmul_run(const struct rt_run *r)
 			(((size_t)z->k + (size_t)z->n * 2) * 4 + 127) & ~(size_t)63};
 	int64_t rows = z->batch * z->m;
 
+	if (z->fast) {
+		run_fast(r, z);
+		return;
+	}
 	if (rows > 0 && z->n > 0)
 		rt_team_for(r->team, (size_t)rows, rt_walk_grain(z->k * z->n + 1), rows_range, &j);
 }
@@ -268,6 +343,16 @@ static int qlinear_type(const struct rt_graph *g, const struct rt_node *n, enum 
 	return RT_OK;
 }
 
+static int integer_bind(struct rt_bind *b, struct rt_error *err)
+{
+	return bind_with(b, &integer_inputs, err);
+}
+
+static int qlinear_bind(struct rt_bind *b, struct rt_error *err)
+{
+	return bind_with(b, &qlinear_inputs, err);
+}
+
 static int integer_infer(struct rt_infer *f, struct rt_error *err)
 {
 	return infer_with(f, &integer_inputs, err);
@@ -283,7 +368,9 @@ const struct rt_op rt_op_matmul_integer = {
     .in_max = 4,
     .out_min = 1,
     .out_max = 1,
+    .state_bytes = sizeof(struct qmatmul),
     .type = integer_type,
+    .bind = integer_bind,
     .infer = integer_infer,
     .run = qmatmul_run,
 };
@@ -293,7 +380,9 @@ const struct rt_op rt_op_qlinear_matmul = {
     .in_max = 8,
     .out_min = 1,
     .out_max = 1,
+    .state_bytes = sizeof(struct qmatmul),
     .type = qlinear_type,
+    .bind = qlinear_bind,
     .infer = qlinear_infer,
     .run = qmatmul_run,
 };

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * i8_row.body.h — rows of bytes and of sums, in the vector vocabulary and its
+ * words for integers.  Included by i8_row-<isa>.c after bytes-<isa>.h; VARIANT
+ * names the table.
+ *
+ * What is left of a row after whole vectors goes through buffers of one vector,
+ * so that every loop is written once.  Quotients are divisions and sums are not
+ * contracted: the operators define these roundings.
+ */
+#include "runtime/kernels/kernels.h"
+
+static inline vi from_bytes(const uint8_t *q, bool is_signed)
+{
+	return is_signed ? vi_from_i8(q) : vi_from_u8(q);
+}
+
+/* clamp(x), rounded, + zero: to V bytes. */
+static inline void put(uint8_t *to, v x, v lo, v hi, vi zero)
+{
+	vi_to_bytes(to, vi_add(vi_nearest(v_min(hi, v_max(lo, x))), zero));
+}
+
+static void quantise(size_t n, const float *x, float scale, int32_t zero, const float bounds[2],
+		     uint8_t *y)
+{
+	const v by = v_set1(scale), lo = v_set1(bounds[0]), hi = v_set1(bounds[1]);
+	const vi z = vi_set1(zero);
+	size_t i = 0;
+	for (; i + V <= n; i += V)
+		put(y + i, v_div(v_load(x + i), by), lo, hi, z);
+	if (i < n) {
+		uint8_t last[V];
+		put(last, v_div(v_load_n(x + i, n - i), by), lo, hi, z);
+		memcpy(y + i, last, n - i);
+	}
+}
+
+static void reals(size_t n, const uint8_t *q, bool is_signed, float scale, int32_t zero, float *y)
+{
+	const v by = v_set1(scale);
+	const vi z = vi_set1(-zero);
+	size_t i = 0;
+	for (; i + V <= n; i += V)
+		v_store(y + i, v_mul(vi_floats(vi_add(from_bytes(q + i, is_signed), z)), by));
+	if (i < n) {
+		uint8_t last[V] = {0};
+		memcpy(last, q + i, n - i);
+		v_store_n(y + i, v_mul(vi_floats(vi_add(from_bytes(last, is_signed), z)), by),
+			  n - i);
+	}
+}
+
+/* V elements of two operands. */
+static inline void pair(const struct rt_i8_pair *p, const uint8_t *a, const uint8_t *b,
+			bool product, uint8_t *y)
+{
+	const v x = v_mul(vi_floats(vi_add(from_bytes(a, p->is_signed), vi_set1(-p->a_zero))),
+			  v_set1(p->a_scale));
+	const v z = v_mul(vi_floats(vi_add(from_bytes(b, p->is_signed), vi_set1(-p->b_zero))),
+			  v_set1(p->b_scale));
+	const v both = product ? v_mul(x, z) : v_add(x, z);
+	put(y, v_div(both, v_set1(p->y_scale)), v_set1(p->lo), v_set1(p->hi), vi_set1(p->y_zero));
+}
+
+static inline void pairs(const struct rt_i8_pair *p, size_t n, const uint8_t *a, const uint8_t *b,
+			 bool product, uint8_t *y)
+{
+	size_t i = 0;
+	for (; i + V <= n; i += V)
+		pair(p, a + i, b + i, product, y + i);
+	if (i < n) {
+		uint8_t last[3][V] = {{0}};
+		memcpy(last[0], a + i, n - i);
+		memcpy(last[1], b + i, n - i);
+		pair(p, last[0], last[1], product, last[2]);
+		memcpy(y + i, last[2], n - i);
+	}
+}
+
+static void add(const struct rt_i8_pair *p, size_t n, const uint8_t *a, const uint8_t *b,
+		uint8_t *y)
+{
+	pairs(p, n, a, b, false, y);
+}
+
+static void mul(const struct rt_i8_pair *p, size_t n, const uint8_t *a, const uint8_t *b,
+		uint8_t *y)
+{
+	pairs(p, n, a, b, true, y);
+}
+
+static void sum_rows(size_t m, size_t n, const uint8_t *x, size_t ldx, bool is_signed,
+		     int32_t *sums)
+{
+	for (size_t i = 0; i < n; i += V) {
+		const size_t lanes = n - i < V ? n - i : V;
+		vi sum = vi_set1(0);
+		uint8_t last[V] = {0};
+		int32_t lane[V];
+		for (size_t r = 0; r < m; r++) {
+			const uint8_t *from = x + r * ldx + i;
+			if (lanes < V)
+				from = memcpy(last, from, lanes);
+			sum = vi_add(sum, from_bytes(from, is_signed));
+		}
+		vi_store(lane, sum);
+		memcpy(sums + i, lane, lanes * sizeof *sums);
+	}
+}
+
+/* ---- sums of products ------------------------------------------------------------------------
+ */
+
+enum out { I32, F32, I8 };
+
+/* V columns of all rows; ${lanes}: how many of them are in Y. */
+static inline void columns(const struct rt_i8_finish *f, size_t at, const int32_t *more,
+			   const int32_t *row_mul, const float *by, const float *bias, size_t lanes,
+			   const enum out out, const bool rows)
+{
+	const vi plus = vi_load(more), times = rows ? vi_load(row_mul) : vi_set1(0);
+	const v scale = out == I32 ? v_set1(0) : v_load(by), lo = v_set1(f->lo), hi = v_set1(f->hi);
+	const v shift = out == F32 ? v_load(bias) : v_set1(0);
+	const vi zero = vi_set1(f->zero);
+	for (size_t r = 0; r < f->m; r++) {
+		vi sum = vi_add(vi_load(f->sum + r * f->ld_sum + at), plus);
+		const size_t to = r * f->ldy + at;
+		if (rows)
+			sum = vi_add(sum, vi_mul(times, vi_set1(f->row[r])));
+		if (out == I32) {
+			int32_t last[V];
+			if (lanes == V) {
+				vi_store((int32_t *)f->y + to, sum);
+				continue;
+			}
+			vi_store(last, sum);
+			memcpy((int32_t *)f->y + to, last, lanes * sizeof *last);
+		} else if (out == F32) {
+			v x = v_add(v_mul(vi_floats(sum), scale), shift);
+			if (f->residual)
+				x = v_add(x,
+					  v_load_n(f->residual + r * f->ld_residual + at, lanes));
+			x = v_min(hi, v_max(lo, x));
+			if (lanes == V)
+				v_store((float *)f->y + to, x);
+			else
+				v_store_n((float *)f->y + to, x, lanes);
+		} else {
+			const v x = v_mul(vi_floats(sum), scale);
+			uint8_t last[V];
+			if (lanes == V) {
+				put((uint8_t *)f->y + to, x, lo, hi, zero);
+				continue;
+			}
+			put(last, x, lo, hi, zero);
+			memcpy((uint8_t *)f->y + to, last, lanes);
+		}
+	}
+}
+
+static inline void finish(const struct rt_i8_finish *f, const enum out out, const bool rows)
+{
+	static const float none[V];
+	for (size_t i = 0; i < f->n; i += V) {
+		const size_t lanes = f->n - i < V ? f->n - i : V;
+		int32_t more[V] = {0}, times[V] = {0};
+		float by[V] = {0}, bias[V] = {0};
+		if (lanes == V) {
+			columns(f, i, f->add + i, rows ? f->row_mul + i : more,
+				out == I32 ? none : f->scale + i,
+				out == F32 && f->bias ? f->bias + i : none, V, out, rows);
+			continue;
+		}
+		memcpy(more, f->add + i, lanes * sizeof *more);
+		if (rows)
+			memcpy(times, f->row_mul + i, lanes * sizeof *times);
+		if (out != I32)
+			memcpy(by, f->scale + i, lanes * sizeof *by);
+		if (out == F32 && f->bias)
+			memcpy(bias, f->bias + i, lanes * sizeof *bias);
+		columns(f, i, more, times, by, bias, lanes, out, rows);
+	}
+}
+
+static void to_i32(const struct rt_i8_finish *f)
+{
+	f->row ? finish(f, I32, true) : finish(f, I32, false);
+}
+
+static void to_f32(const struct rt_i8_finish *f)
+{
+	f->row ? finish(f, F32, true) : finish(f, F32, false);
+}
+
+static void to_i8(const struct rt_i8_finish *f)
+{
+	f->row ? finish(f, I8, true) : finish(f, I8, false);
+}
+
+const struct rt_i8_row VARIANT = {.quantise = quantise,
+				  .reals = reals,
+				  .add = add,
+				  .mul = mul,
+				  .sum_rows = sum_rows,
+				  .to_i32 = to_i32,
+				  .to_f32 = to_f32,
+				  .to_i8 = to_i8};
