@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ctl_server.c — the commands about the daemon as a whole: verify, stats, status,
+ * ctl_server.c — the commands about the daemon as a whole: gc, verify, stats, status,
  * origins.
  */
 #include <config.h>
 
 #include "daemon/ctl.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,83 @@ int ctl_command_verify(struct ctl *ctl)
 	}
 	json_decref(root);
 	return bad == 0 ? CTL_OK : CTL_FAILED;
+}
+
+/* ---- gc ----------------------------------------------------------------------------- */
+
+/* "1500", "20G": bytes, in powers of 1024. */
+static bool parse_size(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	unsigned long long n;
+	const char *unit;
+	unsigned shift;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || errno != 0)
+		return false;
+	unit = *end != '\0' ? strchr(units, *end) : NULL;
+	if (*end != '\0' && (unit == NULL || end[1] != '\0'))
+		return false;
+	shift = unit != NULL ? 10u * (unsigned)(unit - units + 1) : 0;
+	*out = (uint64_t)n << shift;
+	return *out >> shift == n;
+}
+
+static void print_gone(const json_t *root)
+{
+	char a[16], b[16];
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "gone"), i, v)
+	{
+		if (json_object_get(v, "commit") != NULL)
+			printf("%s@%.12s\n", ctl_text(v, "id"), ctl_text(v, "commit"));
+		else
+			printf("%s\n", ctl_text(v, "id"));
+	}
+	printf("freed %s: %llu models, %llu old snapshots, %llu derived blobs\n",
+	       ctl_bytes(ctl_count(root, "bytes"), a),
+	       (unsigned long long)ctl_count(root, "models"),
+	       (unsigned long long)ctl_count(root, "snapshots"),
+	       (unsigned long long)ctl_count(root, "derived"));
+	if (ctl_count(root, "max_bytes") != 0)
+		printf("stored %s of %s\n", ctl_bytes(ctl_count(root, "blob_bytes"), a),
+		       ctl_bytes(ctl_count(root, "max_bytes"), b));
+}
+
+int ctl_command_gc(struct ctl *ctl)
+{
+	static const char *const options[] = {"--room", NULL};
+	const char *room;
+	char *target = NULL, size[16];
+	json_t *root;
+	uint64_t bytes = 0;
+	int status;
+
+	if (!ctl_options(ctl, options, &room))
+		return CTL_USAGE;
+	if (!no_arguments(ctl))
+		return CTL_USAGE;
+	if (room != NULL && !parse_size(room, &bytes))
+		return ctl_usage(ctl, "%s is not a size", room);
+	if (asprintf(&target, "/admin/v1/gc?room=%llu", (unsigned long long)bytes) < 0)
+		abort();
+	status = ctl_ask(ctl, "POST", target, &root);
+	if (status != CTL_OK)
+		return status;
+	if (ctl->json)
+		ctl_print_json(root);
+	else
+		print_gone(root);
+	if (ctl_count(root, "over_bytes") != 0)
+		status = ctl_fail("%s more than allowed are pinned or in use",
+				  ctl_bytes(ctl_count(root, "over_bytes"), size));
+	json_decref(root);
+	return status;
 }
 
 /* ---- stats, status ------------------------------------------------------------------- */

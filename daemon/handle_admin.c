@@ -5,6 +5,8 @@
  */
 #include <config.h>
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -13,11 +15,12 @@
 #include "daemon/origins.h"
 #include "daemon/request.h"
 #include "daemon/residency.h"
+#include "daemon/settings.h"
 #include "daemon/text.h"
 #include "store/store.h"
 
 #define JSON_TYPE "application/json"
-#define VERIFY_TIMEOUT_MS (24u * 3600 * 1000) /* it takes as long as the disk takes */
+#define LONG_TIMEOUT_MS (24u * 3600 * 1000) /* it takes as long as the disk takes */
 
 /* ---- blobs ------------------------------------------------------------------------- */
 
@@ -34,6 +37,78 @@ int handle_admin_blob(struct request *rq, struct fault *fault)
 	text_init(&t, &rq->arena);
 	text_printf(&t, "{\"sha256\":\"%s\",\"bytes\":%llu}\n", hex, (unsigned long long)size);
 	return reply_text(rq, 200, JSON_TYPE, &t);
+}
+
+/* ---- eviction ------------------------------------------------------------------------- */
+
+struct gone {
+	struct text t;
+	unsigned count;
+};
+
+static void gone_json(void *arg, const char *model, const char *commit)
+{
+	struct gone *gone = arg;
+
+	text_add(&gone->t, gone->count++ == 0 ? "\n{\"id\":" : ",\n{\"id\":");
+	text_json(&gone->t, model);
+	if (commit != NULL)
+		text_printf(&gone->t, ",\"commit\":\"%s\"", commit);
+	text_add(&gone->t, "}");
+}
+
+/* ?room=BYTES: so that these would fit, too. */
+static int room_of(struct request *rq, uint64_t *out, struct fault *fault)
+{
+	const char *text = request_query(rq, "room");
+	char *end;
+
+	*out = 0;
+	if (text == NULL)
+		return 0;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+		return fault_set(fault, 400, "room must be a number of bytes");
+	return 0;
+}
+
+static int gc(struct request *rq, void *arg, struct fault *fault)
+{
+	struct gone gone = {.count = 0};
+	struct store_evicted went;
+	struct store_stats s;
+	struct store_error err;
+	struct text t;
+	uint64_t room, over;
+
+	(void)arg;
+	if (room_of(rq, &room, fault) != 0)
+		return -1;
+	text_init(&gone.t, &rq->arena);
+	if (store_evict(rq->ctx->store, room, gone_json, &gone, &went, &err) != 0 ||
+	    store_stats_get(rq->ctx->store, &s, &err) != 0)
+		return fault_store(fault, err.status, err.text);
+	over = s.max_bytes != 0 && s.blob_bytes > s.max_bytes ? s.blob_bytes - s.max_bytes : 0;
+	text_init(&t, &rq->arena);
+	text_printf(&t,
+		    "{\"models\":%llu,\"snapshots\":%llu,\"derived\":%llu,\"blobs\":%llu,"
+		    "\"bytes\":%llu,\"blob_bytes\":%llu,\"max_bytes\":%llu,\"over_bytes\":%llu,"
+		    "\"gone\":[",
+		    (unsigned long long)went.models, (unsigned long long)went.snapshots,
+		    (unsigned long long)went.derived, (unsigned long long)went.blobs,
+		    (unsigned long long)went.bytes, (unsigned long long)s.blob_bytes,
+		    (unsigned long long)s.max_bytes, (unsigned long long)over);
+	if (gone.count != 0)
+		text_add_n(&t, gone.t.data, gone.t.size);
+	text_add(&t, "]}\n");
+	return reply_text(rq, 200, JSON_TYPE, &t);
+}
+
+int handle_admin_gc(struct request *rq, struct fault *fault)
+{
+	(void)fault;
+	return job_start(rq, gc, NULL, LONG_TIMEOUT_MS);
 }
 
 /* ---- verify --------------------------------------------------------------------------- */
@@ -82,7 +157,7 @@ static int verify(struct request *rq, void *arg, struct fault *fault)
 int handle_admin_verify(struct request *rq, struct fault *fault)
 {
 	(void)fault;
-	return job_start(rq, verify, NULL, VERIFY_TIMEOUT_MS);
+	return job_start(rq, verify, NULL, LONG_TIMEOUT_MS);
 }
 
 /* ---- numbers ---------------------------------------------------------------------------- */
@@ -108,6 +183,22 @@ static void loaded_json(void *arg, const struct residency_info *info)
 		    info->sessions, (double)info->load_ns / 1e6);
 }
 
+static void quota_json(struct request *rq, struct text *t, const struct store_stats *s)
+{
+	text_printf(t,
+		    "\n\"quota\":{\"max_bytes\":%llu,\"used_bytes\":%llu,\"reserved_bytes\":%llu,"
+		    "\"keep_snapshots\":%llu,\"derived\":%llu,\"derived_bytes\":%llu,",
+		    (unsigned long long)s->max_bytes, (unsigned long long)s->blob_bytes,
+		    (unsigned long long)s->reserved_bytes,
+		    (unsigned long long)rq->settings->keep_snapshots,
+		    (unsigned long long)s->derived, (unsigned long long)s->derived_bytes);
+	text_printf(t,
+		    "\"evicted_models\":%llu,\"evicted_snapshots\":%llu,\"evicted_derived\":%llu,"
+		    "\"evicted_bytes\":%llu},",
+		    (unsigned long long)s->evicted.models, (unsigned long long)s->evicted.snapshots,
+		    (unsigned long long)s->evicted.derived, (unsigned long long)s->evicted.bytes);
+}
+
 int handle_admin_stats(struct request *rq, struct fault *fault)
 {
 	struct store_stats s;
@@ -126,6 +217,7 @@ int handle_admin_stats(struct request *rq, struct fault *fault)
 		    (unsigned long long)s.models, (unsigned long long)s.files,
 		    (unsigned long long)s.blobs, (unsigned long long)s.blob_bytes,
 		    (unsigned long long)s.maps);
+	quota_json(rq, &t, &s);
 	text_printf(&t,
 		    "\n\"http\":{\"requests\":%llu,\"sent_bytes\":%llu,\"received_bytes\":%llu},",
 		    (unsigned long long)metrics_get(METRIC_requests),

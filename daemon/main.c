@@ -24,6 +24,7 @@
 #include "daemon/patience.h"
 #include "daemon/origins.h"
 #include "daemon/pulse.h"
+#include "daemon/quota.h"
 #include "daemon/residency.h"
 #include "daemon/sample.h"
 #include "daemon/server.h"
@@ -223,6 +224,7 @@ static int start_store(struct larderd *d)
 		log_error("store", "error=\"%s\"", err.text);
 		return -1;
 	}
+	quota_start(&d->ctx);
 	if (s->sample && sample_import(d->ctx.store) != 0)
 		return -1;
 	return origins_open(s->state_dir, &s->origins, &d->ctx.origins);

@@ -18,6 +18,9 @@ static int begin_blob(struct request *rq, struct fault *fault)
 	if (store_writer_open(rq->ctx->store, &w, &err) != 0)
 		return fault_store(fault, err.status, err.text);
 	rq->stream = w;
+	/* what cannot fit is refused before it comes, and before anything makes room for it */
+	if (rq->body_declared != UINT64_MAX && store_writer_expect(w, rq->body_declared, &err) != 0)
+		return fault_store(fault, err.status, err.text);
 	return 0;
 }
 

@@ -13,25 +13,28 @@
 #include "daemon/context.h"
 #include "daemon/job.h"
 #include "daemon/log.h"
+#include "daemon/quota.h"
 #include "store/store.h"
 
 #include "daemon/must.h"
 
+#define FIRST_MS 1000 /* the limits may have been lowered */
 #define EVERY_MS (5 * 60 * 1000)
 
 static uv_timer_t timer;
 static bool busy; /* loop only */
 
-static void flush(void *arg)
+static void work(void *arg)
 {
 	struct context *ctx = arg;
 	struct store_error err;
 
 	if (store_use_flush(ctx->store, &err) != 0)
 		log_warning("upkeep", "error=\"%s\"", err.text);
+	quota_keep(ctx);
 }
 
-static void flushed(void *arg)
+static void worked(void *arg)
 {
 	(void)arg;
 	busy = false;
@@ -42,14 +45,14 @@ static void on_time(uv_timer_t *handle)
 	if (busy || job_stopping())
 		return;
 	busy = true;
-	job_background(handle->data, flush, flushed, handle->data);
+	job_background(handle->data, work, worked, handle->data);
 }
 
 void upkeep_start(struct context *ctx)
 {
 	must(uv_timer_init(ctx->loop, &timer) == 0);
 	timer.data = ctx;
-	must(uv_timer_start(&timer, on_time, EVERY_MS, EVERY_MS) == 0);
+	must(uv_timer_start(&timer, on_time, FIRST_MS, EVERY_MS) == 0);
 	uv_unref((uv_handle_t *)&timer);
 }
 

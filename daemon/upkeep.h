@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * upkeep.h — what the daemon does now and then without being asked: the last
- * uses that the store has noted in memory are written down every few minutes,
- * so that a kill loses no more of them.
+ * upkeep.h — what the daemon does now and then without being asked, soon
+ * after the start and every few minutes: the last uses that the store has noted in
+ * memory are written down, so that a kill loses no more of them, and what the limits
+ * do not allow goes.
  */
 #ifndef LARDER_DAEMON_UPKEEP_H
 #define LARDER_DAEMON_UPKEEP_H

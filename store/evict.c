@@ -50,12 +50,17 @@ static const struct {
     [MODEL_IN_USE] = {.list = STMT_EVICT_MODEL},
 };
 
+/* What was asked for, and what went so far. */
+struct run {
+	struct store_evicted sum;
+	store_gone_f *fn; /* whom to tell besides the one of the limits; may be NULL */
+	void *arg;
+};
+
 /* What one round takes. */
 struct doomed {
 	enum stage stage;
 	size_t count;
-	store_gone_f *gone; /* whom to tell */
-	void *arg;
 	struct item {
 		int64_t id;
 		char model[STORE_NAME_MAX + 1];
@@ -253,9 +258,9 @@ static int drop_rows(struct store *store, struct store_conn *conn, const struct 
 	return status;
 }
 
-/* Names, then blobs.  What went is added to ${sum}, also when the rest fails. */
-static int drop(struct store *store, struct store_conn *conn, struct doomed *d,
-		struct store_evicted *sum, struct store_error *err)
+/* Names, then blobs.  What went is added to run->sum, also when the rest fails. */
+static int drop(struct store *store, struct store_conn *conn, struct doomed *d, struct run *run,
+		struct store_error *err)
 {
 	struct store_quota *q = &store->quota;
 	struct store_evicted gone = {.blobs = 0};
@@ -278,35 +283,35 @@ static int drop(struct store *store, struct store_conn *conn, struct doomed *d,
 	atomic_fetch_add(&q->models, gone.models);
 	atomic_fetch_add(&q->blobs, gone.blobs);
 	atomic_fetch_add(&q->bytes, gone.bytes);
-	sum->derived += gone.derived;
-	sum->snapshots += gone.snapshots;
-	sum->models += gone.models;
-	sum->blobs += gone.blobs;
-	sum->bytes += gone.bytes;
+	run->sum.derived += gone.derived;
+	run->sum.snapshots += gone.snapshots;
+	run->sum.models += gone.models;
+	run->sum.blobs += gone.blobs;
+	run->sum.bytes += gone.bytes;
 	return status;
 }
 
-/* With nothing locked: say what went. */
-static void tell(const struct doomed *d)
+/* End a round: unlock, then say what went. */
+static void unlock_and_tell(struct store *store, const struct run *run, const struct doomed *d)
 {
-	if (d->gone == NULL || d->stage == DERIVED)
-		return;
-	for (size_t i = 0; i < d->count; i++)
-		d->gone(d->arg, d->item[i].model, d->stage == SNAPSHOT ? d->item[i].commit : NULL);
-}
+	store_gone_f *gone = store->quota.gone;
+	void *arg = store->quota.arg;
 
-static void unlock_and_tell(struct store *store, struct doomed *d)
-{
-	d->gone = store->quota.gone;
-	d->arg = store->quota.arg;
 	store_index_unlock(store->index);
-	tell(d);
+	for (size_t i = 0; d->stage != DERIVED && i < d->count; i++) {
+		const char *commit = d->stage == SNAPSHOT ? d->item[i].commit : NULL;
+
+		if (gone != NULL)
+			gone(arg, d->item[i].model, commit);
+		if (run->fn != NULL)
+			run->fn(run->arg, d->item[i].model, commit);
+	}
 }
 
 /* ---- old snapshots ------------------------------------------------------------------------ */
 
 /* Those of the models ${first} to ${last}, and blobs that nothing keeps. */
-static int drop_old(struct store *store, int64_t first, int64_t last, struct store_evicted *sum,
+static int drop_old(struct store *store, int64_t first, int64_t last, struct run *run,
 		    struct store_error *err)
 {
 	struct doomed *d = malloc(sizeof(*d));
@@ -319,10 +324,10 @@ static int drop_old(struct store *store, int64_t first, int64_t last, struct sto
 
 		status = choose_old(store, conn, first, last, d, err);
 		if (status == 0 && d->count > 0)
-			status = drop(store, conn, d, sum, err);
+			status = drop(store, conn, d, run, err);
 		else
 			d->count = 0;
-		unlock_and_tell(store, d);
+		unlock_and_tell(store, run, d);
 	} while (status == 0 && d->count > 0);
 	free(d);
 	return status;
@@ -330,10 +335,10 @@ static int drop_old(struct store *store, int64_t first, int64_t last, struct sto
 
 void store_evict_old(struct store *store, int64_t model_id)
 {
-	struct store_evicted sum = {.blobs = 0};
+	struct run run = {.fn = NULL};
 
 	/* the import is done; what stays now goes with the next, or with store_evict */
-	int status = drop_old(store, model_id, model_id, &sum, NULL);
+	int status = drop_old(store, model_id, model_id, &run, NULL);
 
 	(void)status;
 }
@@ -378,7 +383,7 @@ static int could_fit(struct store *store, struct store_conn *conn, const struct 
 
 /* With the writer locked: 1 when there is room, 0 when something went, or a status. */
 static int make_some_room(struct store *store, struct store_conn *conn, struct want *want,
-			  struct doomed *d, struct store_evicted *sum, struct store_error *err)
+			  struct doomed *d, struct run *run, struct store_error *err)
 {
 	struct store_quota *q = &store->quota;
 	int status;
@@ -387,7 +392,7 @@ static int make_some_room(struct store *store, struct store_conn *conn, struct w
 	store_evict_look(store, conn);
 	if (!want->begun) {
 		want->begun = true;
-		status = store_collect_locked(store, conn, sum, err);
+		status = store_collect_locked(store, conn, &run->sum, err);
 		if (status != 0)
 			return status;
 	}
@@ -404,14 +409,14 @@ static int make_some_room(struct store *store, struct store_conn *conn, struct w
 			return status;
 	}
 	if (d->count > 0)
-		return drop(store, conn, d, sum, err);
+		return drop(store, conn, d, run, err);
 	return store_status_fail(err, STORE_QUOTA,
 				 "the store holds %" PRIu64 " of %" PRIu64
 				 " bytes, and nothing more can go",
 				 atomic_load(&q->stored_bytes), atomic_load(&q->max_bytes));
 }
 
-static int make_room(struct store *store, struct want want, struct store_evicted *sum,
+static int make_room(struct store *store, struct want want, struct run *run,
 		     struct store_error *err)
 {
 	struct doomed *d;
@@ -426,8 +431,8 @@ static int make_room(struct store *store, struct want want, struct store_evicted
 	do {
 		struct store_conn *conn = store_index_lock(store->index);
 
-		status = make_some_room(store, conn, &want, d, sum, err);
-		unlock_and_tell(store, d);
+		status = make_some_room(store, conn, &want, d, run, err);
+		unlock_and_tell(store, run, d);
 	} while (status == 0);
 	free(d);
 	return status < 0 ? status : 0;
@@ -435,21 +440,21 @@ static int make_room(struct store *store, struct want want, struct store_evicted
 
 int store_evict_reserve(struct store *store, uint64_t bytes, struct store_error *err)
 {
-	struct store_evicted sum = {.blobs = 0};
+	struct run run = {.fn = NULL};
 
 	if (reserve(&store->quota, bytes))
 		return 0;
 	return make_room(store, (struct want){.need = bytes, .last = MODEL_IN_USE, .take = true},
-			 &sum, err);
+			 &run, err);
 }
 
 int store_evict_derived(struct store *store, uint64_t bytes, struct store_error *err)
 {
-	struct store_evicted sum = {.blobs = 0};
+	struct run run = {.fn = NULL};
 
 	if (excess(&store->quota, bytes) == 0)
 		return 0;
-	return make_room(store, (struct want){.need = bytes, .last = DERIVED}, &sum, err);
+	return make_room(store, (struct want){.need = bytes, .last = DERIVED}, &run, err);
 }
 
 void store_evict_limits(struct store *store, const struct store_limits *limits)
@@ -468,18 +473,18 @@ void store_evict_limits(struct store *store, const struct store_limits *limits)
 	store_index_unlock(store->index);
 }
 
-int store_evict(struct store *store, uint64_t room_bytes, struct store_evicted *out,
-		struct store_error *err)
+int store_evict(struct store *store, uint64_t room_bytes, store_gone_f *fn, void *arg,
+		struct store_evicted *out, struct store_error *err)
 {
-	struct store_evicted sum = {.blobs = 0};
+	struct run run = {.fn = fn, .arg = arg};
 	int status = store_writable(store, err);
 
 	if (status == 0)
-		status = drop_old(store, 1, INT64_MAX, &sum, err);
+		status = drop_old(store, 1, INT64_MAX, &run, err);
 	if (status == 0)
 		status = make_room(store, (struct want){.need = room_bytes, .last = MODEL_IN_USE},
-				   &sum, err);
-	*out = sum;
+				   &run, err);
+	*out = run.sum;
 	/* without a wish, as near to the quota as can be is what was asked for */
 	return status == STORE_QUOTA && room_bytes == 0 ? 0 : status;
 }

@@ -417,12 +417,13 @@ struct store_limits {
  */
 void store_evict_limits(struct store *store, const struct store_limits *limits);
 /*
- * store_evict(store, room_bytes, out, err): do all of that now, so that
+ * store_evict(store, room_bytes, fn, arg, out, err): do all of that now, so that
  * ${room_bytes} more would fit.  STORE_QUOTA when they cannot, and then nothing
- * was evicted for their sake.  *out is always written.  Write.
+ * was evicted for their sake.  ${fn} (may be NULL) is called besides that of the
+ * limits.  *out is always written.  Write.
  */
-int store_evict(struct store *store, uint64_t room_bytes, struct store_evicted *out,
-		struct store_error *err) STORE_MUST_CHECK;
+int store_evict(struct store *store, uint64_t room_bytes, store_gone_f *fn, void *arg,
+		struct store_evicted *out, struct store_error *err) STORE_MUST_CHECK;
 
 /* ---- care (store/verify.c, use.c, store.c) -------------------------------------- */
 

@@ -280,12 +280,12 @@ START_TEST(what_cannot_fit_takes_nothing_with_it)
 	ck_assert_uint_eq(stats().reserved_bytes, 100);
 	store_writer_abort(w);
 	import("c", 40);
-	fails(store_evict(fx.store, 101, &out, &fx.err), STORE_QUOTA);
-	fails(store_evict(fx.store, UINT64_MAX, &out, &fx.err), STORE_QUOTA);
+	fails(store_evict(fx.store, 101, NULL, NULL, &out, &fx.err), STORE_QUOTA);
+	fails(store_evict(fx.store, UINT64_MAX, NULL, NULL, &out, &fx.err), STORE_QUOTA);
 	ck_assert(has("c"));
-	ok(store_evict(fx.store, 60, &out, &fx.err));
+	ok(store_evict(fx.store, 60, NULL, NULL, &out, &fx.err));
 	ck_assert(has("c"));
-	ok(store_evict(fx.store, 61, &out, &fx.err));
+	ok(store_evict(fx.store, 61, NULL, NULL, &out, &fx.err));
 	ck_assert(!has("c"));
 	ck_assert_uint_eq(out.models, 1);
 	ck_assert_uint_eq(out.bytes, 40);
@@ -326,6 +326,7 @@ START_TEST(what_an_import_lists_stays)
 	ok(store_import_add(im, "f", &digest, &fx.err));
 	limit(60, STORE_KEEP_ALL);
 	fails(try_import("c", "main", "c", 21), STORE_QUOTA);
+	ck_assert(has("a")); /* it would not have helped */
 	ok(store_import_commit(im, fx.commit, &fx.err));
 	ok(try_import("c", "main", "c", 21));
 	ck_assert(!has("a") && !has("b"));
@@ -379,17 +380,18 @@ START_TEST(a_lowered_limit)
 	import("c", 40);
 	ok(store_model_pin(fx.store, "c", true, &fx.err));
 	limit(100, STORE_KEEP_ALL);
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, note_gone, gone, &out, &fx.err));
 	ck_assert_uint_eq(out.models, 1);
 	ck_assert_uint_eq(out.bytes, 40);
+	ck_assert_str_eq(gone, "a a "); /* whom the limits tell, and who asked */
 	ck_assert(!has("a") && has("b"));
 	limit(30, STORE_KEEP_ALL); /* less than what is pinned: as near as can be */
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
 	ck_assert(!has("b") && has("c"));
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
 	ck_assert_uint_eq(out.models + out.blobs + out.bytes, 0);
 	limit(0, STORE_KEEP_ALL);
-	ok(store_evict(fx.store, UINT64_MAX, &out, &fx.err)); /* no limit */
+	ok(store_evict(fx.store, UINT64_MAX, NULL, NULL, &out, &fx.err)); /* no limit */
 	import("d", 200);
 	expect_sound();
 }
@@ -405,7 +407,7 @@ START_TEST(more_than_one_round)
 		import(name, 10);
 	}
 	limit(100, STORE_KEEP_ALL);
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
 	ck_assert_uint_eq(out.models, 190);
 	ck_assert_uint_eq(stats().models, 10);
 	ck_assert(has("m199") && !has("m189"));
@@ -478,20 +480,20 @@ START_TEST(who_uses_a_snapshot_is_not_disturbed)
 	import_in_turn(2);
 	ok(store_map_open(fx.store, &digest, &map, &fx.err)); /* a reader of v0 */
 	limit(0, 0);
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
 	ck_assert(has_rev("m", commits[0]));
 	store_map_unref(map);
 	/* between two files of it */
 	ok(store_file_find(fx.store, "m", commits[0], "f", &file, &fx.err));
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
 	ck_assert(has_rev("m", commits[0]));
 	/* and so when that was written down */
 	ok(store_use_flush(fx.store, &fx.err));
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
 	ck_assert(has_rev("m", commits[0]));
 	time_passes(61);
 	limit(0, 0);
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
 	ck_assert(!has_rev("m", commits[0]) && has("m"));
 	ck_assert_uint_eq(out.snapshots, 1);
 	ck_assert_uint_eq(out.blobs, 1);
@@ -508,7 +510,7 @@ START_TEST(of_a_pinned_model_all_stay)
 	import_in_turn(3);
 	ck_assert_uint_eq(stats().blobs, 3);
 	ok(store_model_pin(fx.store, "m", false, &fx.err));
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
 	ck_assert_uint_eq(out.snapshots, 2);
 	ck_assert_uint_eq(stats().blobs, 1);
 }
@@ -527,7 +529,7 @@ START_TEST(each_model_has_its_own)
 		ok(try_import("y", "main", name, 20));
 	}
 	limit(0, 1);
-	ok(store_evict(fx.store, 0, &out, &fx.err));
+	ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
 	ck_assert_uint_eq(out.snapshots, 2);
 	ck_assert_uint_eq(stats().blobs, 4);
 	ok(try_import("x", "main", "x3", 20)); /* only its own model's */
@@ -543,7 +545,7 @@ START_TEST(read_only_has_no_limits)
 	fixture_close();
 	ok(store_open(&(struct store_opts){.dir = fx.dir, .read_only = true}, &fx.store, &fx.err));
 	limit(10, 0);
-	fails(store_evict(fx.store, 0, &out, &fx.err), STORE_INVALID);
+	fails(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err), STORE_INVALID);
 	ck_assert(has("a"));
 }
 END_TEST
