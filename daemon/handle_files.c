@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/encode.h"
 #include "daemon/range.h"
 #include "daemon/request.h"
 #include "daemon/shelf.h"
@@ -106,27 +107,35 @@ static void item_headers(struct request *rq, const void *arg)
 
 static int send_item(struct request *rq, struct shelf_item *item, struct fault *fault)
 {
-	int rc = reply_map(rq, item->map,
-			   &(struct reply_file){
-			       .data = store_map_data(item->map),
-			       .size = store_map_size(item->map),
-			       .type = item->type,
-			       .download = item->download,
-			       .etag = item->etag,
-			       .digest = item->repr_digest,
-			       .cache = item->file.by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
-			       .corp = "cross-origin",
-			       .modified_s = item->file.modified_s,
-			       .modified = item->modified,
-			       .kept = item->kept,
-			       .headers = item_headers,
-			       .headers_arg = item,
-			   });
+	bool varies = encode_varies(item->type, item->file.size);
+	enum negotiate_coding coding =
+	    varies ? negotiate_coding(rq->header[HEADER_ACCEPT_ENCODING]) : CODING_IDENTITY;
+	struct reply_file f = {
+	    .data = store_map_data(item->map),
+	    .size = store_map_size(item->map),
+	    .type = item->type,
+	    .download = item->download,
+	    .varies = varies,
+	    .etag = item->etag,
+	    .digest = item->repr_digest,
+	    .cache = item->file.by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
+	    .corp = "cross-origin",
+	    .modified_s = item->file.modified_s,
+	    .modified = item->modified,
+	    .kept = item->kept,
+	    .headers = item_headers,
+	    .headers_arg = item,
+	};
 
+	if (coding == CODING_IDENTITY) {
+		(void)reply_map(rq, item->map, &f);
+		if (rq->reply.ready != NULL)
+			return 0;
+	}
 	/* an answer that is not made yet needs the item's strings until it is */
-	if (rq->reply.ready == NULL && arena_defer(&rq->arena, let_go, shelf_item_ref(item)) != 0)
+	if (arena_defer(&rq->arena, let_go, shelf_item_ref(item)) != 0)
 		return fault_set(fault, 503, "out of memory");
-	return rc;
+	return coding == CODING_IDENTITY ? 0 : encode_reply(rq, item->map, &f, coding, fault);
 }
 
 static int send_file(struct request *rq, const struct store_file *file, const char *path,

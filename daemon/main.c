@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "daemon/context.h"
+#include "daemon/encode.h"
 #include "daemon/job.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
@@ -282,6 +283,7 @@ static int run(struct larderd *d)
 	rc = 0;
 out:
 	shelf_clear();
+	encode_clear();
 	residency_free(d->ctx.residency);
 	origins_close(d->ctx.origins);
 	store_close(d->ctx.store);

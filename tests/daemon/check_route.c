@@ -137,7 +137,7 @@ START_TEST(test_methods)
 	ck_assert_int_eq(find(OPTIONS, "/v2/models/m/infer"), 0);
 	ck_assert_ptr_null(match.route);
 	ck_assert_uint_ne(match.allowed & POST, 0);
-	/* a row of another method is a 405, also where a model's name could take its last segment */
+	/* a row of another method is a 405, also where a model could be named like its end */
 	ck_assert_int_eq(find(GET, "/v2/models/m/infer"), 0);
 	ck_assert_ptr_null(match.route);
 	ck_assert_uint_eq(match.allowed, POST);
