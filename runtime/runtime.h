@@ -66,7 +66,8 @@ struct rt_model_opts {
 	enum rt_cpu_level cpu_level; /* kernels of this level or below */
 	rt_find_f *find;             /* NULL: external data is an error */
 	void *find_arg;
-	size_t memory_budget; /* bytes for one session's arena, and for constants; 0 = 4 GiB */
+	size_t memory_budget; /* bytes for what the model holds and one session of it needs, without
+			       * the file itself; 0 = 4 GiB */
 	bool no_optimise;     /* leave the graph as the file has it (tests) */
 };
 
@@ -120,7 +121,7 @@ struct rt_run_opts {
 int rt_session_run(struct rt_session *s, const struct rt_tensor *inputs, struct rt_tensor *outputs,
 		   const bool *wanted, const struct rt_run_opts *opts,
 		   struct rt_error *err) RT_MUST_CHECK;
-/* rt_session_arena_bytes(s): memory that its plans hold. */
+/* rt_session_arena_bytes(s): memory that it holds: plans, arenas, what the last run has left. */
 size_t rt_session_arena_bytes(const struct rt_session *s);
 
 /* ---- read errors (runtime/guard.c) ---------------------------------------------------------- */

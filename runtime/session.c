@@ -46,7 +46,7 @@ void rt_session_close(struct rt_session *s)
 
 size_t rt_session_arena_bytes(const struct rt_session *s)
 {
-	return s->arena_bytes + s->plan_bytes;
+	return s->ledger.bytes;
 }
 
 /* ---- inputs ---------------------------------------------------------------------------------- */

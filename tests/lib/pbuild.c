@@ -122,6 +122,44 @@ void pbuild_output(struct pbuild *m, const char *name, int64_t type)
 	value_info(m, 12, name, type, -1, NULL);
 }
 
+/* A TypeProto of tensors of ${type} in what ${in} says. */
+static void type_in(struct pbuild *out, const char *in, int64_t type)
+{
+	struct pbuild tensor = {0}, type_proto = {0};
+
+	pbuild_int(&tensor, 1, type);
+	pbuild_message(&type_proto, 1, &tensor);
+	for (size_t i = strlen(in); i > 0; i--) {
+		struct pbuild list = {0}, outer = {0};
+
+		pbuild_message(&list, 1, &type_proto);
+		pbuild_message(&outer, in[i - 1] == 's' ? 4 : 9, &list);
+		type_proto = outer;
+	}
+	*out = type_proto;
+}
+
+static void value_info_in(struct pbuild *m, uint32_t field, const char *in, const char *name,
+			  int64_t type)
+{
+	struct pbuild info = {0}, type_proto;
+
+	type_in(&type_proto, in, type);
+	pbuild_string(&info, 1, name);
+	pbuild_message(&info, 2, &type_proto);
+	pbuild_message(m->graph, field, &info);
+}
+
+void pbuild_input_in(struct pbuild *m, const char *in, const char *name, int64_t type)
+{
+	value_info_in(m, 11, in, name, type);
+}
+
+void pbuild_output_in(struct pbuild *m, const char *in, const char *name, int64_t type)
+{
+	value_info_in(m, 12, in, name, type);
+}
+
 /* Each word of ${names} as a string field. */
 static void words(struct pbuild *b, uint32_t field, const char *names)
 {
@@ -171,6 +209,17 @@ void pbuild_attr_ints(struct pbuild *attrs, const char *name, int count, const i
 	for (int i = 0; i < count; i++)
 		pbuild_int(&a, 8, values[i]);
 	pbuild_int(&a, 20, 7);
+	pbuild_message(attrs, 5, &a);
+}
+
+void pbuild_attr_type(struct pbuild *attrs, const char *name, const char *in, int64_t type)
+{
+	struct pbuild a = {0}, type_proto;
+
+	type_in(&type_proto, in, type);
+	pbuild_string(&a, 1, name);
+	pbuild_message(&a, 14, &type_proto);
+	pbuild_int(&a, 20, 13);
 	pbuild_message(attrs, 5, &a);
 }
 

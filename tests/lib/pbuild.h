@@ -39,6 +39,12 @@ void pbuild_model(struct pbuild *m, int64_t opset);
 /* rank −1: no shape; dims −1: free. */
 void pbuild_input(struct pbuild *m, const char *name, int64_t type, int rank, const int64_t *dims);
 void pbuild_output(struct pbuild *m, const char *name, int64_t type);
+/* The same for values that are no tensors: ${in} is what they are in, from outside to inside: `s`
+ * a sequence, `o` an optional. */
+void pbuild_input_in(struct pbuild *m, const char *in, const char *name, int64_t type);
+void pbuild_output_in(struct pbuild *m, const char *in, const char *name, int64_t type);
+/* pbuild_attr_type(attrs, name, in, type): a TypeProto. */
+void pbuild_attr_type(struct pbuild *attrs, const char *name, const char *in, int64_t type);
 /*
  * pbuild_node(m, op, in, out, attrs): ${in} and ${out} are names separated by
  * blanks, "-" for one that is left out; ${attrs} (a NodeProto in part) may be
