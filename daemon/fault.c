@@ -29,8 +29,8 @@ static const struct row store_rows[] = {
     {STORE_EXISTS, 409, true, NULL},    {STORE_BUSY, 503, false, NULL},
     {STORE_LOCKED, 503, false, NULL},   {STORE_FULL, 507, false, NULL},
     {STORE_IO, 500, false, NULL},       {STORE_MEMORY, 507, false, NULL},
-    {STORE_INDEX, 500, false, NULL},    {STORE_VERSION, 500, false, NULL},
-    {STORE_QUOTA, 507, true, NULL},
+    {STORE_INDEX, 503, false, NULL},    {STORE_VERSION, 500, false, NULL},
+    {STORE_QUOTA, 507, true, NULL},     {STORE_READONLY, 507, false, NULL},
 };
 
 /* A model is never a reason for 500: it is the client's, or more than this machine has. */

@@ -63,6 +63,8 @@ static int open_folder(int at, const char *name, bool make, const char *what, in
 static int take_lock(struct store_folder *f, struct store_error *err)
 {
 	f->lock = openat(f->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (f->lock < 0 && (errno == EACCES || errno == EPERM))
+		return store_status_fail(err, STORE_READONLY, NULL);
 	if (f->lock < 0)
 		return store_status_errno(err, errno, "opening the lock of the state folder");
 	if (flock(f->lock, LOCK_EX | LOCK_NB) == 0)
@@ -357,6 +359,46 @@ int store_folder_discard(const struct store_folder *f, enum store_shelf shelf, c
 	return unlinkat(f->shelf[shelf], name, 0) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
+#define LOST ".lost"
+
+void store_folder_lose(const struct store_folder *f, enum store_shelf shelf, const char *name)
+{
+	char lost[STORE_DIGEST_HEX + sizeof(LOST)];
+
+	if ((size_t)snprintf(lost, sizeof(lost), "%s" LOST, name) < sizeof(lost))
+		(void)renameat(f->shelf[shelf], name, f->shelf[shelf], lost);
+}
+
+struct unlose {
+	const struct store_folder *f;
+	enum store_shelf shelf;
+};
+
+static int unlose_one(void *arg, const char *lost, struct store_error *err)
+{
+	const struct unlose *u = arg;
+	char name[STORE_DIGEST_HEX + 1];
+	size_t size = strlen(lost);
+
+	if (size <= strlen(LOST) || size - strlen(LOST) >= sizeof(name) ||
+	    strcmp(lost + size - strlen(LOST), LOST) != 0)
+		return 0;
+	memcpy(name, lost, size - strlen(LOST));
+	name[size - strlen(LOST)] = '\0';
+	if (!store_folder_holds(u->f, u->shelf, name) &&
+	    renameat(u->f->shelf[u->shelf], lost, u->f->shelf[u->shelf], name) != 0)
+		return store_status_errno(err, errno, "naming a manifest");
+	return 0;
+}
+
+int store_folder_unlose(const struct store_folder *f, enum store_shelf shelf,
+			struct store_error *err)
+{
+	struct unlose u = {.f = f, .shelf = shelf};
+
+	return store_folder_walk(f, shelf, unlose_one, &u, err);
+}
+
 int store_folder_walk(const struct store_folder *f, enum store_shelf shelf, store_folder_f *fn,
 		      void *arg, struct store_error *err)
 {
@@ -379,7 +421,48 @@ int store_folder_walk(const struct store_folder *f, enum store_shelf shelf, stor
 	return status;
 }
 
-/* ---- emptiness ------------------------------------------------------------------- */
+/* ---- the index's file ------------------------------------------------------------- */
+
+/* A file becomes another; that there is none is fine. */
+static int set_aside(int dir, const char *from, const char *to, struct store_error *err)
+{
+	if (renameat(dir, from, dir, to) != 0 && errno != ENOENT)
+		return store_status_errno(err, errno, "setting the old index aside");
+	return 0;
+}
+
+/*
+ * The WAL goes first: SQLite would write it into whatever index lies beside it.
+ * A kill in between leaves the new index in tmp/ and none in its place, which
+ * the next open takes for a lost one.
+ */
+int store_folder_new_index(const struct store_folder *f, const char *name, struct store_error *err)
+{
+	char aside[64], wal[80];
+	struct stat st;
+	int status;
+
+	for (unsigned n = 1;; n++) {
+		snprintf(aside, sizeof(aside), "index.aside-%u.sqlite", n);
+		snprintf(wal, sizeof(wal), "%s-wal", aside);
+		if (fstatat(f->dir, aside, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+			break;
+		if (n == 100000)
+			return store_status_fail(err, STORE_EXISTS, "too many old indexes");
+	}
+	status = set_aside(f->dir, "index.sqlite-wal", wal, err);
+	if (status == 0)
+		status = set_aside(f->dir, "index.sqlite", aside, err);
+	if (status == 0 && unlinkat(f->dir, "index.sqlite-shm", 0) != 0 && errno != ENOENT)
+		status = store_status_errno(err, errno, "setting the old index aside");
+	if (status == 0 && renameat(f->tmp, name, f->dir, "index.sqlite") != 0)
+		status = store_status_errno(err, errno, "naming the new index");
+	if (status == 0 && fsync(f->dir) != 0)
+		status = store_status_errno(err, errno, "syncing the state folder");
+	return status;
+}
+
+/* ---- a missing index ------------------------------------------------------------------- */
 
 static int find_blob(const struct store_folder *f, bool *found, struct store_error *err)
 {
@@ -403,15 +486,21 @@ static int find_entry(void *arg, const char *name, struct store_error *err)
 	return 0;
 }
 
-int store_folder_empty(const struct store_folder *f, bool *out, struct store_error *err)
+int store_folder_check_index(const struct store_folder *f, struct store_error *err)
 {
 	bool found = false;
-	int status = find_blob(f, &found, err);
+	struct stat st;
+	int status;
 
+	if (fstatat(f->dir, "index.sqlite", &st, 0) == 0 && st.st_size > 0)
+		return 0;
+	status = find_blob(f, &found, err);
 	for (int i = 0; status == 0 && !found && i < STORE_SHELVES; i++)
 		status = store_folder_walk(f, (enum store_shelf)i, find_entry, &found, err);
-	if (status == 0)
-		*out = !found;
+	if (status == 0 && found)
+		status = store_status_fail(err, STORE_INDEX,
+					   "the index is missing; larderctl verify "
+					   "--rebuild-index makes it again from the blobs");
 	return status;
 }
 

@@ -54,11 +54,12 @@ int store_folder_remove(const struct store_folder *f, const struct store_digest 
 int store_folder_clear_tmp(const struct store_folder *f, struct store_error *err) STORE_MUST_CHECK;
 
 /*
- * store_folder_empty(f, out, err): is there nothing of value yet: no blob, no
- * manifest?  Then a missing index is a new store and not a loss.
+ * store_folder_check_index(f, err): STORE_INDEX when there are blobs or
+ * manifests but no index, or an empty file in its place: that is no new store,
+ * and nothing of it may be swept away.
  */
-int store_folder_empty(const struct store_folder *f, bool *out,
-		       struct store_error *err) STORE_MUST_CHECK;
+int store_folder_check_index(const struct store_folder *f,
+			     struct store_error *err) STORE_MUST_CHECK;
 
 /* ---- manifests --------------------------------------------------------------------- */
 
@@ -82,6 +83,14 @@ int store_folder_read(const struct store_folder *f, enum store_shelf shelf, cons
 		      char **ret_data, size_t *ret_size, struct store_error *err) STORE_MUST_CHECK;
 /* store_folder_holds: is there a regular file of that name? */
 bool store_folder_holds(const struct store_folder *f, enum store_shelf shelf, const char *name);
+/*
+ * store_folder_lose(f, shelf, name): a manifest that the disk does not give now
+ * becomes ${name}.lost, which nobody removes.  store_folder_unlose: all such
+ * get their names back where these are free.
+ */
+void store_folder_lose(const struct store_folder *f, enum store_shelf shelf, const char *name);
+int store_folder_unlose(const struct store_folder *f, enum store_shelf shelf,
+			struct store_error *err) STORE_MUST_CHECK;
 /* store_folder_discard: 0, also when there was none, or -errno. */
 int store_folder_discard(const struct store_folder *f, enum store_shelf shelf, const char *name);
 /*
@@ -91,6 +100,14 @@ int store_folder_discard(const struct store_folder *f, enum store_shelf shelf, c
 typedef int store_folder_f(void *arg, const char *name, struct store_error *err);
 int store_folder_walk(const struct store_folder *f, enum store_shelf shelf, store_folder_f *fn,
 		      void *arg, struct store_error *err) STORE_MUST_CHECK;
+
+/*
+ * store_folder_new_index(f, name, err): tmp/${name}, a whole index on the disk
+ * that nobody has open, becomes index.sqlite; the old one with its WAL is set
+ * aside.
+ */
+int store_folder_new_index(const struct store_folder *f, const char *name,
+			   struct store_error *err) STORE_MUST_CHECK;
 
 /* ---- listing blobs ------------------------------------------------------------------- */
 

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,25 +29,37 @@ enum {
 	BUSY_WRITE_MS = 5000,
 	BUSY_READ_MS = 2,
 	READERS_KEPT = 4, /* idle reading connections that stay open */
-	URI_MAX = 3 * 4096 + 64,
+	DIR_MAX = 4096,
+	URI_MAX = 3 * DIR_MAX + 64,
 };
 
 struct store_conn {
-	sqlite3 *db;
+	sqlite3 *db; /* NULL: every statement fails, and the index knows why */
+	struct store_index *index;
 	sqlite3_stmt *stmt[STMT_COUNT]; /* NULL where the statement is not for this connection */
 	bool writer;
 	struct store_conn *next; /* in the list of idle readers */
 };
 
 struct store_index {
+	char dir[DIR_MAX];
 	char uri[URI_MAX];
 	bool read_only;
-	pthread_mutex_t write_lock;
-	struct store_conn *writer; /* NULL when read-only */
-	pthread_mutex_t idle_lock; /* guards the next two; never held for long */
+	pthread_mutex_t write_lock; /* guards the next four */
+	struct store_conn *writer;  /* NULL when read-only or lost */
+	struct store_conn nobody;   /* what is locked instead of it */
+	struct store_error refusal; /* what that one says */
+	bool held;
+	pthread_mutex_t idle_lock; /* guards the next four; never held for long */
 	struct store_conn *idle;
-	int idle_count;
+	int idle_count, used_count;
+	struct store_error closed; /* status 0: readers may come */
+	pthread_cond_t unused;     /* used_count became 0 */
+	/* what the last statement failed with; 0 once one has succeeded */
+	atomic_int read_trouble, write_trouble;
 };
+
+#define FILE_NAME "index.sqlite"
 
 static const struct {
 	enum { READ, WRITE } who;
@@ -88,6 +101,9 @@ static int index_fail(struct store_error *err, int rc)
 		break;
 	case SQLITE_FULL:
 		status = STORE_FULL;
+		break;
+	case SQLITE_READONLY:
+		status = STORE_READONLY;
 		break;
 	case SQLITE_NOMEM:
 		status = STORE_MEMORY;
@@ -152,6 +168,7 @@ static int conn_open(struct store_index *index, bool writer, struct store_conn *
 	if (conn == NULL)
 		return store_status_fail(err, STORE_MEMORY, NULL);
 	conn->writer = writer;
+	conn->index = index;
 	flags |= writer ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
 	rc = sqlite3_open_v2(index->uri, &conn->db, flags, NULL);
 	if (rc == SQLITE_OK)
@@ -265,16 +282,18 @@ static bool make_uri(const char *path, const char *query, char out[URI_MAX])
  * (there is no WAL then), is opened as immutable: SQLite would otherwise want
  * to create files beside it, which a read-only folder does not allow.
  */
-static int locate(struct store_index *index, const char *dir, struct store_error *err)
+static int locate(struct store_index *index, const char *dir, const char *name,
+		  struct store_error *err)
 {
-	char file[4096];
-	char wal[4096 + 8];
-	int n = snprintf(file, sizeof(file), "%s/index.sqlite", dir);
+	char file[DIR_MAX + 64];
+	char wal[sizeof(file) + 8];
+	int n = snprintf(file, sizeof(file), "%s/%s", dir, name);
 	bool alone;
 
-	if (n < 0 || (size_t)n >= sizeof(file))
+	if (n < 0 || (size_t)n >= sizeof(file) || strlen(dir) >= DIR_MAX)
 		return store_status_fail(err, STORE_INVALID,
 					 "the name of the state folder is too long");
+	memcpy(index->dir, dir, strlen(dir) + 1);
 	snprintf(wal, sizeof(wal), "%s-wal", file);
 	if (index->read_only && access(file, F_OK) != 0)
 		return store_status_fail(err, STORE_NOT_FOUND,
@@ -305,61 +324,229 @@ static int open_first(struct store_index *index, struct store_error *err)
 	return status;
 }
 
-int store_index_open(const char *dir, bool read_only, struct store_index **out,
+/* An index without connections. */
+static int index_new(const char *dir, const char *name, bool read_only, struct store_index **out,
 		     struct store_error *err)
 {
 	struct store_index *index = calloc(1, sizeof(*index));
-	struct store_conn *reader;
 	int status;
 
 	if (index == NULL)
 		return store_status_fail(err, STORE_MEMORY, NULL);
 	index->read_only = read_only;
+	index->nobody = (struct store_conn){.index = index, .writer = true};
+	(void)store_status_fail(&index->refusal, STORE_READONLY, NULL);
 	pthread_mutex_init(&index->write_lock, NULL);
 	pthread_mutex_init(&index->idle_lock, NULL);
-	status = locate(index, dir, err);
-	if (status == 0)
-		status = open_first(index, err);
-	/* the first read should not have to open its connection */
-	if (status == 0)
-		status = store_index_reader(index, &reader, err);
+	pthread_cond_init(&index->unused, NULL);
+	status = locate(index, dir, name, err);
 	if (status != 0) {
 		store_index_close(index);
 		return status;
 	}
-	store_index_done(index, reader);
 	*out = index;
 	return 0;
 }
 
-void store_index_close(struct store_index *index)
+/* The connections that should be there from the start. */
+static int open_conns(struct store_index *index, struct store_error *err)
 {
-	if (index == NULL)
-		return;
+	struct store_conn *reader;
+	int status = open_first(index, err);
+
+	/* the first read should not have to open its connection */
+	if (status == 0)
+		status = store_index_reader(index, &reader, err);
+	if (status == 0)
+		store_index_done(index, reader);
+	return status;
+}
+
+static int open_as(const char *dir, const char *name, bool read_only, struct store_index **out,
+		   struct store_error *err)
+{
+	struct store_index *index;
+	int status = index_new(dir, name, read_only, &index, err);
+
+	if (status != 0)
+		return status;
+	status = open_conns(index, err);
+	if (status != 0) {
+		store_index_close(index);
+		return status;
+	}
+	*out = index;
+	return 0;
+}
+
+int store_index_open(const char *dir, bool read_only, struct store_index **out,
+		     struct store_error *err)
+{
+	return open_as(dir, FILE_NAME, read_only, out, err);
+}
+
+int store_index_fresh(const struct store_index *index, const char *name, struct store_index **out,
+		      struct store_error *err)
+{
+	return open_as(index->dir, name, false, out, err);
+}
+
+static void disconnect(struct store_index *index)
+{
 	while (index->idle != NULL) {
 		struct store_conn *conn = index->idle;
 
 		index->idle = conn->next;
 		conn_free(conn);
 	}
+	index->idle_count = 0;
 	conn_free(index->writer); /* the last one: it folds the WAL into the index */
+	index->writer = NULL;
+}
+
+void store_index_close(struct store_index *index)
+{
+	if (index == NULL)
+		return;
+	disconnect(index);
+	pthread_cond_destroy(&index->unused);
 	pthread_mutex_destroy(&index->write_lock);
 	pthread_mutex_destroy(&index->idle_lock);
 	free(index);
+}
+
+/* ---- lost, held, swapped ------------------------------------------------------- */
+
+/* With the writer locked: from now on readers fail with ${why}; wait for those there are. */
+static void close_door(struct store_index *index, const struct store_error *why)
+{
+	pthread_mutex_lock(&index->idle_lock);
+	index->closed = *why;
+	while (index->used_count > 0)
+		pthread_cond_wait(&index->unused, &index->idle_lock);
+	pthread_mutex_unlock(&index->idle_lock);
+}
+
+static void open_door(struct store_index *index)
+{
+	pthread_mutex_lock(&index->idle_lock);
+	index->closed.status = 0;
+	pthread_mutex_unlock(&index->idle_lock);
+}
+
+int store_index_lost(const char *dir, bool read_only, const struct store_error *why,
+		     struct store_index **out, struct store_error *err)
+{
+	int status = index_new(dir, FILE_NAME, false, out, err);
+
+	if (status != 0)
+		return status;
+	(*out)->read_only = read_only;
+	(*out)->refusal = (*out)->closed = *why;
+	return 0;
+}
+
+bool store_index_is_lost(struct store_index *index, struct store_error *why)
+{
+	bool lost;
+
+	pthread_mutex_lock(&index->idle_lock);
+	lost = index->closed.status != 0;
+	if (lost && why != NULL)
+		*why = index->closed;
+	pthread_mutex_unlock(&index->idle_lock);
+	return lost;
+}
+
+bool store_index_hold(struct store_index *index, int status, const char *text)
+{
+	bool mine;
+
+	pthread_mutex_lock(&index->write_lock);
+	mine = !index->held;
+	index->held = true;
+	if (mine)
+		(void)store_status_fail(&index->refusal, status, "%s", text);
+	pthread_mutex_unlock(&index->write_lock);
+	return mine;
+}
+
+void store_index_release(struct store_index *index)
+{
+	pthread_mutex_lock(&index->write_lock);
+	index->held = false;
+	if (index->writer == NULL && index->closed.status != 0)
+		index->refusal = index->closed;
+	pthread_mutex_unlock(&index->write_lock);
+}
+
+int store_index_swap(struct store_index *index, bool read_only, store_index_swap_f *fn, void *arg,
+		     struct store_error *err)
+{
+	struct store_error why;
+	int failed, status;
+
+	(void)store_status_fail(&why, STORE_BUSY, "the index is being replaced");
+	pthread_mutex_lock(&index->write_lock);
+	close_door(index, &why);
+	disconnect(index);
+	failed = fn == NULL ? 0 : fn(arg, err);
+	index->read_only = read_only;
+	status = locate(index, index->dir, FILE_NAME, &why);
+	open_door(index);
+	if (status == 0)
+		status = open_conns(index, &why);
+	atomic_store(&index->read_trouble, 0);
+	atomic_store(&index->write_trouble, 0);
+	if (status != 0) {
+		close_door(index, &why);
+		disconnect(index);
+		index->refusal = why;
+	}
+	pthread_mutex_unlock(&index->write_lock);
+	if (failed == 0 && status != 0)
+		return store_status_fail(err, status, "%s", why.text);
+	return failed;
+}
+
+/* Keep in mind what a connection failed with, or that it does no longer. */
+static void note(struct store_conn *conn, int status)
+{
+	atomic_int *trouble =
+	    conn->writer ? &conn->index->write_trouble : &conn->index->read_trouble;
+	int known = atomic_load_explicit(trouble, memory_order_relaxed);
+
+	if (status == STORE_MEMORY || known == STORE_INDEX || known == status)
+		return;
+	atomic_store_explicit(trouble, status, memory_order_relaxed);
+}
+
+static void fill_trouble(int status, struct store_error *out)
+{
+	if (status != 0)
+		(void)store_status_fail(out, status, NULL);
+	else
+		*out = (struct store_error){.status = 0};
+}
+
+void store_index_trouble(struct store_index *index, struct store_error *read,
+			 struct store_error *write)
+{
+	fill_trouble(atomic_load(&index->read_trouble), read);
+	fill_trouble(atomic_load(&index->write_trouble), write);
 }
 
 /* ---- who may use a connection ------------------------------------------------ */
 
 struct store_conn *store_index_lock(struct store_index *index)
 {
-	must(index->writer != NULL);
 	pthread_mutex_lock(&index->write_lock);
-	return index->writer;
+	return index->writer == NULL || index->held ? &index->nobody : index->writer;
 }
 
 void store_index_unlock(struct store_index *index)
 {
-	must(sqlite3_get_autocommit(index->writer->db));
+	must(index->writer == NULL || sqlite3_get_autocommit(index->writer->db));
 	pthread_mutex_unlock(&index->write_lock);
 }
 
@@ -380,11 +567,47 @@ int store_index_commit(struct store_conn *conn, struct store_error *err)
 void store_index_rollback(struct store_conn *conn)
 {
 	/* SQLite rolls back by itself after some errors; then there is nothing left to do. */
-	if (sqlite3_get_autocommit(conn->db))
+	if (conn->db == NULL || sqlite3_get_autocommit(conn->db))
 		return;
 	sqlite3_step(conn->stmt[STMT_ROLLBACK]);
 	sqlite3_reset(conn->stmt[STMT_ROLLBACK]);
 	must(sqlite3_get_autocommit(conn->db));
+}
+
+/* A reader is done; its connection is kept if there is room.  NULL: it had none. */
+static void leave(struct store_index *index, struct store_conn *conn)
+{
+	bool keep;
+
+	pthread_mutex_lock(&index->idle_lock);
+	keep = conn != NULL && index->idle_count < READERS_KEPT && index->closed.status == 0;
+	if (keep) {
+		conn->next = index->idle;
+		index->idle = conn;
+		index->idle_count++;
+	}
+	pthread_mutex_unlock(&index->idle_lock);
+	if (!keep)
+		conn_free(conn); /* before it is counted off: a swap waits for all to be closed */
+	pthread_mutex_lock(&index->idle_lock);
+	if (--index->used_count == 0)
+		pthread_cond_signal(&index->unused);
+	pthread_mutex_unlock(&index->idle_lock);
+}
+
+static int open_reader(struct store_index *index, struct store_conn **out, struct store_error *err)
+{
+	struct store_conn *conn;
+	int status = conn_open(index, false, &conn, err);
+
+	if (status != 0)
+		return status;
+	status = conn_prepare(conn, err);
+	if (status == 0)
+		*out = conn;
+	else
+		conn_free(conn);
+	return status;
 }
 
 int store_index_reader(struct store_index *index, struct store_conn **out, struct store_error *err)
@@ -393,25 +616,24 @@ int store_index_reader(struct store_index *index, struct store_conn **out, struc
 	int status;
 
 	pthread_mutex_lock(&index->idle_lock);
+	if (index->closed.status != 0) {
+		status = store_status_fail(err, index->closed.status, "%s", index->closed.text);
+		pthread_mutex_unlock(&index->idle_lock);
+		return status;
+	}
+	index->used_count++;
 	conn = index->idle;
 	if (conn != NULL) {
 		index->idle = conn->next;
 		index->idle_count--;
 	}
 	pthread_mutex_unlock(&index->idle_lock);
-	if (conn == NULL) {
-		status = conn_open(index, false, &conn, err);
-		if (status != 0)
-			return status;
-		status = conn_prepare(conn, err);
-		if (status != 0) {
-			conn_free(conn);
-			return status;
-		}
-	}
-	status = store_index_begin(conn, err);
+	status = conn == NULL ? open_reader(index, &conn, err) : 0;
+	if (status == 0)
+		status = store_index_begin(conn, err);
 	if (status != 0) {
-		conn_free(conn);
+		conn_free(conn); /* it may be what is wrong */
+		leave(index, NULL);
 		return status;
 	}
 	*out = conn;
@@ -420,19 +642,8 @@ int store_index_reader(struct store_index *index, struct store_conn **out, struc
 
 void store_index_done(struct store_index *index, struct store_conn *conn)
 {
-	bool keep;
-
 	store_index_rollback(conn); /* nothing was written: it only ends */
-	pthread_mutex_lock(&index->idle_lock);
-	keep = index->idle_count < READERS_KEPT;
-	if (keep) {
-		conn->next = index->idle;
-		index->idle = conn;
-		index->idle_count++;
-	}
-	pthread_mutex_unlock(&index->idle_lock);
-	if (!keep)
-		conn_free(conn);
+	leave(index, conn);
 }
 
 /* ---- statements -------------------------------------------------------------- */
@@ -441,6 +652,8 @@ void store_index_start(struct store_conn *conn, enum store_stmt stmt, const stru
 {
 	sqlite3_stmt *s = conn->stmt[stmt];
 
+	if (conn->db == NULL)
+		return;
 	must(s != NULL);
 	must(!sqlite3_stmt_busy(s));
 	for (int i = 1; args->kind != ARG_END; i++, args++) {
@@ -460,16 +673,28 @@ void store_index_start(struct store_conn *conn, enum store_stmt stmt, const stru
 int store_index_next(struct store_conn *conn, enum store_stmt stmt, struct store_error *err)
 {
 	sqlite3_stmt *s = conn->stmt[stmt];
-	int rc = sqlite3_step(s);
+	int rc, status;
 
+	if (conn->db == NULL) {
+		const struct store_error *why = &conn->index->refusal;
+
+		return store_status_fail(err, why->status, "%s", why->text);
+	}
+	rc = sqlite3_step(s);
 	if (rc == SQLITE_ROW)
 		return 1;
 	store_index_stop(conn, stmt);
-	return rc == SQLITE_DONE ? 0 : index_fail(err, rc);
+	status = rc == SQLITE_DONE ? 0 : index_fail(err, rc);
+	/* a broken constraint is no trouble of the disk's */
+	if ((rc & 0xff) != SQLITE_CONSTRAINT)
+		note(conn, status);
+	return status;
 }
 
 void store_index_stop(struct store_conn *conn, enum store_stmt stmt)
 {
+	if (conn->db == NULL)
+		return;
 	sqlite3_reset(conn->stmt[stmt]);
 	sqlite3_clear_bindings(conn->stmt[stmt]); /* they point to the caller's memory */
 }
@@ -515,10 +740,10 @@ bool store_index_digest(struct store_conn *conn, enum store_stmt stmt, int colum
 
 int64_t store_index_changes(struct store_conn *conn)
 {
-	return sqlite3_changes64(conn->db);
+	return conn->db == NULL ? 0 : sqlite3_changes64(conn->db);
 }
 
 int64_t store_index_last_id(struct store_conn *conn)
 {
-	return sqlite3_last_insert_rowid(conn->db);
+	return conn->db == NULL ? 0 : sqlite3_last_insert_rowid(conn->db);
 }

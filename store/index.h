@@ -44,6 +44,42 @@ int store_index_open(const char *dir, bool read_only, struct store_index **out,
 		     struct store_error *err) STORE_MUST_CHECK;
 void store_index_close(struct store_index *index); /* NULL is allowed */
 
+/*
+ * store_index_lost(dir, read_only, why, out, err): in place of an index that
+ * cannot be opened: every reader and every statement of the writer fails with
+ * ${why}, until store_index_swap succeeds.
+ */
+int store_index_lost(const char *dir, bool read_only, const struct store_error *why,
+		     struct store_index **out, struct store_error *err) STORE_MUST_CHECK;
+/* store_index_is_lost(index, why): and why; ${why} may be NULL. */
+bool store_index_is_lost(struct store_index *index, struct store_error *why);
+/* store_index_fresh(index, name, out, err): a new one, empty, as ${name} in the same folder. */
+int store_index_fresh(const struct store_index *index, const char *name, struct store_index **out,
+		      struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_index_hold(index, status, text): from now on whoever locks the writer
+ * is given one whose statements fail like that; readers go on.  False when it
+ * is held already.  store_index_release ends it.
+ */
+bool store_index_hold(struct store_index *index, int status, const char *text);
+void store_index_release(struct store_index *index);
+/*
+ * store_index_swap(index, read_only, fn, arg, err): close every connection,
+ * which waits for readers; call fn(arg, err), which may put another file in
+ * place; open what is there.  Meanwhile readers fail with STORE_BUSY.  An error
+ * of ${fn} is returned, but the index opened all the same; an index that cannot
+ * be opened is lost from then on.
+ */
+typedef int store_index_swap_f(void *arg, struct store_error *err);
+int store_index_swap(struct store_index *index, bool read_only, store_index_swap_f *fn, void *arg,
+		     struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_index_trouble(index, read, write): the last failures that nothing has
+ * succeeded after: damage stays until a swap; status 0 where there is none.
+ */
+void store_index_trouble(struct store_index *index, struct store_error *read,
+			 struct store_error *write);
+
 /* store_index_lock: the writer, until unlock; waits for whoever has it. */
 struct store_conn *store_index_lock(struct store_index *index);
 void store_index_unlock(struct store_index *index);

@@ -228,7 +228,7 @@ static int finish(struct store *store, struct store_conn *conn, size_t limit, si
 		undo(store, conn, &due);
 	*ret_count = due.count;
 	free(due.keys);
-	return status;
+	return store_health_wrote(store, status, err);
 }
 
 int store_manifest_commit(struct store *store, struct store_conn *conn, struct store_error *err)

@@ -10,6 +10,7 @@
 
 #include "store/evict.h"
 #include "store/folder.h"
+#include "store/health.h"
 #include "store/status.h"
 #include "store/store.h"
 
@@ -26,7 +27,10 @@ struct store {
 	struct store_uses *uses;
 	struct store_quota quota;
 	int64_t grace_s;
-	bool read_only;
+	atomic_bool read_only;
+	bool wants_write; /* read-only for want of something better (health.c) */
+	char *dir;        /* absolute, without links */
+	struct store_trouble trouble;
 	/* guarded by the index's writer: */
 	bool dirty;     /* files and rows may differ, and the index says so */
 	bool remains;   /* they do: a file without a row could not be avoided */
@@ -44,9 +48,10 @@ static inline int64_t store_now_s(void)
 /* The first line of every function that writes. */
 static inline int store_writable(const struct store *store, struct store_error *err)
 {
-	if (!store->read_only)
+	if (!atomic_load_explicit(&store->read_only, memory_order_relaxed))
 		return 0;
-	return store_status_fail(err, STORE_INVALID, "the store is open for reading only");
+	return store_status_fail(err, store->wants_write ? STORE_READONLY : STORE_INVALID,
+				 "the store is open for reading only");
 }
 
 #endif

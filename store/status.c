@@ -72,6 +72,8 @@ int store_status_errno(struct store_error *err, int errnum, const char *what)
 
 	if (errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG)
 		status = STORE_FULL;
+	else if (errnum == EROFS)
+		status = STORE_READONLY;
 	else if (errnum == ENOMEM)
 		status = STORE_MEMORY;
 	return store_status_fail(err, status, "%s: %s", what, strerror_r(errnum, buf, sizeof(buf)));

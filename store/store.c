@@ -8,36 +8,70 @@
 #include "store/cache.h"
 #include "store/collect.h"
 #include "store/fsck.h"
+#include "store/health.h"
 #include "store/index.h"
 #include "store/map.h"
 #include "store/state.h"
+#include "store/status.h"
 #include "store/use.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* The index is opened by its name, which must still be right after a chdir. */
-static int open_index(struct store *store, const char *dir, struct store_error *err)
+/* What a store that may degrade can do without. */
+static bool may_degrade(const struct store_opts *opts, int status)
 {
-	char *absolute = realpath(dir, NULL);
+	return opts->degrade && (status == STORE_INDEX || status == STORE_IO ||
+				 status == STORE_FULL || status == STORE_READONLY);
+}
+
+static int open_index(struct store *store, const struct store_opts *opts, struct store_error *err)
+{
+	struct store_error why, again;
 	int status;
 
-	if (absolute == NULL)
+	/* SQLite opens it by its name, which must still be right after a chdir */
+	store->dir = realpath(opts->dir, NULL);
+	if (store->dir == NULL)
 		return store_status_errno(err, errno, "finding the state folder");
-	status = store_index_open(absolute, store->read_only, &store->index, err);
-	free(absolute);
+	status = store->read_only ? 0 : store_folder_check_index(&store->folder, &why);
+	if (status == 0)
+		status = store_index_open(store->dir, store->read_only, &store->index, &why);
+	if (status != 0 && status != STORE_INDEX && !store->read_only &&
+	    may_degrade(opts, status) &&
+	    store_index_open(store->dir, true, &store->index, &again) == 0) {
+		store->read_only = store->wants_write = true;
+		return 0;
+	}
+	if (status != 0 && may_degrade(opts, status))
+		return store_index_lost(store->dir, store->read_only, &why, &store->index, err);
+	return status == 0 ? 0 : store_status_fail(err, status, "%s", why.text);
+}
+
+static int open_folder(struct store *store, const struct store_opts *opts, struct store_error *err)
+{
+	int status = store_folder_open(opts->dir, opts->read_only, &store->folder, err);
+
+	if (status != 0 && !opts->read_only && may_degrade(opts, status) &&
+	    store_folder_open(opts->dir, true, &store->folder, NULL) == 0) {
+		store->read_only = store->wants_write = true;
+		return 0;
+	}
 	return status;
 }
 
 /* What a process before this one may have left. */
-static int recover(struct store *store, struct store_error *err)
+static int recover(struct store *store, const struct store_opts *opts, struct store_error *err)
 {
 	int status;
 
-	if (store->read_only)
+	if (store->read_only || store_index_is_lost(store->index, NULL))
 		return 0;
 	status = store_fsck_open(store, err);
-	return status != 0 ? status : store_collect(store, err);
+	if (status == 0)
+		status = store_collect(store, err);
+	/* a page of the index that cannot be read is no reason not to serve the others */
+	return may_degrade(opts, status) ? 0 : status;
 }
 
 /* Take apart what was put together, however far that went. */
@@ -48,6 +82,8 @@ static void release(struct store *store)
 	store_cache_free(store->cache);
 	store_use_free(store->uses);
 	store_folder_close(&store->folder);
+	store_health_end(&store->trouble);
+	free(store->dir);
 	free(store);
 }
 
@@ -58,12 +94,13 @@ int store_open(const struct store_opts *opts, struct store **out, struct store_e
 
 	if (store == NULL)
 		return store_status_fail(err, STORE_MEMORY, NULL);
-	store->read_only = opts->read_only;
+	atomic_init(&store->read_only, opts->read_only);
 	store->grace_s = opts->grace_s > 0 ? opts->grace_s : STORE_GRACE_S;
 	atomic_init(&store->generation, 1);
 	atomic_init(&store->import_count, 0);
 	store_evict_init(&store->quota);
-	status = store_folder_open(opts->dir, opts->read_only, &store->folder, err);
+	store_health_init(&store->trouble);
+	status = open_folder(store, opts, err);
 	if (status == 0)
 		status = store_map_table_new(&store->maps, err);
 	if (status == 0)
@@ -71,9 +108,9 @@ int store_open(const struct store_opts *opts, struct store **out, struct store_e
 	if (status == 0)
 		status = store_use_new(&store->uses, err);
 	if (status == 0)
-		status = open_index(store, opts->dir, err);
+		status = open_index(store, opts, err);
 	if (status == 0)
-		status = recover(store, err);
+		status = recover(store, opts, err);
 	if (status != 0) {
 		release(store);
 		return status;

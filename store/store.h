@@ -83,6 +83,7 @@ int store_digest_of(const void *data, size_t size, struct store_digest *out) STO
 struct store_opts {
 	const char *dir; /* state folder; created (0700) when missing; borrowed */
 	bool read_only;  /* reads only: no lock, no recovery (larderctl on a stopped store) */
+	bool degrade;    /* open what can be opened; store_health_get says what could not */
 	int64_t grace_s; /* how long a blob waits to be named by an import; 0 = 6 hours */
 };
 
@@ -442,6 +443,42 @@ struct store_verify {
 typedef int store_verify_f(void *arg, const struct store_digest *digest, const char *what);
 int store_verify(struct store *store, store_verify_f *fn, void *arg, struct store_verify *out,
 		 struct store_error *err) STORE_MUST_CHECK;
+
+struct store_rebuild {
+	uint64_t blobs, bytes; /* hashed */
+	uint64_t damaged;      /* of them: quarantined */
+	uint64_t missing;      /* named by a manifest, not on disk */
+	uint64_t models, snapshots, files; /* that have their names again */
+	uint64_t lost;      /* manifests that cannot be read, names that lead nowhere */
+	uint64_t recovered; /* snapshots of a model that is not known: `recovered/COMMIT` */
+};
+/*
+ * store_rebuild(store, fn, arg, out, err): make the index again from blobs and
+ * manifests, each blob hashed, and put it in the place of the one there is,
+ * which is set aside as index.aside-N.sqlite.  Until then reads go on where
+ * they can and writes fail with STORE_BUSY; after a failure everything is as
+ * before.  Blobs that nothing names wait to be named, as after a write.  Blocks
+ * for as long as the disk takes.  Write.
+ */
+int store_rebuild(struct store *store, store_verify_f *fn, void *arg, struct store_rebuild *out,
+		  struct store_error *err) STORE_MUST_CHECK;
+
+/* How the store is; ${text} is for operators and empty when all is well. */
+struct store_health {
+	int status; /* what stands in the way; 0: nothing */
+	char text[300];
+	bool read_only;   /* nothing can be written */
+	bool index_lost;  /* nothing can be found either: store_rebuild */
+	uint64_t damaged; /* blobs that are quarantined */
+};
+/* store_health_get(store, out): some microseconds.  Read. */
+void store_health_get(struct store *store, struct store_health *out);
+/*
+ * store_health_retry(store, err): try again what could not be done when the
+ * store was opened: lock and write, open the index.  0 when there is nothing
+ * (any more) to try.  Call it now and then.  Write.
+ */
+int store_health_retry(struct store *store, struct store_error *err) STORE_MUST_CHECK;
 
 /*
  * store_use_flush(store, err): write the last uses that are noted in memory;

@@ -67,7 +67,7 @@ fail_drop:
 	store_digest_drop(w->hash);
 fail_free:
 	free(w);
-	return status;
+	return store_health_wrote(store, status, err);
 }
 
 int store_writer_expect(struct store_writer *w, uint64_t bytes, struct store_error *err)
@@ -118,7 +118,8 @@ int store_writer_append(struct store_writer *w, const void *data, size_t size,
 		w->status = store_digest_add(w->hash, data, size, err);
 	if (w->status == 0)
 		w->status = write_all(w, data, size, err);
-	return w->status;
+	/* that it was taken means little before it was synced */
+	return w->status == 0 ? 0 : store_health_wrote(w->store, w->status, err);
 }
 
 /* Free a writer; its temporary goes unless it became a blob. */
@@ -255,6 +256,7 @@ int store_writer_commit(struct store_writer *w, const struct store_digest *expec
 		w->room = 0;
 		store_index_unlock(w->store->index);
 	}
+	store_health_wrote(w->store, status, err);
 	writer_free(w, published);
 	if (status != 0)
 		return status;

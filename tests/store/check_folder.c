@@ -163,7 +163,7 @@ START_TEST(temporaries)
 	store_folder_drop_temp(&folder, a);
 	ck_assert_int_eq(fixture_count("tmp"), 1);
 	fault_arm(FAULT_UNLINK, 1);
-	fails(store_folder_clear_tmp(&folder, &fx.err), STORE_IO);
+	fails(store_folder_clear_tmp(&folder, &fx.err), STORE_READONLY);
 	fault_arm(FAULT_OPEN, 1);
 	fails(store_folder_clear_tmp(&folder, &fx.err), STORE_IO);
 	fault_arm(FAULT_OPENDIR, 1);
@@ -172,7 +172,7 @@ START_TEST(temporaries)
 	ok(store_folder_clear_tmp(&folder, &fx.err));
 	ck_assert_int_eq(fixture_count("tmp"), 0);
 	fault_arm_errno(FAULT_OPEN, 1, EROFS);
-	fails(store_folder_temp(&folder, a, &fa, &fx.err), STORE_IO);
+	fails(store_folder_temp(&folder, a, &fa, &fx.err), STORE_READONLY);
 	ck_assert(fault_disarm());
 	/* a name that is there already is passed over, and left as it is */
 	snprintf(b, sizeof(b), "%llx", strtoull(a, NULL, 16) + 1);

@@ -51,7 +51,7 @@ START_TEST(errno_becomes_a_status)
 	static const struct {
 		int errnum, status;
 	} rows[] = {{ENOSPC, STORE_FULL},   {EDQUOT, STORE_FULL}, {EFBIG, STORE_FULL},
-		    {ENOMEM, STORE_MEMORY}, {EIO, STORE_IO},      {EROFS, STORE_IO},
+		    {ENOMEM, STORE_MEMORY}, {EIO, STORE_IO},      {EROFS, STORE_READONLY},
 		    {EMFILE, STORE_IO}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -175,7 +175,8 @@ START_TEST(a_folder_without_write_permission)
 
 		if (!fixture_as_nobody())
 			_exit(0);
-		fails(store_open(&(struct store_opts){.dir = fx.dir}, &none, &fx.err), STORE_IO);
+		fails(store_open(&(struct store_opts){.dir = fx.dir}, &none, &fx.err),
+		      STORE_READONLY);
 		ok(store_open(&opts, &store, &fx.err));
 		use_read_only(store);
 		store_close(store);
@@ -200,7 +201,7 @@ START_TEST(a_read_only_file_system)
 	fixture_import("m", "main", "a", "content", NULL);
 	fixture_close();
 	fault_arm_errno(FAULT_OPEN, 2, EROFS); /* the lock */
-	fails(store_open(&(struct store_opts){.dir = fx.dir}, &store, &fx.err), STORE_IO);
+	fails(store_open(&(struct store_opts){.dir = fx.dir}, &store, &fx.err), STORE_READONLY);
 	ck_assert_ptr_nonnull(strstr(fx.err.text, "Read-only file system"));
 	ck_assert(fault_disarm());
 }

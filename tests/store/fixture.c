@@ -72,6 +72,11 @@ void fixture_open(void)
 	ok(store_open(&(struct store_opts){.dir = fx.dir}, &fx.store, &fx.err));
 }
 
+void fixture_open_degraded(void)
+{
+	ok(store_open(&(struct store_opts){.dir = fx.dir, .degrade = true}, &fx.store, &fx.err));
+}
+
 void fixture_close(void)
 {
 	store_close(fx.store);
@@ -217,6 +222,19 @@ void fixture_write_file(const char *path, const void *data, size_t size)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, data, size), (ssize_t)size);
 	close(fd);
+}
+
+void fixture_empty(const char *folder)
+{
+	DIR *d = opendir(fixture_path("%s", folder));
+	struct dirent *e;
+
+	ck_assert_ptr_nonnull(d);
+	while ((e = readdir(d)) != NULL) {
+		if (e->d_name[0] != '.')
+			ck_assert_int_eq(unlink(fixture_path("%s/%s", folder, e->d_name)), 0);
+	}
+	closedir(d);
 }
 
 static int count_entries(const char *path)

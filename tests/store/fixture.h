@@ -38,6 +38,11 @@ void fixture_reopen(void);
  */
 void fixture_crash(void);
 
+/* fixture_open_degraded(): open what can be opened, as larderd does. */
+void fixture_open_degraded(void);
+/* fixture_empty(folder): remove every file in a folder of the state folder. */
+void fixture_empty(const char *folder);
+
 /* fixture_put(text): store it as a blob. */
 struct store_digest fixture_put(const char *text);
 struct store_digest fixture_put_bytes(const void *data, size_t size);
