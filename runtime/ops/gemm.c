@@ -10,6 +10,7 @@
  */
 #include <config.h>
 
+#include "runtime/ops/convert.h"
 #include "runtime/ops/matmul.h"
 #include "runtime/ops/ops.h"
 
@@ -25,10 +26,6 @@ static int gemm_bind(struct rt_bind *b, struct rt_error *err)
 	g->mm.trans_b = rt_node_int(b->node, "transB", 0) != 0;
 	g->mm.alpha = rt_node_float(b->node, "alpha", 1);
 	g->beta = rt_node_float(b->node, "beta", 1);
-	if (b->graph->values[b->node->in[0]].dtype != RT_F32 &&
-	    (g->mm.alpha != 1.0f || g->beta != 1.0f))
-		return rt_error_set(err, RT_UNSUPPORTED, "alpha or beta with %s",
-				    rt_dtype_name(b->graph->values[b->node->in[0]].dtype));
 	return rt_matmul_bind(b, &g->mm, err);
 }
 
@@ -68,9 +65,28 @@ static int gemm_infer(struct rt_infer *f, struct rt_error *err)
 struct job {
 	const struct gemm *g;
 	int64_t n, c_row, c_col; /* strides of C in elements, 0 = broadcast */
-	const void *c;
+	const void *c;           /* or NULL */
 	void *y;
 };
+
+/* Float64, and integers as the doubles they are scaled by: Y = alpha · Y + beta · C. */
+static void scale_rows(void *arg, size_t begin, size_t end, int thread)
+{
+	const struct job *j = arg;
+	const enum rt_dtype t = j->g->mm.dtype;
+
+	(void)thread;
+	for (int64_t i = (int64_t)begin; i < (int64_t)end; i++) {
+		for (int64_t q = 0; q < j->n; q++) {
+			double x, c = 0;
+			rt_convert_to_f64(t, j->y, i * j->n + q, 1, &x);
+			if (j->c)
+				rt_convert_to_f64(t, j->c, i * j->c_row + q * j->c_col, 1, &c);
+			x = (double)j->g->mm.alpha * x + (double)j->g->beta * c;
+			rt_convert_from_f64(t, &x, 1, j->y, i * j->n + q, true);
+		}
+	}
+}
 
 /* Rows of Y += beta · C. */
 static void add_rows(void *arg, size_t begin, size_t end, int thread)
@@ -119,7 +135,9 @@ static void gemm_run(const struct rt_run *r)
 		rt_matmul_run(r, &g->mm, st, bias, residual);
 	else
 		rt_matmul_plain(r, &g->mm, st);
-	if (j.c && !bias && !residual)
+	if (g->mm.dtype != RT_F32 && (g->mm.alpha != 1.0f || g->beta != 1.0f))
+		rt_team_for(r->team, (size_t)rows, 1 + 8192 / (size_t)(st->n + 1), scale_rows, &j);
+	else if (j.c && !bias && !residual)
 		rt_team_for(r->team, (size_t)rows, 1 + 65536 / (size_t)(st->n + 1), add_rows, &j);
 }
 

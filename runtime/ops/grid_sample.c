@@ -132,7 +132,7 @@ static int neighbours(const struct sample *s, double x, int64_t dim, int64_t *at
 		x = x > 0 ? 1e9 : -1e9;
 	if (s->mode == NEAREST)
 		x = nearbyint(x);
-	if (s->padding == BORDER)
+	if (s->padding == BORDER && s->mode != CUBIC) /* a cubic clamps each of its neighbours */
 		x = fmin(fmax(x, 0), (double)(dim - 1));
 	else if (s->padding == REFLECTION)
 		x = reflected(x, low, high);

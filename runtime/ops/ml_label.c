@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ml_label.c — ai.onnx.ml operators that look things up: LabelEncoder (1: classes
- * to indices; 2: keys to values; 4: also as tensors), OneHotEncoder,
- * ArrayFeatureExtractor, FeatureVectorizer.
+ * to indices; 2: keys to values; 4: also as tensors), CategoryMapper (strings to
+ * integers or back, by the type of the input), OneHotEncoder, ArrayFeatureExtractor,
+ * FeatureVectorizer.
  */
 #include <config.h>
 
@@ -77,7 +78,8 @@ static int64_t find(const struct rt_tensor *t, int64_t i, const struct list *l)
 
 struct label {
 	struct list keys, values;
-	bool indices; /* opset 1: the value of key k is k */
+	bool indices;   /* LabelEncoder 1 of strings: the value of key k is k */
+	bool positions; /* LabelEncoder 1 of integers: the key is the position of the value */
 	union {
 		char bytes[16];
 		struct rt_str str;
@@ -91,8 +93,26 @@ static int label_lists(const struct rt_graph *g, const struct rt_node *n, struct
 {
 	enum rt_dtype in = g->values[n->in[0]].dtype;
 
+	if (strcmp(n->op_type, "CategoryMapper") == 0) {
+		struct list ints = {.dtype = RT_NONE}, strings = {.dtype = RT_NONE};
+		const struct rt_attr *names = rt_node_attr(n, "cats_strings"),
+				     *numbers = rt_node_attr(n, "cats_int64s");
+		if (names != NULL && names->kind == RT_ATTR_STRINGS)
+			strings = (struct list){RT_STR, names->count, names->strings};
+		if (numbers != NULL && numbers->kind == RT_ATTR_INTS)
+			ints = (struct list){RT_I64, numbers->count, numbers->ints};
+		s->keys = in == RT_STR ? strings : ints;
+		s->values = in == RT_STR ? ints : strings;
+		*out = in == RT_STR ? RT_I64 : RT_STR;
+		if (strings.dtype != RT_STR || ints.dtype != RT_I64 ||
+		    strings.count != ints.count || (in != RT_STR && in != RT_I64))
+			return rt_error_set(err, RT_MALFORMED,
+					    "cats_strings and cats_int64s do not pair");
+		return RT_OK;
+	}
 	if (n->opset < 2) {
 		s->indices = in == RT_STR;
+		s->positions = in != RT_STR;
 		s->keys = list_of(n, "classes");
 		s->values = s->keys;
 		*out = s->indices ? RT_I64 : RT_STR;
@@ -156,9 +176,9 @@ static void label_run(const struct rt_run *r)
 	for (int64_t i = 0; i < n; i++) {
 		char *to = (char *)r->out[0].data + i * (int64_t)size;
 		int64_t k;
-		if (r->node->opset < 2 && !s->indices) { /* an index to its class */
+		if (s->positions) { /* an index to its class */
 			k = rt_convert_get_i64(&r->in[0], i);
-			k = k < s->keys.count ? k : -1;
+			k = k >= 0 && k < s->keys.count ? k : -1;
 		} else {
 			k = find(&r->in[0], i, &s->keys);
 		}

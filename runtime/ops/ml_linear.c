@@ -274,8 +274,8 @@ static int64_t winner(const struct linear *s, double *x)
 	if (s->targets == 1 && s->labels.count == 2) {
 		double margin = x[0];
 		x[1] = margin;
-		x[0] = -margin;
-		rt_ml_score_apply(s->transform, x, 2);
+		x[0] = s->transform == RT_ML_LOGISTIC ? -margin : 1 - margin;
+		rt_ml_score_apply_two(s->transform, x);
 		return margin > 0;
 	}
 	for (int64_t k = 1; k < s->targets; k++) {

@@ -69,6 +69,12 @@ void rt_ml_score_apply(enum rt_ml_transform how, double *x, int64_t n)
 		x[i] /= sum;
 }
 
+void rt_ml_score_apply_two(enum rt_ml_transform how, double x[2])
+{
+	if (how != RT_ML_SOFTMAX && how != RT_ML_SOFTMAX_ZERO)
+		rt_ml_score_apply(how, x, 2);
+}
+
 bool rt_ml_score_labels(const struct rt_node *n, const char *ints, struct rt_ml_labels *out)
 {
 	const struct rt_attr *s = rt_node_attr(n, "classlabels_strings");

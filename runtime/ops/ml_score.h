@@ -20,6 +20,9 @@ enum rt_ml_transform {
 bool rt_ml_score_transform(const struct rt_node *n, enum rt_ml_transform *out);
 /* rt_ml_score_apply(how, x, n): a row of scores, in place. */
 void rt_ml_score_apply(enum rt_ml_transform how, double *x, int64_t n);
+/* rt_ml_score_apply_two(how, x): the same for the two scores that one sum has been made into: there
+ * is nothing to share out, so SOFTMAX and SOFTMAX_ZERO leave them. */
+void rt_ml_score_apply_two(enum rt_ml_transform how, double x[2]);
 
 /* The labels of a classifier: strings or integers, [count]. */
 struct rt_ml_labels {

@@ -207,7 +207,7 @@ static int64_t classify(const struct tree *s, double *x)
 
 		x[1] = score;
 		x[0] = margin ? -score : 1 - score;
-		rt_ml_score_apply(s->transform, x, 2);
+		rt_ml_score_apply_two(s->transform, x);
 		return win;
 	}
 	for (int64_t t = 1; t < s->forest.targets; t++) {

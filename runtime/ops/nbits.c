@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nbits.c — MatMulNBits (com.microsoft 1): Y = A · Wᵀ + bias, where W [N][K] is
+ * nbits.c — MatMulNBits, MatMulBnb4 (com.microsoft 1): Y = A · Wᵀ + bias, where W [N][K] is
  * packed in 2, 4 or 8 bits per weight.
  *
  *	W[n][k] = scales[n][k / block] · (q[n][k] − zero[n][k / block])
  *
  * Inputs A [..., K], B uint8 [N][blocks][block·bits/8] (low bits first), scales
  * [N][blocks], zero_points? (float [N][blocks], or uint8, packed like B, rows of
- * whole bytes; left out: 2^(bits−1)), g_idx (refused), bias? [N].
+ * whole bytes; left out: 2^(bits−1)), g_idx? [K] (which block's scale and zero
+ * point a column has; k / block without it), bias? [N].
+ * MatMulBnb4 (com.microsoft 1) is the same with 4-bit numbers that a table gives,
+ * FP4 or NF4 (quant_type 0, 1), high bits first, and one scale for block_size
+ * elements of W as they follow, over the ends of rows: B uint8 [N·K/2], absmax.
+ *
  * accuracy_level is a licence to be less exact and is ignored.
  *
  * The weights stay packed.  With few rows of A each row of W is unpacked in
@@ -33,6 +38,17 @@ enum { A, B, SCALES, ZEROS, G_IDX, BIAS };
 struct nbits {
 	const struct rt_kernels *kernels;
 	int64_t k, n, block, bits, blocks;
+	const float *table; /* [16], MatMulBnb4; else NULL */
+};
+
+/* What the 16 codes of MatMulBnb4 stand for (bitsandbytes): quant_type 0 is FP4, 1 NF4. */
+static const float tables[2][16] = {
+    {0.0f, 5.208333333e-03f, 0.66666667f, 1.0f, 0.33333333f, 0.5f, 0.16666667f, 0.25f, -0.0f,
+     -5.208333333e-03f, -0.66666667f, -1.0f, -0.33333333f, -0.5f, -0.16666667f, -0.25f},
+    {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+     -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
+     0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+     0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f},
 };
 
 struct shape_state {
@@ -58,9 +74,15 @@ static int nbits_bind(struct rt_bind *b, struct rt_error *err)
 				    (long long)s->k, (long long)s->n, (long long)s->block);
 	if (s->bits != 2 && s->bits != 4 && s->bits != 8)
 		return rt_error_set(err, RT_UNSUPPORTED, "%lld bits", (long long)s->bits);
-	if (rt_bind_has(b, G_IDX) || rt_node_int(n, "weight_prepacked", 0) != 0)
-		return rt_error_set(err, RT_UNSUPPORTED, "g_idx or prepacked weights");
+	if (rt_node_int(n, "weight_prepacked", 0) != 0)
+		return rt_error_set(err, RT_UNSUPPORTED, "prepacked weights");
 	s->blocks = (s->k + s->block - 1) / s->block;
+	if (strcmp(n->op_type, "MatMulBnb4") == 0) {
+		int64_t type = rt_node_int(n, "quant_type", 1);
+		if (type < 0 || type > 1 || rt_node_int(n, "transB", 1) != 1)
+			return rt_error_set(err, RT_UNSUPPORTED, "quant_type or transB");
+		s->table = tables[type];
+	}
 	return RT_OK;
 }
 
@@ -128,12 +150,20 @@ static int nbits_infer(struct rt_infer *f, struct rt_error *err)
 		return rt_error_set(err, RT_MEMORY, "no memory for a plan");
 	if (a->rank < 1 || a->dims[a->rank - 1] != s->k || !rt_shape_elems(a, &elems))
 		return rt_error_set(err, RT_INPUT, "A has not %lld columns", (long long)s->k);
-	if (!has_elems(&f->in[B], RT_U8, s->n * s->blocks * (s->block * s->bits / 8)) ||
-	    !has_elems(&f->in[SCALES], RT_F32, s->n * s->blocks))
+	if (s->table
+		? !has_elems(&f->in[B], RT_U8, (s->n * s->k + 1) / 2) ||
+		      !has_elems(&f->in[SCALES], RT_F32, (s->n * s->k + s->block - 1) / s->block)
+		: !has_elems(&f->in[B], RT_U8, s->n * s->blocks * (s->block * s->bits / 8)) ||
+		      !has_elems(&f->in[SCALES], RT_F32, s->n * s->blocks))
 		return rt_error_set(err, RT_INPUT, "B or scales do not fit N, K and block_size");
 	if (given(f, ZEROS) && !has_elems(&f->in[ZEROS], RT_F32, s->n * s->blocks) &&
 	    !has_elems(&f->in[ZEROS], RT_U8, s->n * ((s->blocks * s->bits + 7) / 8)))
 		return rt_error_set(err, RT_INPUT, "zero_points do not fit N, K and block_size");
+	if (given(f, G_IDX)) {
+		if (!has_elems(&f->in[G_IDX], RT_I32, s->k) &&
+		    !has_elems(&f->in[G_IDX], RT_I32, s->blocks * s->block))
+			return rt_error_set(err, RT_INPUT, "g_idx is not K int32 numbers");
+	}
 	if (given(f, BIAS) && !has_elems(&f->in[BIAS], RT_F32, s->n))
 		return rt_error_set(err, RT_INPUT, "bias is not N numbers");
 	f->out[0].shape = *a;
@@ -180,16 +210,54 @@ static void unpack_2(int64_t n, const uint8_t *q, float scale, float zero, float
 		to[i] = scale * ((float)((q[i / 4] >> i % 4 * 2) & 3) - zero);
 }
 
-/* Blocks ${first} … of row ${n} of W, whole blocks. */
-static void unpack(const struct rt_run *r, int64_t n, int64_t first, int64_t count, float *to)
+/* Row ${n} of W where each column says whose scale and zero point it has. */
+static void unpack_by_index(const struct rt_run *r, int64_t n, float *to)
+{
+	const struct nbits *s = r->state;
+	const uint8_t *q = (const uint8_t *)r->in[B].data + n * s->blocks * s->block * s->bits / 8;
+	const float *scale = (const float *)r->in[SCALES].data + n * s->blocks;
+	const int32_t *group = r->in[G_IDX].data;
+
+	for (int64_t k = 0; k < s->k; k++) {
+		int64_t g = group[k], bit = k * s->bits;
+		if (g < 0 || g >= s->blocks) {
+			rt_run_fault(r, "g_idx %lld of %lld blocks", (long long)g,
+				     (long long)s->blocks);
+			g = 0;
+		}
+		to[k] = scale[g] *
+			((float)(q[bit / 8] >> bit % 8 & ((1 << s->bits) - 1)) - zero_of(r, n, g));
+	}
+}
+
+static void unpack_by_table(const struct rt_run *r, int64_t n, float *to)
+{
+	const struct nbits *s = r->state;
+	const uint8_t *q = r->in[B].data;
+	const float *scale = r->in[SCALES].data;
+
+	for (int64_t i = n * s->k; i < (n + 1) * s->k; i++)
+		*to++ = s->table[q[i / 2] >> (i % 2 ? 0 : 4) & 15] * scale[i / s->block];
+}
+
+/* Row ${n} of W, whole blocks. */
+static void unpack(const struct rt_run *r, int64_t n, float *to)
 {
 	const struct nbits *s = r->state;
 	int64_t bytes = s->block * s->bits / 8;
-	const uint8_t *q = (const uint8_t *)r->in[B].data + (n * s->blocks + first) * bytes;
-	const float *scale = (const float *)r->in[SCALES].data + n * s->blocks + first;
+	const uint8_t *q = (const uint8_t *)r->in[B].data + n * s->blocks * bytes;
+	const float *scale = (const float *)r->in[SCALES].data + n * s->blocks;
 
-	for (int64_t b = 0; b < count; b++, q += bytes, to += s->block) {
-		float zero = zero_of(r, n, first + b);
+	if (s->table) {
+		unpack_by_table(r, n, to);
+		return;
+	}
+	if (r->in_count > G_IDX && r->in[G_IDX].data) {
+		unpack_by_index(r, n, to);
+		return;
+	}
+	for (int64_t b = 0; b < s->blocks; b++, q += bytes, to += s->block) {
+		float zero = zero_of(r, n, b);
 		if (s->bits == 4)
 			unpack_4(s->block, q, scale[b], zero, to);
 		else if (s->bits == 8)
@@ -230,7 +298,7 @@ static void columns_range(void *arg, size_t begin, size_t end, int thread)
 	const float *bias = bias_of(r);
 
 	for (int64_t n = (int64_t)begin; n < (int64_t)end; n++) {
-		unpack(r, n, 0, s->blocks, w);
+		unpack(r, n, w);
 		for (int64_t m = 0; m < z->rows; m++)
 			((float *)r->out[0].data)[m * s->n + n] =
 			    dot(s->k, (const float *)r->in[A].data + m * s->k, w) +
@@ -259,7 +327,7 @@ static void panels_range(void *arg, size_t begin, size_t end, int thread)
 	for (int64_t i = (int64_t)begin; i < (int64_t)end; i++) {
 		int64_t left = g->columns - i * nr, columns = left < nr ? left : nr;
 		for (int64_t n = 0; n < columns; n++)
-			unpack(g->r, g->first + i * nr + n, 0, s->blocks, rows + n * wide);
+			unpack(g->r, g->first + i * nr + n, rows + n * wide);
 		rt_gemm_pack(s->kernels, (size_t)columns, (size_t)s->k, rows, 1, (size_t)wide, 0, 1,
 			     packed + i * nr * s->k);
 	}

@@ -6,7 +6,7 @@
  * The plain form: one output element after the other over its window, for what
  * pass_layout.c leaves.  The fast form is pool_nhwc.c.  MaxPool's second output
  * holds, per element, the index of the maximum in the whole input tensor
- * (storage_order 1: as if the last two spatial dims were swapped).
+ * (storage_order 1: as if the spatial dims were in reverse order, the first the fastest).
  */
 #include <config.h>
 
@@ -154,7 +154,8 @@ static int64_t reported(const struct job *j, int64_t plane, int64_t at)
 	const struct rt_spatial *s = &j->st->s;
 	if (j->p->by_columns) {
 		int64_t w = at % s->in[2], h = at / s->in[2] % s->in[1];
-		at += w * s->in[1] + h - (h * s->in[2] + w);
+		int64_t d = at / (s->in[2] * s->in[1]);
+		at = (w * s->in[1] + h) * s->in[0] + d;
 	}
 	return plane * j->in_plane + at;
 }

@@ -20,6 +20,8 @@
 #include "runtime/ops/recurrent.h"
 #include "runtime/ops/walk.h"
 
+#define NO_KERNEL RT_UNARY_COUNT /* ThresholdedRelu: the one that no kernel has */
+
 /* The ONNX names of activations; alpha and beta as given or by default. */
 static const struct {
 	const char *name;
@@ -37,6 +39,7 @@ static const struct {
     {"Softsign", RT_UNARY_SOFTSIGN, 0, 0, false},
     {"Softplus", RT_UNARY_SOFTPLUS, 0, 0, false},
     {"ScaledTanh", RT_UNARY_TANH, 1, 1, true},
+    {"ThresholdedRelu", NO_KERNEL, 1, 0, false},
 };
 #define FUNCTION_COUNT (sizeof(functions) / sizeof(*functions))
 
@@ -385,6 +388,11 @@ void rt_recurrent_activate(const struct rt_step *s, int which, size_t n, float *
 		k->f32_unary->fn[RT_UNARY_TANH](n, x, x, NULL);
 		for (size_t i = 0; i < n; i++)
 			x[i] *= a->scale;
+		return;
+	}
+	if (a->unary == NO_KERNEL) {
+		for (size_t i = 0; i < n; i++)
+			x[i] = x[i] > a->p.a ? x[i] : 0;
 		return;
 	}
 	k->f32_unary->fn[a->unary](n, x, x, &a->p);

@@ -53,11 +53,14 @@ static int read_how(const struct rt_node *n, struct rt_resize_how *how, struct r
 					     "asymmetric",         "tf_crop_and_resize"};
 	static const char *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
 					     "ceil"};
-	bool old = n->opset < 11 || strcmp(n->op_type, "Upsample") == 0;
+	bool upsample = strcmp(n->op_type, "Upsample") == 0, old = n->opset < 11 || upsample;
 	int mode = word(n, "mode", modes, 5, 0);
 	int place = word(n, "coordinate_transformation_mode", places, 6,
 			 old ? RT_RESIZE_ASYMMETRIC : RT_RESIZE_HALF_PIXEL);
-	int round = word(n, "nearest_mode", rounds, 4, old ? RT_RESIZE_FLOOR : 0);
+	int round = word(n, "nearest_mode", rounds, 4,
+			 upsample ? RT_RESIZE_FLOOR
+			 : old    ? RT_RESIZE_SIMPLE
+				  : RT_RESIZE_PREFER_FLOOR);
 
 	if (mode < 0 || place < 0 || round < 0)
 		return rt_error_set(err, RT_UNSUPPORTED,

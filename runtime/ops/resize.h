@@ -17,11 +17,12 @@ enum rt_resize_place { /* coordinate_transformation_mode */
 		       RT_RESIZE_ASYMMETRIC,
 		       RT_RESIZE_CROP /* tf_crop_and_resize */
 };
-enum rt_resize_round { /* nearest_mode */
+enum rt_resize_round { /* nearest_mode; SIMPLE: opset 10, ⌊x⌋ when growing, ⌈x⌉ when shrinking */
 		       RT_RESIZE_PREFER_FLOOR,
 		       RT_RESIZE_PREFER_CEIL,
 		       RT_RESIZE_FLOOR,
-		       RT_RESIZE_CEIL
+		       RT_RESIZE_CEIL,
+		       RT_RESIZE_SIMPLE
 };
 struct rt_resize_how {
 	enum rt_resize_mode mode;

@@ -75,7 +75,7 @@ static int64_t clamped(int64_t i, int64_t n)
 	return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-static int64_t nearest(enum rt_resize_round how, double x)
+static int64_t nearest(enum rt_resize_round how, double x, double scale)
 {
 	double low = floor(x);
 
@@ -84,6 +84,8 @@ static int64_t nearest(enum rt_resize_round how, double x)
 		return (int64_t)low;
 	case RT_RESIZE_CEIL:
 		return (int64_t)ceil(x);
+	case RT_RESIZE_SIMPLE:
+		return (int64_t)(scale < 1 ? ceil(x) : low);
 	case RT_RESIZE_PREFER_CEIL:
 		return (int64_t)low + (x - low >= 0.5);
 	default:
@@ -139,7 +141,8 @@ int rt_resize_axis_make(struct rt_infer *f, const struct rt_resize_how *how, int
 			axis->from[j * axis->taps] = -1;
 			identity = false;
 		} else if (how->mode == RT_RESIZE_NEAREST) {
-			axis->from[j] = clamped(nearest(how->round, x), in);
+			x = (double)(float)x; /* a scale is a float32: halves shall be halves */
+			axis->from[j] = clamped(nearest(how->round, x, scale), in);
 			axis->weights[j] = 1;
 			identity &= axis->from[j] == j;
 		} else {

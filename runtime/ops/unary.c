@@ -53,6 +53,15 @@
 #define T double
 #define F(name) name
 #include "runtime/ops/unary.body.h"
+
+/* Shrink of an integer: its attributes are floats; what comes out is truncated. */
+static int64_t shrunk(double x, const double *p)
+{
+	double y = x < -p[0] ? x + p[1] : x > p[0] ? x - p[1] : 0;
+
+	return (int64_t)fmin(fmax(y, -9e18), 9e18);
+}
+
 #define NEGATIVE (x < 0)
 #define ID _i8
 #define T int8_t
@@ -136,7 +145,7 @@ static const struct function {
      {"alpha", "gamma"},
      {1.67326319217681884765625, 1.05070102214813232421875},
      {FLOATS(Elu)}},
-    {"Shrink", NO_KERNEL, {"lambd", "bias"}, {0.5, 0}, {FLOATS(Shrink)}},
+    {"Shrink", NO_KERNEL, {"lambd", "bias"}, {0.5, 0}, {FLOATS(Shrink), INTS(Shrink)}},
     {"Sigmoid", RT_UNARY_SIGMOID, {0}, {0}, {FLOATS(Sigmoid)}},
     {"Sign", NO_KERNEL, {0}, {0}, {FLOATS(Sign), INTS(Sign)}},
     {"Sin", NO_KERNEL, {0}, {0}, {FLOATS(Sin)}},

@@ -8,5 +8,6 @@ LOOP(Neg, 0 - (uint64_t)x)
 LOOP(Relu, NEGATIVE ? 0 : x)
 LOOP(Sign, NEGATIVE ? -1 : x != 0)
 LOOP(BitwiseNot, ~(uint64_t)x)
+LOOP(Shrink, shrunk((double)x, p))
 #undef ID
 #undef T

@@ -18,7 +18,7 @@
 #define MOST 12 /* inputs, outputs */
 
 /* AttributeProto.type */
-enum { ATTR_FLOAT = 1, ATTR_STRING = 3, ATTR_FLOATS = 6 };
+enum { ATTR_FLOAT = 1, ATTR_STRING = 3, ATTR_FLOATS = 6, ATTR_STRINGS = 8 };
 
 struct parsed {
 	struct rt_tensor t[MOST];
@@ -160,6 +160,24 @@ static bool is_float(const char *p)
 	return memchr(p, '.', n) != NULL || memchr(p, 'e', n) != NULL;
 }
 
+/* ['a','b'] behind its bracket. */
+static const char *words(struct pbuild *attrs, const char *name, const char *p)
+{
+	struct pbuild a = {0};
+
+	pbuild_string(&a, 1, name);
+	while (*p == '\'') {
+		size_t n = strcspn(++p, "'");
+		pbuild_bytes(&a, 9, p, n);
+		p += n + 1;
+		p += *p == ',';
+	}
+	ck_assert_msg(*p == ']', "attribute %s", name);
+	pbuild_int(&a, 20, ATTR_STRINGS);
+	pbuild_message(attrs, 5, &a);
+	return p + 1;
+}
+
 static const char *list(struct pbuild *attrs, const char *name, const char *p)
 {
 	int64_t ints[32];
@@ -202,7 +220,7 @@ static void attributes(struct pbuild *attrs, const char *p)
 		name[n] = '\0';
 		p += n + 1;
 		if (*p == '[') {
-			p = list(attrs, name, p + 1);
+			p = p[1] == '\'' ? words(attrs, name, p + 1) : list(attrs, name, p + 1);
 		} else if (*p == '\'') {
 			struct pbuild a = {0};
 			n = strcspn(++p, "'");
@@ -246,20 +264,23 @@ static void put_name(char *names, size_t size, const char *name)
 	(void)snprintf(names + at, size - at, "%s%s", at > 0 ? " " : "", name);
 }
 
-/* "ml:Scaler" is an operator of ai.onnx.ml; returns its name. */
+/* "ml:Scaler" is an operator of ai.onnx.ml, "ms:MoE" of com.microsoft; returns its name. */
 static const char *start_model(struct running *r, const char *op, int opset, struct pbuild *attrs)
 {
+	const char *domain = strncmp(op, "ml:", 3) == 0   ? "ai.onnx.ml"
+			     : strncmp(op, "ms:", 3) == 0 ? "com.microsoft"
+							  : NULL;
 	struct pbuild import = {0};
 
-	if (strncmp(op, "ml:", 3) != 0) {
+	if (domain == NULL) {
 		pbuild_model(&r->m, opset);
 		return op;
 	}
 	pbuild_model(&r->m, 21);
-	pbuild_string(&import, 1, "ai.onnx.ml"); /* OperatorSetIdProto */
+	pbuild_string(&import, 1, domain); /* OperatorSetIdProto */
 	pbuild_int(&import, 2, opset);
 	pbuild_message(&r->m, 8, &import);
-	pbuild_string(attrs, 7, "ai.onnx.ml"); /* NodeProto.domain */
+	pbuild_string(attrs, 7, domain); /* NodeProto.domain */
 	return op + 3;
 }
 

@@ -6,8 +6,8 @@
  *
  *	{"Slice", 13, "", "f32[4] 1 2 3 4; i64[1] 1; i64[1] 3", "f32[2] 2 3"},
  *
- *   op       an operator of ai.onnx, or ml:NAME of ai.onnx.ml
- *   attrs    name=1, name=0.5, name='text', name=[1,2], name=[0.5,1.5]
+ *   op       an operator of ai.onnx, ml:NAME of ai.onnx.ml, or ms:NAME of com.microsoft
+ *   attrs    name=1, name=0.5, name='text', name=[1,2], name=[0.5,1.5], name=['a','b']
  *   inputs   tensors separated by ';': TYPE[dims] values; ! before it: an initialiser; - left out
  *   outputs  the same, as they must come: floats within 1e-5 (f64 1e-9, f16 1e-3, bf16 8e-3;
  *relative above 1), others exactly; `?` for values: only type and shape; or "refused: TEXT", which
