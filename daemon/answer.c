@@ -69,6 +69,23 @@ static struct MHD_Response *windowed_body(struct request *rq)
 						 ra, read_over);
 }
 
+static ssize_t source_some(void *cls, uint64_t pos, char *out, size_t room)
+{
+	const struct reply_source *source = cls;
+	ssize_t n = source->read(source->arg, pos, out, room);
+
+	if (n == REPLY_END)
+		return (ssize_t)MHD_CONTENT_READER_END_OF_STREAM;
+	return n < 0 ? (ssize_t)MHD_CONTENT_READER_END_WITH_ERROR : n;
+}
+
+static struct MHD_Response *sourced_body(const struct reply *r)
+{
+	return MHD_create_response_from_callback(r->source->endless ? MHD_SIZE_UNKNOWN : r->length,
+						 r->source->endless ? 4096 : READER_BLOCK_BYTES,
+						 source_some, (void *)(uintptr_t)r->source, NULL);
+}
+
 /* What the parts point to lives until the request is DONE, and is not read after that. */
 static struct MHD_Response *body(struct request *rq)
 {
@@ -77,6 +94,8 @@ static struct MHD_Response *body(struct request *rq)
 
 	if (rq->windowed)
 		return windowed_body(rq);
+	if (r->source != NULL)
+		return sourced_body(r);
 	/*
 	 * A 304 should carry no Content-Length, or that of the file (RFC 9110 §8.6).
 	 * libmicrohttpd always writes one, and parsers that are still about

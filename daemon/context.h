@@ -18,6 +18,7 @@ struct context {
 	struct store *store;
 	struct server *server;
 	struct residency *residency; /* residency.h; NULL until it is there */
+	struct pull *pull;           /* pull.h; the same */
 	uint64_t started_ns;         /* uv_hrtime at start */
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/encode.h"
+#include "daemon/pull.h"
 #include "daemon/range.h"
 #include "daemon/request.h"
 #include "daemon/shelf.h"
@@ -61,7 +62,7 @@ static const char *error_code(struct request *rq)
 	return "RepoNotFound";
 }
 
-/* 0; or 1 when the request was answered (404); or -1 with the fault. */
+/* 0; or 1 when the request was answered (404), or waits for an upstream; or -1 with the fault. */
 static int find(struct request *rq, const char **path, struct store_file *out, struct fault *fault)
 {
 	struct store_error err;
@@ -80,6 +81,12 @@ static int find(struct request *rq, const char **path, struct store_file *out, s
 			*path = other;
 			return 0;
 		}
+	}
+	if (rc == STORE_NOT_FOUND) {
+		int pulled = pull_miss(rq, fault);
+
+		if (pulled <= 0)
+			return pulled == 0 ? 1 : -1;
 	}
 	(void)fault_store(fault, rc, err.text);
 	if (rc != STORE_NOT_FOUND)

@@ -24,6 +24,7 @@
 #include "daemon/notify.h"
 #include "daemon/patience.h"
 #include "daemon/origins.h"
+#include "daemon/pull.h"
 #include "daemon/pulse.h"
 #include "daemon/quota.h"
 #include "daemon/residency.h"
@@ -85,6 +86,8 @@ static void finish(struct larderd *d)
 {
 	server_close(d->ctx.server);
 	d->ctx.server = NULL;
+	pull_close(d->ctx.pull);
+	d->ctx.pull = NULL;
 	pulse_stop();
 	patience_stop();
 	upkeep_stop();
@@ -115,6 +118,7 @@ static void begin_finish(struct larderd *d)
 	if (uv_is_active((uv_handle_t *)&d->finish))
 		return;
 	job_stop_all();
+	pull_stop(d->ctx.pull);
 	(void)uv_timer_stop(&d->drain);
 	(void)uv_timer_start(&d->finish, on_finish, 0, 10);
 }
@@ -245,13 +249,6 @@ static void start_handles(struct larderd *d)
 	(void)uv_signal_start(&d->hup, on_hup, SIGHUP);
 }
 
-static void warn(const struct settings *s)
-{
-	for (unsigned i = 0; i < s->upstream_count; i++)
-		log_warning("upstream", "name=%s line=%u warning=\"nothing uses it yet\"",
-			    s->upstream[i].name, s->upstream[i].line);
-}
-
 static int run(struct larderd *d)
 {
 	struct store_stats stats = {0};
@@ -260,7 +257,7 @@ static int run(struct larderd *d)
 
 	if (listen_open(d->ctx.settings, &d->sockets) != 0)
 		return 1;
-	if (start_store(d) != 0 || start_residency(d) != 0)
+	if (start_store(d) != 0 || start_residency(d) != 0 || pull_open(&d->ctx, &d->ctx.pull) != 0)
 		goto out;
 	pulse_start(d->ctx.loop);
 	patience_start(d->ctx.loop);
@@ -330,7 +327,6 @@ int main(int argc, char **argv)
 	d.ctx.started_ns = uv_hrtime();
 	d.ctx.loop = uv_default_loop();
 	must(d.ctx.loop != NULL);
-	warn(d.ctx.settings);
 	enum log_level level = LOG_LEVEL_INFO;
 
 	if (log_level_parse(d.ctx.settings->log_level, &level))

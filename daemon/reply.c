@@ -142,6 +142,7 @@ int reply_fault(struct request *rq, const struct fault *fault)
 	rq->reply.status = 0;
 	rq->reply.header_count = 0;
 	rq->reply.keep = NULL;
+	rq->reply.source = NULL;
 	store_map_unref(rq->reply.map);
 	rq->reply.map = NULL;
 	text_init(&t, &rq->arena);

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct answer_kept; /* answer.h */
 struct fault;
@@ -35,6 +36,18 @@ struct reply_part {
 	size_t size; /* bytes */
 };
 
+/* A body that is not there yet, or has no end: bytes are asked for when they can be sent. */
+struct reply_source {
+	/*
+	 * read: bytes from ${pos} on: how many; 0: none now, the request was
+	 * suspended and will be resumed; -1: it breaks off; REPLY_END.  Event loop.
+	 */
+	ssize_t (*read)(void *arg, uint64_t pos, void *out, size_t room);
+	void *arg;
+	bool endless; /* reply.length does not say how many */
+};
+#define REPLY_END (-2)
+
 struct reply {
 	unsigned status; /* 0 = nothing yet */
 	struct {
@@ -46,6 +59,7 @@ struct reply {
 	struct reply_part one; /* where a body of one part lives */
 	struct store_map *map; /* owned; parts may point into it */
 	uint64_t length;       /* of all parts, bytes */
+	const struct reply_source *source; /* instead of the parts; borrowed until DONE; or NULL */
 	/* for answer.c */
 	struct answer_kept *ready; /* this response is sent, and header[] is not looked at; owned */
 	struct answer_kept **keep; /* where the response may be kept; NULL = nowhere */

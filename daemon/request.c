@@ -36,7 +36,7 @@ static const struct {
     [REQUEST_NEW] = {"NEW", TO(BODY) | TO(READY) | TO(ANSWERED) | TO(DONE)},
     [REQUEST_BODY] = {"BODY", TO(READY) | TO(WORKING) | TO(ANSWERED) | TO(DONE)},
     [REQUEST_READY] = {"READY", TO(WORKING) | TO(ANSWERED) | TO(DONE)},
-    [REQUEST_WORKING] = {"WORKING", TO(BODY) | TO(ANSWERED)},
+    [REQUEST_WORKING] = {"WORKING", TO(BODY) | TO(READY) | TO(ANSWERED)},
     [REQUEST_ANSWERED] = {"ANSWERED", TO(DONE)},
     [REQUEST_DONE] = {"DONE", 0},
 };
@@ -114,6 +114,7 @@ struct request *request_new(struct context *ctx)
 	rq->reply.map = NULL;
 	rq->reply.ready = NULL;
 	rq->reply.keep = NULL;
+	rq->reply.source = NULL;
 	memset(&rq->state, 0, sizeof(*rq) - offsetof(struct request, state));
 	rq->begin_ns = uv_hrtime();
 	return rq;
@@ -285,5 +286,13 @@ void request_unpark(struct request *rq, int status, const struct fault *fault)
 		(void)reply_fault(rq, fault);
 	must(rq->reply.status != 0);
 	request_move(rq, REQUEST_ANSWERED);
+	server_resume(rq);
+}
+
+void request_again(struct request *rq)
+{
+	job_unwatch(rq);
+	must(rq->reply.status == 0);
+	request_move(rq, REQUEST_READY);
 	server_resume(rq);
 }

@@ -5,7 +5,7 @@
  * States and the only allowed moves (request.c holds the table; any other move
  * is a bug and aborts):
  *
- *   NEW ──► BODY ──► READY ──► WORKING ──► ANSWERED ──► DONE
+ *   NEW ──► BODY ──► READY ◄─► WORKING ──► ANSWERED ──► DONE
  *     └──────────────►│  └──────────────────►│            ▲
  *     └─────────────────────────────────────►│            │
  *     any of them ────────────────────────────────────────┘  (client gone)
@@ -110,6 +110,7 @@ struct request {
 	struct patience *patience; /* server.c: of the connection */
 	bool suspended;
 	bool windowed;                /* the body is given out by ${readahead} */
+	bool pulled;                  /* pull.c: it has waited for an upstream */
 	struct stream *inlet;         /* stream.c */
 	struct request *next, **link; /* server.c: all that are not DONE */
 };
@@ -183,5 +184,7 @@ void request_park(struct request *rq, unsigned timeout_ms,
  * (copied).  Event loop.
  */
 void request_unpark(struct request *rq, int status, const struct fault *fault);
+/* request_again(rq): WORKING → READY and resume: the handler is called once more.  Event loop. */
+void request_again(struct request *rq);
 
 #endif

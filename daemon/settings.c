@@ -20,6 +20,7 @@
 #include "daemon/log.h"
 #include "daemon/must.h"
 #include "daemon/origins.h"
+#include "daemon/upstream.h"
 
 #ifndef LARDER_CONFIG_FILE
 #define LARDER_CONFIG_FILE "/etc/larder/larder.conf"
@@ -49,8 +50,11 @@ static const struct option {
 
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
 
-static const char *const upstream_keys[] = {"url",      "layout",  "redirect_hosts", "token_file",
-					    "max_rate", "private", "revalidate"};
+static const char *const upstream_keys[] = {
+#define UPSTREAM(key, help) #key,
+#include "daemon/upstreams.def"
+#undef UPSTREAM
+};
 #define UPSTREAM_KEYS (sizeof(upstream_keys) / sizeof(upstream_keys[0]))
 
 /* While loading. */
@@ -245,6 +249,32 @@ static bool host_name_ok(const char *s)
 	       (s[0] == '[' || strchr(s, ':') == NULL);
 }
 
+static const char *value_of(const struct settings_upstream *u, const char *key)
+{
+	for (unsigned i = 0; i < u->count; i++) {
+		if (strcmp(u->pair[i].key, key) == 0)
+			return u->pair[i].value;
+	}
+	return NULL;
+}
+
+static void check_upstreams(struct loader *l)
+{
+	for (unsigned i = 0; i < l->s->upstream_count; i++) {
+		const struct settings_upstream *u = &l->s->upstream[i];
+		const char *url = value_of(u, "url"), *is_private = value_of(u, "private");
+		char place[4200];
+		bool flag = false;
+
+		(void)snprintf(place, sizeof(place), "%s:%u", l->file, u->line);
+		if (url == NULL)
+			complain(l, place, u->name, "an upstream needs a url");
+		else if (strncmp(url, "http:", 5) == 0 &&
+			 (is_private == NULL || !parse_flag(is_private, &flag) || !flag))
+			complain(l, place, u->name, "http is for upstreams with private = yes only");
+	}
+}
+
 static void check_values(struct loader *l)
 {
 	const struct settings *s = l->s;
@@ -276,6 +306,7 @@ static void check_values(struct loader *l)
 		complain(l, place_of(l, "state_dir"), "state_dir", "is empty");
 	if (s->max_connections == 0)
 		complain(l, place_of(l, "max_connections"), "max_connections", "must not be 0");
+	check_upstreams(l);
 	if (s->default_upstream != NULL) {
 		bool known = false;
 
@@ -402,6 +433,7 @@ static struct settings_upstream *begin_upstream(struct loader *l, const char *pl
 static void upstream_pair(struct loader *l, struct settings_upstream *u, const char *place,
 			  const char *key, const char *value, unsigned line)
 {
+	const char *problem;
 	bool known = false;
 
 	for (size_t i = 0; i < UPSTREAM_KEYS; i++)
@@ -416,6 +448,9 @@ static void upstream_pair(struct loader *l, struct settings_upstream *u, const c
 			return;
 		}
 	}
+	problem = upstream_check(key, value);
+	if (problem != NULL)
+		complain(l, place, key, "`%s` %s", value, problem);
 	u->pair[u->count++] = (struct settings_pair){
 	    .key = keep(l, key, strlen(key)),
 	    .value = keep(l, value, strlen(value)),

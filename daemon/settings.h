@@ -17,7 +17,7 @@ struct settings_list {
 	unsigned count;
 };
 
-/* One [upstream NAME] section as it was written; nothing uses it yet. */
+/* One [upstream NAME] section as it was written; upstream.c says what it means. */
 struct settings_pair {
 	const char *key, *value;
 	unsigned line;

@@ -45,7 +45,7 @@ static bool ends_with(const char *s, const char *end)
 	return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-static const char *type_of(const char *path, bool *ret_download)
+const char *shelf_type(const char *path, bool *ret_download)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash == NULL ? path : slash + 1;
@@ -124,7 +124,7 @@ int shelf_get(struct store *store, const struct store_file *file, const char *pa
 		*out = item;
 		return 0;
 	}
-	type = type_of(path, &download);
+	type = shelf_type(path, &download);
 	if (same_file(item, file) && item->type == type && item->download == download) {
 		*out = item;
 		return 0;

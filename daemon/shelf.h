@@ -29,6 +29,8 @@ int shelf_get(struct store *store, const struct store_file *file, const char *pa
 	      struct shelf_item **out, struct store_error *err) STORE_MUST_CHECK;
 struct shelf_item *shelf_item_ref(struct shelf_item *item);
 void shelf_item_unref(struct shelf_item *item); /* NULL is allowed */
+/* shelf_type(path, ret_download): its Content-Type, and whether it is a download to browsers. */
+const char *shelf_type(const char *path, bool *ret_download);
 /* shelf_clear(): let go of everything; before the store is closed. */
 void shelf_clear(void);
 

@@ -38,7 +38,7 @@ static void teardown(void)
 /* The picture in request.h, as a matrix: row = from, column = to. */
 static const char *const moves[REQUEST_STATE_COUNT] = {
     /* NEW BODY READY WORKING ANSWERED DONE */
-    "-xx-xx", "--xxxx", "---xxx", "-x--x-", "-----x", "------",
+    "-xx-xx", "--xxxx", "---xxx", "-xx-x-", "-----x", "------",
 };
 
 START_TEST(test_moves)
