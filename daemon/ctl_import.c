@@ -3,7 +3,13 @@
  * ctl_import.c — `larderctl import`: the bytes of every file go to the daemon,
  * which hashes and keeps them; then one request names them all at once.  Until
  * that request nobody sees anything of it, and a second import of the same
- * files stores nothing twice.
+ * files stores nothing twice.  A folder that holds a bundle (ctl_bundle.h) is the
+ * model that its manifest says, or nothing at all.
+ *
+ * The files are read here, with the rights of whoever calls, and sent: the daemon
+ * never opens a path that somebody names.  It runs as another user, often in a
+ * sandbox that sees no home folders; and if it did, whoever may administrate it
+ * could read its secrets by importing them.
  */
 #include <config.h>
 
@@ -15,85 +21,38 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "daemon/ctl_bundle.h"
+#include "daemon/ctl_progress.h"
 #include "daemon/ctl_walk.h"
-
-#define BAR_CELLS 30
 
 struct import {
 	struct ctl *ctl;
 	const char *name, *revision;
-	json_t *files;        /* what the last request says */
-	uint64_t bytes_total; /* of all files */
-	uint64_t bytes_done;  /* of those before this one */
-	const char *path;     /* of this one */
-	int64_t drawn_ms;
-	bool drawn;
+	json_t *files; /* what the last request says */
+	struct ctl_progress progress;
 };
-
-/* ---- progress ----------------------------------------------------------------------- */
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void draw(struct import *im, uint64_t sent)
-{
-	static const char full[] = "##############################";
-	uint64_t done = im->bytes_done + sent;
-	int cells = im->bytes_total == 0
-			? BAR_CELLS
-			: (int)((double)done / (double)im->bytes_total * BAR_CELLS);
-	char a[16], b[16];
-
-	im->drawn = true;
-	fprintf(stderr, "\r\033[K[%.*s%*s] %s of %s  %.40s", cells, full, BAR_CELLS - cells, "",
-		ctl_bytes(done, a), ctl_bytes(im->bytes_total, b), im->path);
-}
-
-static void progress(void *arg, uint64_t sent)
-{
-	struct import *im = arg;
-	int64_t now = now_ms();
-
-	if (now - im->drawn_ms < 100)
-		return;
-	im->drawn_ms = now;
-	draw(im, sent);
-}
-
-static void wipe(struct import *im)
-{
-	if (im->drawn)
-		fputs("\r\033[K", stderr);
-	im->drawn = false;
-}
 
 /* ---- one file --------------------------------------------------------------------------- */
 
-/* Takes ${fd}. */
-static int send_file(struct import *im, int fd, const char *path)
+/* Takes ${fd}.  ${sha256}: what the content must be; NULL = whatever it is. */
+static int send_file(struct import *im, int fd, const char *path, const char *sha256)
 {
 	struct ctl_http_request rq = {
 	    .method = "POST",
 	    .target = "/admin/v1/blobs",
 	    .type = "application/octet-stream",
 	    .fd = fd,
-	    .progress = im->ctl->terminal ? progress : NULL,
-	    .progress_arg = im,
+	    .progress = ctl_progress_at,
+	    .progress_arg = &im->progress,
 	};
 	struct stat st;
 	json_t *root = NULL;
 	char size[16];
 	int status;
 
-	im->path = path;
+	im->progress.what = path;
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return ctl_fail("%s: not a file", path);
@@ -102,12 +61,14 @@ static int send_file(struct import *im, int fd, const char *path)
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	status = ctl_call(im->ctl, &rq, &root);
 	close(fd);
+	if (status == CTL_OK && sha256 != NULL && strcmp(ctl_text(root, "sha256"), sha256) != 0)
+		status = ctl_fail("%s: it changed while it was read", path);
 	if (status == CTL_OK &&
 	    json_array_append_new(im->files, json_pack("{s:s,s:s}", "path", path, "sha256",
 						       ctl_text(root, "sha256"))) != 0)
 		status = ctl_fail("%s: its name is not UTF-8", path);
 	json_decref(root);
-	im->bytes_done += rq.fd_size;
+	im->progress.done += rq.fd_size;
 	if (status == CTL_OK && !im->ctl->terminal && !im->ctl->json)
 		printf("%s %s\n", path, ctl_bytes(rq.fd_size, size));
 	return status;
@@ -121,16 +82,16 @@ static int send_folder(struct import *im, const char *dir)
 	ctl_walk_init(&w);
 	if (ctl_walk_folder(&w, dir)) {
 		status = w.count > 0 ? CTL_OK : ctl_fail("%s: no files in it", dir);
-		im->bytes_total = w.bytes;
+		im->progress.total = w.bytes;
 		for (size_t i = 0; status == CTL_OK && i < w.count; i++) {
 			int fd = ctl_walk_open(&w, w.files[i].path);
 
 			if (fd < 0)
 				status = ctl_fail("%s: %s", w.files[i].path, strerror(errno));
 			else
-				status = send_file(im, fd, w.files[i].path);
+				status = send_file(im, fd, w.files[i].path, NULL);
 		}
-		wipe(im);
+		ctl_progress_wipe(&im->progress);
 		if (status == CTL_OK && w.left_out > 0)
 			fprintf(stderr,
 				"larderctl: left out %u folders of tools, links to folders or "
@@ -155,7 +116,7 @@ static int send_files(struct import *im, int count, char **paths)
 
 	for (int i = 0; i < count; i++) {
 		if (stat(paths[i], &st) == 0 && S_ISREG(st.st_mode))
-			im->bytes_total += (uint64_t)st.st_size;
+			im->progress.total += (uint64_t)st.st_size;
 	}
 	for (int i = 0; status == CTL_OK && i < count; i++) {
 		int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -163,9 +124,82 @@ static int send_files(struct import *im, int count, char **paths)
 		if (fd < 0)
 			status = ctl_fail("%s: %s", paths[i], strerror(errno));
 		else
-			status = send_file(im, fd, last_segment(paths[i]));
+			status = send_file(im, fd, last_segment(paths[i]), NULL);
 	}
-	wipe(im);
+	ctl_progress_wipe(&im->progress);
+	return status;
+}
+
+/* ---- a bundle ------------------------------------------------------------------------- */
+
+/* Is a content stored already? */
+static bool is_stored(struct import *im, const char *sha256)
+{
+	char target[32 + CTL_DIGEST_HEX], err[256];
+	struct ctl_http_request rq = {.method = "GET", .target = target};
+	struct ctl_http_answer answer;
+	bool stored;
+
+	snprintf(target, sizeof target, "/admin/v1/blobs/%s", sha256);
+	if (ctl_http_call(im->ctl->http, &rq, &answer, err) != 0)
+		return false; /* sending it will say why */
+	stored = answer.status == 200;
+	ctl_http_drop(&answer);
+	return stored;
+}
+
+/* Room for what is not stored yet, before any of it goes. */
+static int make_room(struct import *im, const struct ctl_bundle *b)
+{
+	uint64_t bytes = 0;
+	char *target = NULL;
+	json_t *root;
+	int status;
+
+	for (size_t i = 0; i < b->count; i++) {
+		if (!is_stored(im, b->files[i].sha256))
+			bytes += b->files[i].size;
+	}
+	if (bytes == 0)
+		return CTL_OK;
+	if (asprintf(&target, "/admin/v1/gc?room=%llu", (unsigned long long)bytes) < 0)
+		abort();
+	status = ctl_ask(im->ctl, "POST", target, &root);
+	json_decref(root);
+	return status;
+}
+
+static int send_content(struct import *im, int dir, const struct ctl_bundle_file *f)
+{
+	char size[16];
+	int fd;
+
+	if (is_stored(im, f->sha256)) {
+		if (json_array_append_new(im->files, json_pack("{s:s,s:s}", "path", f->path,
+							       "sha256", f->sha256)) != 0)
+			return ctl_fail("out of memory");
+		im->progress.done += f->size;
+		if (!im->ctl->terminal && !im->ctl->json)
+			printf("%s %s, stored already\n", f->path, ctl_bytes(f->size, size));
+		return CTL_OK;
+	}
+	fd = ctl_bundle_open(dir, f);
+	return fd < 0 ? CTL_FAILED : send_file(im, fd, f->path, f->sha256);
+}
+
+/* All is looked at before anything is sent: a bundle is taken as a whole or not at all. */
+static int send_bundle(struct import *im, int dir, const struct ctl_bundle *b)
+{
+	int status;
+
+	im->progress.total = b->bytes;
+	status = ctl_bundle_check(b, dir, &im->progress);
+	im->progress.done = 0;
+	if (status == CTL_OK)
+		status = make_room(im, b);
+	for (size_t i = 0; status == CTL_OK && i < b->count; i++)
+		status = send_content(im, dir, &b->files[i]);
+	ctl_progress_wipe(&im->progress);
 	return status;
 }
 
@@ -198,7 +232,7 @@ static int name_files(struct import *im)
 		ctl_print_json(root);
 	else if (status == CTL_OK)
 		printf("imported %s@%s: %zu files, %s, %.12s\n", im->name, im->revision,
-		       json_array_size(im->files), ctl_bytes(im->bytes_done, size),
+		       json_array_size(im->files), ctl_bytes(im->progress.done, size),
 		       ctl_text(root, "commit"));
 	json_decref(root);
 	return status;
@@ -235,15 +269,72 @@ static bool name_ok(const char *name)
 	return segments <= 2 && strpbrk(name, "\\@") == NULL;
 }
 
+/* The files, under the name that was given or the one they bring. */
+static int import(struct import *im, bool folder, const struct ctl_bundle *bundle, int dir)
+{
+	int status;
+
+	if (!name_ok(im->name))
+		return ctl_fail("%s is not a legal model name: NAME or ORG/NAME, without @; "
+				"--name gives another",
+				im->name);
+	im->files = json_array();
+	if (im->files == NULL)
+		return ctl_fail("out of memory");
+	im->progress.terminal = im->ctl->terminal;
+	if (bundle != NULL)
+		status = send_bundle(im, dir, bundle);
+	else if (folder)
+		status = send_folder(im, im->ctl->argv[0]);
+	else
+		status = send_files(im, im->ctl->argc, im->ctl->argv);
+	if (status == CTL_OK)
+		status = name_files(im);
+	json_decref(im->files);
+	return status;
+}
+
+/* A folder open as ${dir} that holds a bundle. */
+static int import_bundle(struct import *im, int dir)
+{
+	struct ctl_bundle bundle;
+	int status = ctl_bundle_load(&bundle, dir, im->ctl->argv[0]);
+
+	if (status != CTL_OK)
+		return status;
+	if (im->name == NULL)
+		im->name = bundle.model;
+	if (im->revision == NULL)
+		im->revision = bundle.revision;
+	status = import(im, true, &bundle, dir);
+	ctl_bundle_release(&bundle);
+	return status;
+}
+
+static int import_plain(struct import *im, bool folder)
+{
+	char *name = NULL;
+	int status;
+
+	if (im->name == NULL)
+		im->name = name = default_name(im->ctl->argv[0], folder);
+	if (im->revision == NULL)
+		im->revision = "main";
+	if (im->name == NULL)
+		status = ctl_fail("%s: %s", im->ctl->argv[0], strerror(errno));
+	else
+		status = import(im, folder, NULL, -1);
+	free(name);
+	return status;
+}
+
 int ctl_command_import(struct ctl *ctl)
 {
 	static const char *const options[] = {"--name", "--revision", NULL};
 	const char *values[2];
 	struct import im = {.ctl = ctl};
 	struct stat st;
-	char *name = NULL;
-	bool folder;
-	int status;
+	int dir, status;
 
 	if (!ctl_options(ctl, options, values))
 		return CTL_USAGE;
@@ -251,26 +342,16 @@ int ctl_command_import(struct ctl *ctl)
 		return ctl_usage(ctl, "no DIR or FILE given");
 	if (stat(ctl->argv[0], &st) != 0)
 		return ctl_fail("%s: %s", ctl->argv[0], strerror(errno));
-	folder = S_ISDIR(st.st_mode);
-	if (folder && ctl->argc > 1)
+	if (S_ISDIR(st.st_mode) && ctl->argc > 1)
 		return ctl_usage(ctl, "one DIR, or FILEs");
-	if (values[0] == NULL)
-		name = default_name(ctl->argv[0], folder);
-	im.name = values[0] != NULL ? values[0] : name;
-	im.revision = values[1] != NULL ? values[1] : "main";
-	im.files = json_array();
-	if (im.files == NULL || im.name == NULL)
-		status = ctl_fail("%s: %s", ctl->argv[0], strerror(errno));
-	else if (!name_ok(im.name))
-		status = ctl_fail("%s is not a legal model name: NAME or ORG/NAME, without @; "
-				  "--name gives another",
-				  im.name);
+	im.name = values[0];
+	im.revision = values[1];
+	dir = S_ISDIR(st.st_mode) ? open(ctl->argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (dir >= 0 && ctl_bundle_is(dir))
+		status = import_bundle(&im, dir);
 	else
-		status =
-		    folder ? send_folder(&im, ctl->argv[0]) : send_files(&im, ctl->argc, ctl->argv);
-	if (status == CTL_OK)
-		status = name_files(&im);
-	json_decref(im.files);
-	free(name);
+		status = import_plain(&im, S_ISDIR(st.st_mode));
+	if (dir >= 0)
+		close(dir);
 	return status;
 }

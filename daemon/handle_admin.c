@@ -211,6 +211,9 @@ int handle_admin_stats(struct request *rq, struct fault *fault)
 	text_init(&t, &rq->arena);
 	text_printf(&t, "{\"version\":\"%s\",\"uptime_s\":%llu,", PACKAGE_VERSION,
 		    (unsigned long long)((uv_hrtime() - rq->ctx->started_ns) / 1000000000u));
+	text_add(&t, "\"state_dir\":");
+	text_json(&t, rq->settings->state_dir);
+	text_add(&t, ",");
 	text_printf(&t,
 		    "\n\"store\":{\"models\":%llu,\"files\":%llu,\"blobs\":%llu,"
 		    "\"blob_bytes\":%llu,\"maps\":%llu},",
