@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * handle_api.c — the Hub's JSON, as far as its clients look: list of models,
- * one model, the tree of a revision.  Pool threads: the whole index may be read.
+ * one model (handle_api_tree.c has its files).  Pool threads: the whole index
+ * may be read.
  */
 #include <config.h>
 
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/hub.h"
 #include "daemon/request.h"
 #include "daemon/runnable.h"
 #include "daemon/text.h"
@@ -83,8 +85,8 @@ static void add_file(struct text *t, const struct store_file_info *info)
 	text_json(t, info->path);
 	text_printf(t,
 		    ",\"size\":%" PRIu64 ",\"sha256\":\"%s\",\"blobId\":\"%s\""
-		    ",\"lfs\":{\"sha256\":\"%s\",\"size\":%" PRIu64 ",\"pointerSize\":%zu}}",
-		    info->size, hex, hex, hex, info->size, (size_t)127);
+		    ",\"lfs\":{\"sha256\":\"%s\",\"size\":%" PRIu64 ",\"pointerSize\":%u}}",
+		    info->size, hex, hex, hex, info->size, hub_pointer_bytes(info->size));
 }
 
 static int on_file(void *arg, const struct store_file_info *info)
@@ -110,6 +112,17 @@ static int on_name(void *arg, const struct store_file_info *info)
 	return 0;
 }
 
+/* What the Hub has for a database key: 24 digits that stay the model's own. */
+static void add_id(struct text *t, const char *model)
+{
+	char hex[STORE_DIGEST_HEX + 1] = "";
+	struct store_digest digest;
+
+	if (store_digest_of(model, strlen(model), &digest) == 0)
+		store_digest_hex(&digest, hex);
+	text_printf(t, "\"%.24s\"", hex);
+}
+
 /* One model as an object.  ${full}: with sizes, digests and whether it can be run. */
 static int add_model(struct request *rq, struct text *t, const struct entry *e, bool full,
 		     bool siblings, struct fault *fault)
@@ -121,7 +134,9 @@ static int add_model(struct request *rq, struct text *t, const struct entry *e, 
 	if (f == NULL)
 		return fault_set(fault, 507, "out of memory");
 	f->t = t;
-	text_add(t, "{\"id\":");
+	text_add(t, "{\"_id\":");
+	add_id(t, e->model);
+	text_add(t, ",\"id\":");
 	text_json(t, e->model);
 	text_add(t, ",\"modelId\":");
 	text_json(t, e->model);
@@ -155,15 +170,28 @@ static bool asked(struct request *rq, const char *key)
 				 strcmp(value, "1") == 0 || *value == '\0');
 }
 
+/* `search`: a part of the name, in any case; `author`: what stands before the slash. */
+static bool matches(const char *model, const char *search, const char *author)
+{
+	size_t n = author == NULL ? 0 : strlen(author);
+
+	return (search == NULL || strcasestr(model, search) != NULL) &&
+	       (n == 0 || (strncmp(model, author, n) == 0 && model[n] == '/'));
+}
+
 int handle_api_models(struct request *rq, struct fault *fault)
 {
+	const char *search = request_query(rq, "search"), *author = request_query(rq, "author");
+	const struct entry *last = NULL;
 	struct listing l = {.rq = rq};
-	bool full = asked(rq, "full"), any = false;
+	bool full = asked(rq, "full");
 	struct store_error err;
+	struct hub_page page;
 	struct text t;
 	int rc;
 
 	l.last = &l.first;
+	hub_page_begin(rq, &page);
 	rc = store_model_list(rq->ctx->store, keep_entry, &l, &err);
 	if (l.short_of_memory)
 		return fault_set(fault, 507, "out of memory");
@@ -180,9 +208,15 @@ int handle_api_models(struct request *rq, struct fault *fault)
 			if (strcmp(e->revision, "main") == 0)
 				shown = e;
 		}
-		if (any)
+		if (!hub_page_has(&page, shown->model) || !matches(shown->model, search, author))
+			continue;
+		if (page.count == page.limit) {
+			hub_page_next(rq, last->model);
+			break;
+		}
+		if (page.count++ > 0)
 			text_add(&t, ",");
-		any = true;
+		last = shown;
 		if (add_model(rq, &t, shown, full, full, fault) != 0)
 			return -1;
 	}
@@ -190,7 +224,10 @@ int handle_api_models(struct request *rq, struct fault *fault)
 	return reply_text(rq, 200, JSON_TYPE, &t);
 }
 
-/* The model and revision of the URL. */
+/*
+ * The model and revision of the URL; `HEAD` is `main` where nothing is called so.
+ * 0; or 1 when the request was answered (404); or -1 with the fault.
+ */
 static int find(struct request *rq, struct listing *l, struct fault *fault)
 {
 	const char *revision = rq->part[PART_REV] != NULL ? rq->part[PART_REV] : "main";
@@ -200,9 +237,19 @@ static int find(struct request *rq, struct listing *l, struct fault *fault)
 	*l = (struct listing){.rq = rq};
 	l->last = &l->first;
 	rc = store_model_find(rq->ctx->store, rq->part[PART_MODEL], revision, keep_entry, l, &err);
+	if (rc == STORE_NOT_FOUND && strcmp(revision, "HEAD") == 0)
+		rc = store_model_find(rq->ctx->store, rq->part[PART_MODEL], "main", keep_entry, l,
+				      &err);
 	if (l->short_of_memory)
 		return fault_set(fault, 507, "out of memory");
-	return rc == 0 ? 0 : fault_store(fault, rc, err.text);
+	if (rc == 0)
+		return 0;
+	(void)fault_store(fault, rc, err.text);
+	if (rc != STORE_NOT_FOUND)
+		return -1;
+	(void)reply_fault(rq, fault);
+	hub_missing(rq);
+	return 1;
 }
 
 int handle_api_model(struct request *rq, struct fault *fault)
@@ -210,102 +257,13 @@ int handle_api_model(struct request *rq, struct fault *fault)
 	bool full = asked(rq, "full") || asked(rq, "blobs");
 	struct listing l;
 	struct text t;
+	int rc = find(rq, &l, fault);
 
-	if (find(rq, &l, fault) != 0)
-		return -1;
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
 	text_init(&t, &rq->arena);
 	if (add_model(rq, &t, l.first, full, true, fault) != 0)
 		return -1;
 	text_add(&t, "\n");
-	return reply_text(rq, 200, JSON_TYPE, &t);
-}
-
-/* ---- tree ------------------------------------------------------------------------------ */
-
-struct tree {
-	struct text *t;
-	const char *dir; /* "" or `a/b` */
-	bool recursive, any, inside;
-	char folder[STORE_PATH_MAX + 1]; /* the last folder that was listed */
-};
-
-static void tree_comma(struct tree *tr)
-{
-	if (tr->any)
-		text_add(tr->t, ",");
-	tr->any = true;
-}
-
-static void add_folder(struct tree *tr, const char *path, size_t size)
-{
-	if (strlen(tr->folder) == size && memcmp(tr->folder, path, size) == 0)
-		return;
-	(void)snprintf(tr->folder, sizeof(tr->folder), "%.*s", (int)size, path);
-	tree_comma(tr);
-	text_add(tr->t, "{\"type\":\"directory\",\"oid\":\"\",\"size\":0,\"path\":");
-	text_json_n(tr->t, path, size);
-	text_add(tr->t, "}");
-}
-
-/* Folders on the way to ${rest}, which is what follows the asked folder in ${path}. */
-static bool add_folders(struct tree *tr, const char *path, const char *rest)
-{
-	const char *slash = strchr(rest, '/');
-
-	if (slash == NULL)
-		return true;
-	if (!tr->recursive) {
-		add_folder(tr, path, (size_t)(slash - path));
-		return false;
-	}
-	return true;
-}
-
-static int on_tree(void *arg, const struct store_file_info *info)
-{
-	struct tree *tr = arg;
-	size_t n = strlen(tr->dir);
-	const char *rest = info->path;
-	char hex[STORE_DIGEST_HEX + 1];
-
-	if (n > 0) {
-		if (strncmp(info->path, tr->dir, n) != 0 || info->path[n] != '/')
-			return 0;
-		rest += n + 1;
-	}
-	tr->inside = true;
-	if (!add_folders(tr, info->path, rest))
-		return 0;
-	store_digest_hex(&info->digest, hex);
-	tree_comma(tr);
-	text_printf(tr->t, "{\"type\":\"file\",\"oid\":\"%s\",\"size\":%" PRIu64 ",\"path\":", hex,
-		    info->size);
-	text_json(tr->t, info->path);
-	text_printf(tr->t, ",\"lfs\":{\"oid\":\"%s\",\"size\":%" PRIu64 ",\"pointerSize\":%zu}}",
-		    hex, info->size, (size_t)127);
-	return 0;
-}
-
-int handle_api_tree(struct request *rq, struct fault *fault)
-{
-	struct tree *tr = arena_zalloc(&rq->arena, sizeof(*tr));
-	struct store_error err;
-	struct text t;
-	int rc;
-
-	if (tr == NULL)
-		return fault_set(fault, 507, "out of memory");
-	tr->t = &t;
-	tr->dir = rq->part[PART_PATH] != NULL ? rq->part[PART_PATH] : "";
-	tr->recursive = asked(rq, "recursive");
-	text_init(&t, &rq->arena);
-	text_add(&t, "[");
-	rc = store_model_files(rq->ctx->store, rq->part[PART_MODEL], rq->part[PART_REV], on_tree,
-			       tr, &err);
-	if (rc != 0)
-		return fault_store(fault, rc, err.text);
-	if (*tr->dir != '\0' && !tr->inside)
-		return fault_set(fault, 404, "there is no such folder in this revision");
-	text_add(&t, "]\n");
 	return reply_text(rq, 200, JSON_TYPE, &t);
 }

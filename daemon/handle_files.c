@@ -6,11 +6,11 @@
  */
 #include <config.h>
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/encode.h"
+#include "daemon/hub.h"
 #include "daemon/pull.h"
 #include "daemon/range.h"
 #include "daemon/request.h"
@@ -40,26 +40,6 @@ static const char *twin(struct request *rq, const char *path)
 	if (other == NULL)
 		return NULL;
 	return arena_printf(&rq->arena, "%.*s%s", (int)(name - path), path, other);
-}
-
-static int seen(void *arg, const struct store_model_info *info)
-{
-	(void)arg;
-	(void)info;
-	return 0;
-}
-
-/* What is missing, in the Hub's words: its client treats a missing file unlike a missing model. */
-static const char *error_code(struct request *rq)
-{
-	struct store_error err;
-
-	if (store_model_find(rq->ctx->store, rq->part[PART_MODEL], rq->part[PART_REV], seen, NULL,
-			     &err) == 0)
-		return "EntryNotFound";
-	if (store_model_find(rq->ctx->store, rq->part[PART_MODEL], "main", seen, NULL, &err) == 0)
-		return "RevisionNotFound";
-	return "RepoNotFound";
 }
 
 /* 0; or 1 when the request was answered (404), or waits for an upstream; or -1 with the fault. */
@@ -92,7 +72,7 @@ static int find(struct request *rq, const char **path, struct store_file *out, s
 	if (rc != STORE_NOT_FOUND)
 		return -1;
 	(void)reply_fault(rq, fault);
-	reply_header(rq, "X-Error-Code", error_code(rq));
+	hub_missing(rq);
 	return 1;
 }
 
@@ -175,11 +155,7 @@ static int send_pointer(struct request *rq, const struct store_file *file, struc
 	struct store_digest digest;
 	char *text, *etag;
 
-	store_digest_hex(&file->digest, hex);
-	text = arena_printf(&rq->arena,
-			    "version https://git-lfs.github.com/spec/v1\n"
-			    "oid sha256:%s\nsize %" PRIu64 "\n",
-			    hex, file->size);
+	text = hub_pointer(rq, &file->digest, file->size);
 	if (text == NULL || store_digest_of(text, strlen(text), &digest) != 0)
 		return fault_set(fault, 503, "out of memory");
 	store_digest_hex(&digest, hex);
