@@ -67,23 +67,45 @@ int ctl_command_list(struct ctl *ctl)
 
 /* ---- show ---------------------------------------------------------------------------- */
 
-static void show_time(const char *what, int64_t at_s)
+static void time_text(int64_t at_s, char text[32])
 {
-	char text[32];
 	time_t at = (time_t)at_s;
 	struct tm tm;
 
 	if (at_s <= 0)
-		snprintf(text, sizeof text, "never");
-	else if (gmtime_r(&at, &tm) == NULL ||
-		 strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		snprintf(text, sizeof text, "?");
+		snprintf(text, 32, "never");
+	else if (gmtime_r(&at, &tm) == NULL || strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		snprintf(text, 32, "?");
+}
+
+static void show_time(const char *what, int64_t at_s)
+{
+	char text[32];
+
+	time_text(at_s, text);
 	printf("%-10s%s\n", what, text);
+}
+
+/* `snapshot  0123456789ab      1.2 MiB  2026-01-02T03:04:05Z  main v1` */
+static void show_snapshot(const json_t *v)
+{
+	char size[16], at[32];
+	json_t *name;
+	size_t i;
+
+	time_text(json_integer_value(json_object_get(v, "modified_s")), at);
+	printf("%-10s%.12s %12s  %s ", "snapshot", ctl_text(v, "commit"),
+	       ctl_bytes(ctl_count(v, "bytes"), size), at);
+	json_array_foreach(json_object_get(v, "revisions"), i, name)
+	{
+		printf(" %s", json_string_value(name));
+	}
+	putchar('\n');
 }
 
 static void show_model(const json_t *m)
 {
-	char size[16];
+	char size[16], shared[16];
 	size_t i;
 	json_t *v;
 
@@ -92,9 +114,18 @@ static void show_model(const json_t *m)
 	printf("%-10s%llu\n%-10s%s (%llu bytes)\n", "files",
 	       (unsigned long long)ctl_count(m, "files"), "size",
 	       ctl_bytes(ctl_count(m, "bytes"), size), (unsigned long long)ctl_count(m, "bytes"));
-	show_time("stored", json_integer_value(json_object_get(m, "modified_s")));
+	show_time("imported", json_integer_value(json_object_get(m, "modified_s")));
 	show_time("used", json_integer_value(json_object_get(m, "used_s")));
-	printf("%-10s%s\n\n", "pinned", json_is_true(json_object_get(m, "pinned")) ? "yes" : "no");
+	printf("%-10s%s\n", "pinned", json_is_true(json_object_get(m, "pinned")) ? "yes" : "no");
+	printf("%-10s%s in all snapshots, %s of it shared with other models, ", "stored",
+	       ctl_bytes(ctl_count(m, "stored_bytes"), size),
+	       ctl_bytes(ctl_count(m, "shared_bytes"), shared));
+	printf("%s derived\n", ctl_bytes(ctl_count(m, "derived_bytes"), size));
+	json_array_foreach(json_object_get(m, "snapshots"), i, v)
+	{
+		show_snapshot(v);
+	}
+	putchar('\n');
 	json_array_foreach(json_object_get(m, "list"), i, v)
 	{
 		printf("%s %14llu  %s\n", ctl_text(v, "sha256"),

@@ -91,6 +91,7 @@ int handle_models_list(struct request *rq, struct fault *fault)
 struct show {
 	struct text t;
 	char commit[STORE_COMMIT_HEX + 1];
+	char last[STORE_COMMIT_HEX + 1]; /* the snapshot that was shown last */
 	unsigned count;
 };
 
@@ -116,6 +117,47 @@ static int show_file(void *arg, const struct store_file_info *info)
 	return 0;
 }
 
+/* The snapshots of the model, each with its names. */
+static int show_snapshot(void *arg, const struct store_usage_snapshot *s)
+{
+	struct show *show = arg;
+	struct text *t = &show->t;
+
+	if (strcmp(show->last, s->commit) != 0) {
+		text_add(t, show->last[0] == '\0' ? "\n" : "]},\n");
+		memcpy(show->last, s->commit, sizeof show->last);
+		text_printf(t,
+			    "{\"commit\":\"%s\",\"files\":%llu,\"bytes\":%llu,\"modified_s\":%lld,"
+			    "\"used_s\":%lld,\"revisions\":[",
+			    s->commit, (unsigned long long)s->file_count,
+			    (unsigned long long)s->size_bytes, (long long)s->modified_s,
+			    (long long)s->used_s);
+	} else {
+		text_add(t, ",");
+	}
+	if (s->revision != NULL)
+		text_json(t, s->revision);
+	return 0;
+}
+
+static int show_usage(struct store *store, const char *model, struct show *show,
+		      struct store_error *err)
+{
+	struct store_usage u;
+	int status = store_usage_get(store, model, &u, err);
+
+	if (status != 0)
+		return status;
+	text_printf(&show->t,
+		    ",\"stored_bytes\":%llu,\"shared_bytes\":%llu,\"derived_bytes\":%llu,"
+		    "\"snapshots\":[",
+		    (unsigned long long)u.stored, (unsigned long long)u.shared,
+		    (unsigned long long)u.derived);
+	status = store_usage_snapshots(store, model, show_snapshot, show, err);
+	text_add(&show->t, show->last[0] != '\0' ? "]}]" : "]");
+	return status;
+}
+
 int handle_models_show(struct request *rq, struct fault *fault)
 {
 	struct store *store = rq->ctx->store;
@@ -130,7 +172,9 @@ int handle_models_show(struct request *rq, struct fault *fault)
 	text_init(&show.t, &rq->arena);
 	if (store_model_find(store, named.model, named.revision, show_model, &show, &err) != 0)
 		return fault_store(fault, err.status, err.text);
-	text_add(&show.t, ",\"list\":[");
+	if (show_usage(store, named.model, &show, &err) != 0)
+		return fault_store(fault, err.status, err.text);
+	text_add(&show.t, ",\n\"list\":[");
 	if (store_model_files(store, named.model, show.commit, show_file, &show, &err) != 0)
 		return fault_store(fault, err.status, err.text);
 	text_add(&show.t, "]}\n");

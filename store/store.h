@@ -381,6 +381,29 @@ int store_model_files(struct store *store, const char *model, const char *revisi
  */
 int store_model_remove(struct store *store, const char *model, const char *revision,
 		       struct store_error *err) STORE_MUST_CHECK;
+/* What one model takes, all its snapshots together (store/usage.c).  Bytes. */
+struct store_usage {
+	uint64_t stored;  /* its contents, each once */
+	uint64_t shared;  /* of them, contents that other models have too */
+	uint64_t derived; /* made of its contents, in addition */
+};
+int store_usage_get(struct store *store, const char *model, struct store_usage *out,
+		    struct store_error *err) STORE_MUST_CHECK; /* read */
+
+struct store_usage_snapshot {
+	const char *commit;
+	const char *revision; /* a name of it; NULL: it has none */
+	uint64_t file_count, size_bytes;
+	int64_t modified_s, used_s; /* Unix time; 0 = never used */
+};
+typedef int store_usage_f(void *arg, const struct store_usage_snapshot *snapshot);
+/*
+ * store_usage_snapshots: one call per name of a snapshot, and one for each that
+ * has none; newest first, names of one by name.  As store_model_list.  Read.
+ */
+int store_usage_snapshots(struct store *store, const char *model, store_usage_f *fn, void *arg,
+			  struct store_error *err) STORE_MUST_CHECK;
+
 /* store_model_pin: a pinned model is never evicted.  Write. */
 int store_model_pin(struct store *store, const char *model, bool pinned,
 		    struct store_error *err) STORE_MUST_CHECK;

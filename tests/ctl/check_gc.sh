@@ -100,6 +100,19 @@ is 'and one old one' $? 0
 ctl show "v@$commit2" >/dev/null
 is 'and no older one' $? 1
 
+is 'show lists both, with their names' \
+  "$(ctl show v | sed -n 's/^snapshot *\([0-9a-f]*\) .*Z */\1 /p' | tr '\n' ,)" "$commit4 main,$commit3 ,"
+printf 'shared bytes' >"$dir/w1"
+printf 'bytes of its own' >"$dir/w2"
+ctl import --name w "$dir/w1" "$dir/w2" >/dev/null
+ctl import --name x "$dir/w1" >/dev/null
+is 'show says what is shared' "$(ctl show w | sed -n 's/^stored *//p')" \
+  '28 B in all snapshots, 12 B of it shared with other models, 0 B derived'
+ctl rm x >/dev/null
+is 'and what is not any more' "$(ctl show w | sed -n 's/^stored *//p')" \
+  '28 B in all snapshots, 0 B of it shared with other models, 0 B derived'
+ctl rm w >/dev/null
+
 # ---- limits that were lowered
 stop
 start --max-size 60K --keep-snapshots 0
