@@ -125,9 +125,8 @@ static int tidy(struct rt_graph *g, struct rt_error *err)
 	return status;
 }
 
-/* ${visit} for every node; then the graph is in order again. */
-static int sweep(struct rt_graph *g, bool (*visit)(struct rt_fuse *f, int node), bool *ret_changed,
-		 struct rt_error *err)
+int rt_pass_fuse_sweep(struct rt_graph *g, bool (*visit)(struct rt_fuse *f, int node),
+		       bool *ret_changed, struct rt_error *err)
 {
 	struct rt_fuse f = {.graph = g};
 	bool changed = false;
@@ -148,9 +147,9 @@ int rt_pass_fuse(struct rt_graph *g, struct rt_error *err)
 	bool changed = false;
 	int status;
 	/* Functions first: they are what the bases take in. */
-	if ((status = sweep(g, rt_pass_fuse_unary, &changed, err)) ||
-	    (status = sweep(g, rt_pass_fuse_pad, &changed, err)) ||
-	    (status = sweep(g, rt_pass_fuse_base, &changed, err)))
+	if ((status = rt_pass_fuse_sweep(g, rt_pass_fuse_unary, &changed, err)) ||
+	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_pad, &changed, err)) ||
+	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_base, &changed, err)))
 		return status;
 	return changed ? rt_graph_resolve(g, err) : RT_OK;
 }

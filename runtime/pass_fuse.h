@@ -37,6 +37,15 @@ bool rt_pass_fuse_set(struct rt_fuse *f, int node, const struct rt_attr *attr);
 void rt_pass_fuse_rename(struct rt_fuse *f, int node, enum rt_domain domain, const char *op_type,
 			 int64_t opset);
 
+/* rt_pass_fuse_sweep(g, visit, changed, err): ${visit} for every node; then the graph is in order
+ * again; *changed is set when a visit said so. */
+int rt_pass_fuse_sweep(struct rt_graph *g, bool (*visit)(struct rt_fuse *f, int node),
+		       bool *ret_changed, struct rt_error *err) RT_MUST_CHECK;
+
+/* rt_pass_fuse_function(f, n, p): which function of unary.def the node is, and its parameters; −1:
+ * none. */
+int rt_pass_fuse_function(const struct rt_fuse *f, const struct rt_node *n,
+			  struct rt_unary_params *p);
 /* rt_pass_fuse_base(f, node): lets a product, convolution or ScaleShift take in what follows it;
  * true if anything changed. */
 bool rt_pass_fuse_base(struct rt_fuse *f, int node);

@@ -8,6 +8,7 @@
  *	larder.MatMul   (from MatMul and Gemm) a bias, the sum with another tensor, an
  *	                activation
  *	larder.ScaleShift  an activation
+ *	larder.MatMulIntegerToFloat, larder.ConvIntegerToFloat  an activation
  *
  * Whether the other tensor of a sum has the same shape is not known here; the
  * operators broadcast if they must.
@@ -19,7 +20,7 @@
 
 #include "runtime/pass_fuse.h"
 
-enum base { NONE, CONV, MATMUL, SCALE };
+enum base { NONE, CONV, MATMUL, SCALE, BYTES };
 
 static enum base kind_of(const struct rt_node *n)
 {
@@ -27,6 +28,9 @@ static enum base kind_of(const struct rt_node *n)
 		return CONV;
 	if (rt_pass_fuse_is(n, RT_LARDER, "ScaleShift"))
 		return SCALE;
+	if (rt_pass_fuse_is(n, RT_LARDER, "ConvIntegerToFloat") ||
+	    rt_pass_fuse_is(n, RT_LARDER, "MatMulIntegerToFloat"))
+		return BYTES;
 	if (rt_pass_fuse_is(n, RT_LARDER, "MatMul") || rt_pass_fuse_is(n, RT_ONNX, "MatMul") ||
 	    rt_pass_fuse_is(n, RT_ONNX, "Gemm"))
 		return MATMUL;
@@ -210,8 +214,8 @@ static bool clip_of(const struct rt_fuse *f, const struct rt_node *n, struct rt_
 	       (input_of(n, 2) == RT_NO_VALUE || rt_pass_fuse_number(f, n->in[2], &p->b));
 }
 
-/* Which function of unary.def the node is; −1: none. */
-static int unary_of(const struct rt_fuse *f, const struct rt_node *n, struct rt_unary_params *p)
+int rt_pass_fuse_function(const struct rt_fuse *f, const struct rt_node *n,
+			  struct rt_unary_params *p)
 {
 	static const struct {
 		const char *op_type;
@@ -254,7 +258,7 @@ static bool take_activation(struct rt_fuse *f, int node, int next)
 	const struct rt_node *g = node_at(f, next);
 	int act;
 	if (rt_node_int(node_at(f, node), "act", -1) >= 0 || g->in_count < 1 ||
-	    g->in[0] != node_at(f, node)->out[0] || (act = unary_of(f, g, &p)) < 0)
+	    g->in[0] != node_at(f, node)->out[0] || (act = rt_pass_fuse_function(f, g, &p)) < 0)
 		return false;
 	return rt_pass_fuse_set(f, node,
 				&(struct rt_attr){.name = "act", .kind = RT_ATTR_INT, .i = act}) &&
@@ -351,6 +355,8 @@ static bool take(struct rt_fuse *f, int node, int next)
 			take_activation(f, node, next));
 	case SCALE:
 		return take_scale(f, node, next) || take_activation(f, node, next);
+	case BYTES:
+		return take_activation(f, node, next);
 	default:
 		return false;
 	}
@@ -361,7 +367,7 @@ bool rt_pass_fuse_base(struct rt_fuse *f, int node)
 	bool changed = false;
 	int next;
 	if (kind_of(node_at(f, node)) == NONE || node_at(f, node)->out_count != 1 ||
-	    f->graph->values[node_at(f, node)->in[0]].dtype != RT_F32)
+	    f->graph->values[node_at(f, node)->out[0]].dtype != RT_F32)
 		return false;
 	while (!f->failed && (next = rt_pass_fuse_reader(f, node_at(f, node)->out[0])) >= 0 &&
 	       node_at(f, next)->in_count > 0 && node_at(f, next)->in[0] != RT_NO_VALUE &&

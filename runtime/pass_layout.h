@@ -54,6 +54,12 @@ struct rt_turn rt_pass_layout_to_first(int rank);
 struct rt_turn rt_pass_layout_inverse(const struct rt_turn *t);
 bool rt_pass_layout_turns_equal(const struct rt_turn *a, const struct rt_turn *b);
 
+/* Rules for operators on bytes (pass_layout_quant.c). */
+void rt_pass_layout_quant_conv(struct rt_layout *l, int node);
+void rt_pass_layout_quant_pair(struct rt_layout *l, int node);
+void rt_pass_layout_quant_pool(struct rt_layout *l, int node);
+void rt_pass_layout_quant_concat(struct rt_layout *l, int node);
+
 /* rt_pass_layout_apply(l, node): changes the node so that it works on the sources of its transposed
  * inputs, and its outputs are transposed instead; leaves it when there is no rule for that. */
 void rt_pass_layout_apply(struct rt_layout *l, int node);

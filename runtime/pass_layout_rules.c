@@ -510,12 +510,25 @@ static void shuffle(struct rt_layout *l, int node)
 /* ---- the table ----------------------------------------------------------------------------------
  */
 
+/* Only the bytes follow the order of the operand, not their numbers. */
+static void dynamic_quantize(struct rt_layout *l, int node)
+{
+	const struct rt_turn t = turn_of(l, node, 0);
+	if (t.rank == 0)
+		return;
+	use_source(l, node, 0);
+	rt_pass_layout_turn_output(l, node, 0, &t);
+}
+
 static const struct {
 	const char *op_type;
 	void (*apply)(struct rt_layout *l, int node);
+	bool any; /* of any domain, else ONNX */
 } rules[] = {
-#define RULE(op_type, rule) {#op_type, rule},
+#define RULE(op_type, rule) {#op_type, rule, false},
+#define ANY_RULE(op_type, rule) {#op_type, rule, true},
 #include "runtime/pass_layout.def"
+#undef ANY_RULE
 #undef RULE
 };
 
@@ -545,10 +558,10 @@ static void note_rank(struct rt_layout *l, int node, bool element_wise)
 void rt_pass_layout_apply(struct rt_layout *l, int node)
 {
 	const struct rt_node *n = &l->graph->nodes[node];
-	if (n->domain != RT_ONNX || n->in_count < 1 || n->in[0] == RT_NO_VALUE)
+	if (n->in_count < 1 || n->in[0] == RT_NO_VALUE)
 		return;
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-		if (strcmp(rules[i].op_type, n->op_type))
+		if (strcmp(rules[i].op_type, n->op_type) || (n->domain != RT_ONNX && !rules[i].any))
 			continue;
 		note_rank(l, node, rules[i].apply == unary || rules[i].apply == nary);
 		rules[i].apply(l, node);

@@ -5,6 +5,8 @@
  *	ConvInteger (ONNX 10)	Y = (X − x_zero) ∗ (W − w_zero), int32
  *	QLinearConv (ONNX 10, com.microsoft 1)
  *		Y = saturate(round((that + B) · x_scale·w_scale / y_scale) + y_zero)
+ *	larder.ConvIntegerToFloat
+ *		Y = activation(that · x_scale·w_scale + bias), float32; made by pass_quant.c
  *
  * w_zero and w_scale are one number or one per output channel; what is padded
  * is x_zero, so that it adds nothing.  com.microsoft's may have its channels
@@ -14,7 +16,10 @@
  * positions is gathered likewise, one row of group-channels × taps each; every
  * output is then the product of two int16 rows, summed exactly in int32
  * (wrapping, as the operator has it).  This is the form that is right for every
- * case; faster ones are checked against it.
+ * case.  Channels last with constant weights (pass_layout.c) is qconv_nhwc.c.
+ *
+ * QLinearConv may have the attributes q_lo and q_hi (pass_quant.c): bounds of the
+ * result before the zero point is added.
  */
 #include <config.h>
 
@@ -25,28 +30,26 @@
 #include "runtime/ops/convert.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/qconv.h"
-#include "runtime/ops/spatial.h"
 #include "runtime/ops/walk.h"
 
 #define ROWS_MAX 64          /* output positions of a block */
 #define BLOCK_BYTES 65536    /* of gathered rows, about */
 #define EXACT_PRODUCTS 32768 /* · 255 · 255 < 2³¹ */
 
-/* Which input is what; −1 = there is none. */
-struct inputs {
-	int w, bias, x_zero, w_zero, y_zero, x_scale, w_scale, y_scale;
-};
-static const struct inputs integer_inputs = {1, -1, 2, 3, -1, -1, -1, -1};
-static const struct inputs qlinear_inputs = {3, 8, 2, 5, 7, 1, 4, 6};
+static const struct rt_qconv_inputs integer_inputs = {1, -1, 2, 3, -1, -1, -1, -1, -1};
+static const struct rt_qconv_inputs qlinear_inputs = {3, 8, 2, 5, 7, 1, 4, 6, -1};
+static const struct rt_qconv_inputs to_float_inputs = {1, -1, 4, 5, -1, 2, 3, -1, 6};
 
 struct qconv {
 	int64_t group;
 	bool channels_last;
-	bool is_linear;
+	const struct rt_qconv_inputs *at;
+	struct rt_qconv_nhwc nhwc;
 };
 
 struct shape_state {
-	const struct inputs *at;
+	const struct rt_qconv_inputs *at;
+	struct rt_qconv_nhwc_shape *nhwc; /* NULL: the plain form */
 	struct rt_spatial s;
 	int64_t batch, group, group_in, group_out; /* channels of a group */
 	int64_t k;                                 /* group_in · taps: a row */
@@ -89,17 +92,19 @@ static int qconv_bind(struct rt_bind *b, struct rt_error *err)
 
 	c->group = rt_node_int(b->node, "group", 1);
 	c->channels_last = rt_node_int(b->node, "channels_last", 0) != 0;
-	c->is_linear = strcmp(b->node->op_type, "QLinearConv") == 0;
+	c->at = strcmp(b->node->op_type, "QLinearConv") == 0          ? &qlinear_inputs
+		: strcmp(b->node->op_type, "ConvIntegerToFloat") == 0 ? &to_float_inputs
+								      : &integer_inputs;
 	if (c->group < 1 || c->group > INT32_MAX)
 		return rt_error_set(err, RT_MALFORMED, "group is %" PRId64, c->group);
-	return RT_OK;
+	return rt_qconv_nhwc_bind(b, c->at, &c->nhwc, err);
 }
 
 static int check_channels(const struct rt_infer *f, const struct qconv *c, int64_t channels,
 			  struct rt_error *err)
 {
 	const struct rt_tensor *in = f->in;
-	int wi = c->is_linear ? qlinear_inputs.w : integer_inputs.w;
+	int wi = c->at->w;
 	const struct rt_shape *x = &in[0].shape, *w = &in[wi].shape;
 	char text[2][128];
 
@@ -114,8 +119,8 @@ static int check_channels(const struct rt_infer *f, const struct qconv *c, int64
 }
 
 /* Zero points and scales: one number, or one per output channel where that is allowed. */
-static int check_params(const struct rt_infer *f, const struct inputs *at, int64_t channels,
-			struct rt_error *err)
+static int check_params(const struct rt_infer *f, const struct rt_qconv_inputs *at,
+			int64_t channels, struct rt_error *err)
 {
 	const struct {
 		int input;
@@ -134,6 +139,11 @@ static int check_params(const struct rt_infer *f, const struct inputs *at, int64
 			return rt_error_set(err, RT_INPUT, "%s has %" PRId64 " elements",
 					    expect[i].name, n);
 	}
+	if (given(f, at->real_bias) &&
+	    (f->in[at->real_bias].dtype != RT_F32 ||
+	     !rt_shape_elems(&f->in[at->real_bias].shape, &n) || n != channels))
+		return rt_error_set(err, RT_INPUT, "the bias is not %" PRId64 " float32 numbers",
+				    channels);
 	if (given(f, at->bias) && (f->in[at->bias].dtype != RT_I32 ||
 				   !rt_shape_elems(&f->in[at->bias].shape, &n) || n != channels))
 		return rt_error_set(err, RT_INPUT, "the bias is not %" PRId64 " int32 numbers",
@@ -174,7 +184,7 @@ static int lay_out(struct rt_infer *f, struct shape_state *z, int64_t channels, 
 static int qconv_infer(struct rt_infer *f, struct rt_error *err)
 {
 	const struct qconv *c = f->state;
-	const struct inputs *at = c->is_linear ? &qlinear_inputs : &integer_inputs;
+	const struct rt_qconv_inputs *at = c->at;
 	const struct rt_shape *x = &f->in[0].shape, *w = &f->in[at->w].shape;
 	struct shape_state *z = rt_infer_alloc(f, sizeof(*z));
 	int rank = x->rank - 2, first = c->channels_last ? 1 : 2, rc;
@@ -202,6 +212,8 @@ static int qconv_infer(struct rt_infer *f, struct rt_error *err)
 	for (int i = 0; i < rank; i++)
 		f->out[0].shape.dims[first + i] = z->s.out[3 - rank + i];
 	f->shape_state = z;
+	if (c->nhwc.w)
+		return rt_qconv_nhwc_infer(f, &c->nhwc, &z->s, &z->nhwc, err);
 	return lay_out(f, z, channels, w->dims[0], c->channels_last, err);
 }
 
@@ -276,14 +288,53 @@ static void gather_row(const struct job *j, const uint8_t *x, int64_t o, int16_t
 			}
 }
 
-static uint8_t requantise(double sum, float scale, double zero, bool is_signed)
-{
-	double q = nearbyint((double)((float)sum * scale)) + zero;
-	double lo = is_signed ? -128 : 0, hi = is_signed ? 127 : 255;
+/* How the sums of a channel become results. */
+struct ending {
+	float scale, bias;
+	double zero, lo, hi;
+	const struct rt_activation *act;
+};
 
-	q = q > lo ? q : lo; /* NaN becomes the least value */
-	q = q < hi ? q : hi;
+static uint8_t requantise(int32_t sum, const struct ending *e)
+{
+	double q = nearbyint((double)((float)sum * e->scale)) + e->zero;
+
+	q = q > e->lo ? q : e->lo; /* NaN becomes the least value */
+	q = q < e->hi ? q : e->hi;
 	return (uint8_t)(int)q;
+}
+
+static float real(int32_t sum, const struct ending *e)
+{
+	float y = (float)sum * e->scale + e->bias;
+
+	y = fminf(fmaxf(y, e->act->lo), e->act->hi);
+	if (e->act->fn)
+		e->act->fn(1, &y, &y, &e->act->params);
+	return y;
+}
+
+static struct ending ending_of(const struct job *j, int64_t m)
+{
+	const struct rt_run *r = j->r;
+	const struct rt_qconv_inputs *at = j->z->at;
+	const struct qconv *c = r->state;
+	bool is_signed = r->out[0].dtype == RT_I8;
+	struct ending e = {.act = &c->nhwc.act, .lo = is_signed ? -128 : 0};
+
+	e.hi = e.lo + 255;
+	if (at->x_scale < 0)
+		return e;
+	e.scale = scale_at(r, at->x_scale, 0) * scale_at(r, at->w_scale, m);
+	if (at->real_bias >= 0 && at->real_bias < r->in_count && r->in[at->real_bias].data)
+		e.bias = scale_at(r, at->real_bias, m);
+	if (at->y_scale >= 0) {
+		e.scale /= scale_at(r, at->y_scale, 0);
+		e.zero = zero_at(r, at->y_zero, 0);
+		e.lo = fmax(e.lo, (double)c->nhwc.lo + e.zero);
+		e.hi = fmin(e.hi, (double)c->nhwc.hi + e.zero);
+	}
+	return e;
 }
 
 /* Output channel ${m} at ${count} positions, whose gathered rows are ${rows}. */
@@ -291,26 +342,20 @@ static void finish_channel(const struct job *j, int64_t m, const int16_t *rows, 
 			   int64_t to)
 {
 	const struct shape_state *z = j->z;
-	const struct inputs *at = z->at;
-	const struct rt_run *r = j->r;
+	const struct rt_qconv_inputs *at = z->at;
+	void *y = j->r->out[0].data;
 	const int16_t *w = j->weights + m * z->k;
-	bool is_linear = at->y_scale >= 0, is_signed = r->out[0].dtype == RT_I8;
-	int32_t bias = at->bias >= 0 ? zero_at(r, at->bias, m) : 0;
-	float scale = 0;
-	double zero = 0;
+	const uint32_t bias = at->bias >= 0 ? (uint32_t)zero_at(j->r, at->bias, m) : 0;
+	const struct ending e = ending_of(j, m);
 
-	if (is_linear) {
-		scale = scale_at(r, at->x_scale, 0) * scale_at(r, at->w_scale, m) /
-			scale_at(r, at->y_scale, 0);
-		zero = zero_at(r, at->y_zero, 0);
-	}
 	for (int64_t p = 0; p < count; p++, to += z->y_position) {
-		int32_t sum = rt_qconv_dot(z->k, rows + p * z->k, w);
-		if (is_linear)
-			((uint8_t *)r->out[0].data)[to] = requantise(
-			    (int32_t)((uint32_t)sum + (uint32_t)bias), scale, zero, is_signed);
+		int32_t sum = (int32_t)((uint32_t)rt_qconv_dot(z->k, rows + p * z->k, w) + bias);
+		if (at->y_scale >= 0)
+			((uint8_t *)y)[to] = requantise(sum, &e);
+		else if (at->x_scale >= 0)
+			((float *)y)[to] = real(sum, &e);
 		else
-			((int32_t *)r->out[0].data)[to] = sum;
+			((int32_t *)y)[to] = sum;
 	}
 }
 
@@ -343,6 +388,10 @@ static void qconv_run(const struct rt_run *r)
 			zero_at(r, z->at->x_zero, 0)};
 	int64_t items = z->batch * z->group * z->blocks;
 
+	if (z->nhwc) {
+		rt_qconv_nhwc_run(r, &((const struct qconv *)r->state)->nhwc, z->nhwc);
+		return;
+	}
 	if (items == 0 || z->group_out == 0)
 		return;
 	rt_team_for(r->team, (size_t)(z->group * z->group_out), rt_walk_grain(z->k + 1),
@@ -356,6 +405,14 @@ static int integer_type(const struct rt_graph *g, const struct rt_node *n, enum 
 {
 	(void)g, (void)n, (void)err;
 	out[0] = RT_I32;
+	return RT_OK;
+}
+
+static int float_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
+		      struct rt_error *err)
+{
+	(void)g, (void)n, (void)err;
+	out[0] = RT_F32;
 	return RT_OK;
 }
 
@@ -390,6 +447,18 @@ const struct rt_op rt_op_qlinear_conv = {
     .out_max = 1,
     .state_bytes = sizeof(struct qconv),
     .type = qlinear_type,
+    .bind = qconv_bind,
+    .infer = qconv_infer,
+    .run = qconv_run,
+};
+
+const struct rt_op rt_op_conv_integer_to_float = {
+    .in_min = 4,
+    .in_max = 7,
+    .out_min = 1,
+    .out_max = 1,
+    .state_bytes = sizeof(struct qconv),
+    .type = float_type,
     .bind = qconv_bind,
     .infer = qconv_infer,
     .run = qconv_run,

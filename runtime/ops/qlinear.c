@@ -9,11 +9,15 @@
  *	QLinearLeakyRelu  Y = quantise(real X < 0 ? alpha · real X : real X)
  *	QLinearWhere      Z = quantise(condition ? real X : real Y), broadcast
  *	QLinearConcat     Y = quantise(real of each input), joined along axis
+ *	larder.QUnary     Y = quantise(act(real X)); made by pass_quant.c
  *
+ * QLinearAdd and QLinearMul may have the attributes q_lo and q_hi (pass_quant.c):
+ * bounds of the result before the zero point is added.
  * What depends on one byte alone is looked up in a table of 256.
  */
 #include <config.h>
 
+#include <math.h>
 #include <string.h>
 
 #include "runtime/ops/axes.h"
@@ -28,14 +32,16 @@ enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, C_SCALE, C_ZERO };
 
 struct qbinary {
 	const struct rt_kernels *kernels;
-	enum rt_binary op;
+	bool is_product;
+	float lo, hi;
 };
 
 struct pair {
 	const struct rt_run *r;
 	const struct rt_walk *w;
-	struct rt_qparam a, b, c;
-	rt_f32_binary_f *vv;
+	struct rt_i8_pair numbers;
+	void (*run)(const struct rt_i8_pair *p, size_t n, const uint8_t *a, const uint8_t *b,
+		    uint8_t *y);
 };
 
 static int qbinary_bind(struct rt_bind *b, struct rt_error *err)
@@ -44,7 +50,9 @@ static int qbinary_bind(struct rt_bind *b, struct rt_error *err)
 
 	(void)err;
 	s->kernels = b->kernels;
-	s->op = strcmp(b->node->op_type, "QLinearMul") == 0 ? RT_BINARY_MUL : RT_BINARY_ADD;
+	s->is_product = strcmp(b->node->op_type, "QLinearMul") == 0;
+	s->lo = rt_node_float(b->node, "q_lo", -INFINITY);
+	s->hi = rt_node_float(b->node, "q_hi", INFINITY);
 	return RT_OK;
 }
 
@@ -72,12 +80,14 @@ static int qbinary_infer(struct rt_infer *f, struct rt_error *err)
 	return RT_OK;
 }
 
-/* ${n} elements of an operand; one element ${n} times where it is broadcast. */
-static void reals_of(const struct rt_qparam *p, const void *q, int64_t step, size_t n, float *to)
+/* ${n} bytes of an operand: as they are, or copies where they are apart or one for all. */
+static const uint8_t *bytes_of(const uint8_t *q, int64_t step, size_t n, uint8_t *to)
 {
-	rt_qparam_reals(p, step ? n : 1, q, to);
-	for (size_t i = 1; !step && i < n; i++)
-		to[i] = to[0];
+	if (step == 1)
+		return q;
+	for (size_t i = 0; i < n; i++)
+		to[i] = q[(int64_t)i * step];
+	return to;
 }
 
 static void pair_run(void *arg, const int64_t *at, int64_t n)
@@ -87,14 +97,16 @@ static void pair_run(void *arg, const int64_t *at, int64_t n)
 	const uint8_t *a = (const uint8_t *)p->r->in[A].data + at[1];
 	const uint8_t *b = (const uint8_t *)p->r->in[B].data + at[2];
 	uint8_t *c = (uint8_t *)p->r->out[0].data + at[0];
-	float x[RT_CONVERT_BLOCK], y[RT_CONVERT_BLOCK];
+	uint8_t x[RT_CONVERT_BLOCK], y[RT_CONVERT_BLOCK];
 
+	if (step[1] == 1 && step[2] == 1) {
+		p->run(&p->numbers, (size_t)n, a, b, c);
+		return;
+	}
 	for (int64_t i = 0; i < n; i += RT_CONVERT_BLOCK) {
 		size_t m = n - i < RT_CONVERT_BLOCK ? (size_t)(n - i) : RT_CONVERT_BLOCK;
-		reals_of(&p->a, a + i * step[1], step[1], m, x);
-		reals_of(&p->b, b + i * step[2], step[2], m, y);
-		p->vv(m, x, y, x);
-		rt_qparam_bytes(&p->c, m, x, c + i);
+		p->run(&p->numbers, m, bytes_of(a + i * step[1], step[1], m, x),
+		       bytes_of(b + i * step[2], step[2], m, y), c + i);
 	}
 }
 
@@ -102,12 +114,23 @@ static void qbinary_run(const struct rt_run *r)
 {
 	const struct qbinary *s = r->state;
 	enum rt_dtype t = r->in[A].dtype;
-	struct pair p = {r,
-			 r->shape_state,
-			 rt_qparam_read(r, t, A_SCALE, A_ZERO),
-			 rt_qparam_read(r, t, B_SCALE, B_ZERO),
-			 rt_qparam_read(r, t, C_SCALE, C_ZERO),
-			 s->kernels->f32_binary->vv[s->op]};
+	const struct rt_qparam a = rt_qparam_read(r, t, A_SCALE, A_ZERO),
+			       b = rt_qparam_read(r, t, B_SCALE, B_ZERO),
+			       c = rt_qparam_read(r, t, C_SCALE, C_ZERO);
+	struct pair p = {
+	    .r = r,
+	    .w = r->shape_state,
+	    .numbers = {.a_scale = a.scale,
+			.b_scale = b.scale,
+			.y_scale = c.scale,
+			.a_zero = a.zero,
+			.b_zero = b.zero,
+			.y_zero = c.zero,
+			.is_signed = t == RT_I8,
+			.lo = fmaxf(s->lo, (float)((t == RT_I8 ? -128 : 0) - c.zero)),
+			.hi = fminf(s->hi, (float)((t == RT_I8 ? 127 : 255) - c.zero))},
+	    .run = s->is_product ? s->kernels->i8_row->mul : s->kernels->i8_row->add,
+	};
 
 	rt_walk_each(p.w, r->team, pair_run, &p);
 }
@@ -143,9 +166,12 @@ static int qunary_bind(struct rt_bind *b, struct rt_error *err)
 {
 	struct qunary *s = b->state;
 
-	(void)err;
 	s->kernels = b->kernels;
-	s->op = RT_UNARY_SIGMOID;
+	s->op = (enum rt_unary)rt_node_int(b->node, "act", RT_UNARY_SIGMOID);
+	if ((unsigned)s->op >= RT_UNARY_COUNT)
+		return rt_error_set(err, RT_MALFORMED, "no such function");
+	s->params.a = rt_node_float(b->node, "act_a", 0);
+	s->params.b = rt_node_float(b->node, "act_b", 0);
 	if (strcmp(b->node->op_type, "QLinearLeakyRelu") == 0) {
 		s->op = RT_UNARY_LEAKY_RELU;
 		s->params.a = rt_node_float(b->node, "alpha", 0.01f);

@@ -11,9 +11,10 @@
  * is exact in int32 (wrapping, as the operator has it).  Since opset 10; 21 adds
  * 16-bit float scales, which are computed as float32.
  *
- * With one zero point for A (and one scale) it is a product on the kernels for
- * bytes (qproduct.h), B packed at load if it is a constant.  The plain form is for
- * numbers per row.
+ * QLinearMatMul may have the attributes q_lo and q_hi (pass_quant.c): bounds of the
+ * result before the zero point is added.  With one zero point for A (and one scale) it is a product
+ *on the kernels for bytes (qproduct.h), B packed at load if it is a constant.  The plain form is
+ *for numbers per row.
  */
 #include <config.h>
 
@@ -35,6 +36,7 @@ static const struct inputs qlinear_inputs = {3, 2, 5, 1, 4, 6, 7};
 struct qmatmul {
 	struct rt_qproduct q;
 	const struct inputs *at;
+	float lo, hi; /* of a quantised result, before the zero point is added; ±inf */
 };
 
 struct shape_state {
@@ -141,6 +143,8 @@ static int bind_with(struct rt_bind *b, const struct inputs *at, struct rt_error
 	struct qmatmul *s = b->state;
 
 	s->at = at;
+	s->lo = rt_node_float(b->node, "q_lo", -INFINITY);
+	s->hi = rt_node_float(b->node, "q_hi", INFINITY);
 	return rt_qproduct_bind(b, at->b, b->graph->values[b->node->in[0]].dtype, &s->q, err);
 }
 
@@ -232,8 +236,10 @@ static void store_row(const struct rt_run *r, const struct shape_state *z, int64
 		memcpy((int32_t *)out->data + row * z->n, sum, (size_t)z->n * sizeof(int32_t));
 		return;
 	}
-	double lo = rt_convert_min(out->dtype), hi = rt_convert_max(out->dtype);
+	const struct qmatmul *s = r->state;
 	double y_zero = (double)zero_at(r, z->at->y_zero, 0);
+	double lo = fmax(rt_convert_min(out->dtype), (double)s->lo + y_zero);
+	double hi = fmin(rt_convert_max(out->dtype), (double)s->hi + y_zero);
 	float y_scale = scale_at(r, z->at->y_scale, 0), a_scale = scale_at(r, z->at->a_scale, m);
 	for (int64_t n = 0; n < z->n; n++) {
 		float scale = a_scale * scale_at(r, z->at->b_scale, n) / y_scale;
@@ -302,8 +308,8 @@ static void run_fast(const struct rt_run *r, const struct shape_state *z)
 		a.before = scale_at(r, at->a_scale, 0);
 		a.after = scale_at(r, at->y_scale, 0);
 		a.out.zero = zero_at(r, at->y_zero, 0);
-		a.out.lo = (float)((is_signed ? -128 : 0) - a.out.zero);
-		a.out.hi = (float)((is_signed ? 127 : 255) - a.out.zero);
+		a.out.lo = fmaxf(s->lo, (float)((is_signed ? -128 : 0) - a.out.zero));
+		a.out.hi = fminf(s->hi, (float)((is_signed ? 127 : 255) - a.out.zero));
 	}
 	rt_qproduct_run(&s->q, z->fast, &a, r->team, r->scratch);
 }

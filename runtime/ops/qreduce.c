@@ -261,14 +261,58 @@ static void reduce_range(void *arg, size_t begin, size_t end, int thread)
 	}
 }
 
+/* Means over the pixels of a channels-last image: item i is channels 64·i … of it. */
+struct planes {
+	const struct rt_run *r;
+	const struct rt_kernels *kernels;
+	struct mean m;
+	int64_t pixels, channels;
+};
+static void planes_range(void *arg, size_t begin, size_t end, int thread)
+{
+	const struct planes *p = arg;
+	const int64_t groups = (p->channels + 63) / 64;
+	int32_t sums[64];
+
+	(void)thread;
+	for (int64_t i = (int64_t)begin; i < (int64_t)end; i++) {
+		const int64_t n = i / groups, c = i % groups * 64;
+		const int64_t count = p->channels - c < 64 ? p->channels - c : 64;
+		p->kernels->i8_row->sum_rows((size_t)p->pixels, (size_t)count,
+					     (const uint8_t *)p->r->in[X].data +
+						 n * p->pixels * p->channels + c,
+					     (size_t)p->channels, p->r->in[X].dtype == RT_I8, sums);
+		for (int64_t k = 0; k < count; k++)
+			store_mean(p->r, &p->m, sums[k], p->pixels, p->pixels,
+				   n * p->channels + c + k);
+	}
+}
+
 static void reduce_run(const struct rt_run *r)
 {
 	const struct reduce *p = r->shape_state;
 	struct pool_job j = {r, means_of(r)};
 
+	if (p->kept == 2 && p->kept_strides[1] == 1 && p->gone > 0 && p->count < 1 << 23) {
+		/* dims that go between the first and the last: [N][pixels][C] */
+		const struct rt_kernels *const *kernels = r->state;
+		struct planes all = {r, *kernels, j.m, p->count, p->kept_dims[1]};
+		if (p->kept_strides[0] == p->count * p->kept_dims[1]) {
+			rt_team_for(r->team, (size_t)(p->kept_dims[0] * ((all.channels + 63) / 64)),
+				    rt_walk_grain(p->count * 16), planes_range, &all);
+			return;
+		}
+	}
 	if (p->items > 0)
 		rt_team_for(r->team, (size_t)p->items, rt_walk_grain(p->count + 8), reduce_range,
 			    &j);
+}
+
+static int reduce_bind(struct rt_bind *b, struct rt_error *err)
+{
+	(void)err;
+	*(const struct rt_kernels **)b->state = b->kernels;
+	return RT_OK;
 }
 
 const struct rt_op rt_op_qlinear_global_average_pool = {
@@ -276,6 +320,8 @@ const struct rt_op rt_op_qlinear_global_average_pool = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 1,
+    .state_bytes = sizeof(struct rt_kernels *),
+    .bind = reduce_bind,
     .infer = global_infer,
     .run = reduce_run,
 };
@@ -285,6 +331,8 @@ const struct rt_op rt_op_qlinear_reduce_mean = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 1,
+    .state_bytes = sizeof(struct rt_kernels *),
+    .bind = reduce_bind,
     .infer = mean_infer,
     .run = reduce_run,
 };

@@ -22,6 +22,7 @@
 #include "runtime/ops/walk.h"
 
 struct quantize {
+	const struct rt_kernels *kernels;
 	int64_t axis, block;
 	bool saturate;
 };
@@ -86,6 +87,7 @@ static int quantize_bind(struct rt_bind *b, struct rt_error *err)
 {
 	struct quantize *s = b->state;
 
+	s->kernels = b->kernels;
 	s->axis = rt_node_int(b->node, "axis", 1);
 	s->block = rt_node_int(b->node, "block_size", 0);
 	s->saturate = rt_node_int(b->node, "saturate", 1) != 0;
@@ -238,6 +240,52 @@ static void quantize_range(void *arg, size_t begin, size_t end, int thread)
 	}
 }
 
+/* Bytes and float32 with one scale: on the kernels for bytes. */
+struct plain {
+	const struct rt_kernels *kernels;
+	const void *x;
+	void *y;
+	float scale, bounds[2];
+	int32_t zero;
+	bool quantize, is_signed;
+};
+static void plain_range(void *arg, size_t begin, size_t end, int thread)
+{
+	const struct plain *p = arg;
+	const struct rt_i8_row *row = p->kernels->i8_row;
+
+	(void)thread;
+	if (p->quantize)
+		row->quantise(end - begin, (const float *)p->x + begin, p->scale, p->zero,
+			      p->bounds, (uint8_t *)p->y + begin);
+	else
+		row->reals(end - begin, (const uint8_t *)p->x + begin, p->is_signed, p->scale,
+			   p->zero, (float *)p->y + begin);
+}
+
+static bool run_plain(const struct rt_run *r, bool quantize)
+{
+	const struct scales *sc = r->shape_state;
+	const struct rt_tensor *real = quantize ? &r->in[0] : &r->out[0];
+	const struct rt_tensor *bytes = quantize ? &r->out[0] : &r->in[0];
+	struct plain p = {.kernels = ((const struct quantize *)r->state)->kernels,
+			  .x = r->in[0].data,
+			  .y = r->out[0].data,
+			  .quantize = quantize,
+			  .is_signed = bytes->dtype == RT_I8};
+
+	if (real->dtype != RT_F32 || (bytes->dtype != RT_I8 && bytes->dtype != RT_U8) ||
+	    r->in[1].dtype != RT_F32 || sc->count != 1)
+		return false;
+	p.scale = *(const float *)r->in[1].data;
+	if (r->in_count > 2 && r->in[2].data)
+		p.zero = (int32_t)rt_convert_get_i64(&r->in[2], 0);
+	p.bounds[0] = (float)((p.is_signed ? -128 : 0) - p.zero);
+	p.bounds[1] = (float)((p.is_signed ? 127 : 255) - p.zero);
+	rt_team_for(r->team, (size_t)rt_tensor_elems(&r->in[0]), rt_walk_grain(1), plain_range, &p);
+	return true;
+}
+
 static void run_job(const struct rt_run *r, bool quantize)
 {
 	const struct scales *sc = r->shape_state;
@@ -251,7 +299,7 @@ static void run_job(const struct rt_run *r, bool quantize)
 			.saturate = ((const struct quantize *)r->state)->saturate,
 			.quantize = quantize};
 
-	if (n == 0)
+	if (n == 0 || run_plain(r, quantize))
 		return;
 	rt_convert_to_f32(r->in[1].dtype, r->in[1].data, 0, (size_t)sc->count, scale);
 	if (r->in_count > 2 && r->in[2].data)
@@ -335,23 +383,6 @@ static int dynamic_infer(struct rt_infer *f, struct rt_error *err)
 	return RT_OK;
 }
 
-struct dynamic_job {
-	const float *x;
-	uint8_t *y;
-	float scale, zero;
-};
-
-static void dynamic_range(void *arg, size_t begin, size_t end, int thread)
-{
-	const struct dynamic_job *j = arg;
-
-	(void)thread;
-	for (size_t i = begin; i < end; i++) {
-		float q = rintf(j->x[i] / j->scale) + j->zero;
-		j->y[i] = (uint8_t)(q >= 255.0f ? 255.0f : q > 0.0f ? q : 0.0f);
-	}
-}
-
 static void dynamic_run(const struct rt_run *r)
 {
 	const struct dynamic *s = r->state;
@@ -366,9 +397,15 @@ static void dynamic_run(const struct rt_run *r)
 	scale = scale > 0 ? scale : 1.0f; /* all zeros: any scale does */
 	float zero = rintf((0.0f - lo) / scale);
 	zero = zero > 255.0f ? 255.0f : zero > 0.0f ? zero : 0.0f;
-	struct dynamic_job j = {x, r->out[0].data, scale, zero};
-	if (j.y && n)
-		rt_team_for(r->team, n, rt_walk_grain(4), dynamic_range, &j);
+	struct plain p = {.kernels = s->kernels,
+			  .x = x,
+			  .y = r->out[0].data,
+			  .scale = scale,
+			  .bounds = {-zero, 255.0f - zero},
+			  .zero = (int32_t)zero,
+			  .quantize = true};
+	if (p.y && n)
+		rt_team_for(r->team, n, rt_walk_grain(1), plain_range, &p);
 	if (r->out_count > 1 && r->out[1].data)
 		memcpy(r->out[1].data, &scale, sizeof(scale));
 	if (r->out_count > 2 && r->out[2].data)
