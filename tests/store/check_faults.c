@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check_faults.c — every call of an import, of a removal and of a re-import
- * failed in turn, each on a store that holds something already.  Whatever
- * fails: the error is said in words, what was acknowledged stays, a name means
- * the old files or the new ones, nothing is left over, and the same thing done
- * again succeeds.
+ * check_faults.c — every call of an import, of a removal, of a re-import, of an
+ * eviction and of a derived blob failed in turn, each on a store that holds something already.
+ * Whatever fails: the error is said in words, what was acknowledged stays, a name means the old
+ * files or the new ones, nothing is left over, and the same thing done again succeeds.
  */
 #include <config.h>
 
@@ -229,6 +228,205 @@ START_TEST(every_call_of_a_first_start)
 }
 END_TEST
 
+/* ---- eviction, derived blobs ---------------------------------------------------------------- */
+
+/* 62 bytes are stored at first (start_full), and 15 come; 33 can never go. */
+enum { ROOM = 48 };
+
+static struct store_digest source; /* of what is derived; not computed while calls fail */
+
+static int put_derived(const char *kind, const char *text)
+{
+	struct store_derived made;
+
+	return store_derived_put(fx.store, &source, kind, text, strlen(text), &made, &fx.err);
+}
+
+/* NULL: there is none. */
+static bool derived_is(const char *kind, const char *text)
+{
+	struct store_digest want = fixture_digest(text != NULL ? text : "");
+	struct store_derived found;
+
+	if (store_derived_find(fx.store, &source, kind, &found, NULL) != 0)
+		return text == NULL;
+	return text != NULL && store_digest_equal(&found.digest, &want) &&
+	       store_blob_has(fx.store, &want, NULL);
+}
+
+/* kept is pinned; m has an old snapshot without a name; o is a model; something is derived. */
+static void start_full(void)
+{
+	fixture_close();
+	fixture_teardown();
+	fixture_setup();
+	source = fixture_digest("kept 0");
+	ok(import("kept", "kept"));
+	ok(store_model_pin(fx.store, "kept", true, &fx.err));
+	ok(import("m", "late"));
+	ok(import("m", "old"));
+	ok(import("o", "o"));
+	ok(put_derived("gzip", "gz"));
+}
+
+static void limit(uint64_t max_bytes, uint64_t keep)
+{
+	store_evict_limits(fx.store,
+			   &(struct store_limits){.max_bytes = max_bytes, .keep_snapshots = keep});
+}
+
+/* What was pinned and what is new are whole; what could be evicted is whole or gone. */
+static void expect_full(bool there_for_sure)
+{
+	struct store_verify seen;
+	struct store_stats stats;
+
+	ck_assert(holds("kept", "kept"));
+	ck_assert(holds("m", "old") || !fixture_reads("m", "main", "0", "old 0"));
+	ck_assert(holds("o", "o") || !fixture_reads("o", "main", "0", "o 0"));
+	ck_assert(holds("n", "new") || !fixture_reads("n", "main", "0", "new 0"));
+	ck_assert(derived_is("gzip", "gz") || derived_is("gzip", NULL));
+	if (there_for_sure)
+		ck_assert(holds("n", "new"));
+	ok(store_stats_get(fx.store, &stats, &fx.err));
+	ck_assert_uint_eq(stats.reserved_bytes, 0);
+	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ck_assert_uint_eq(seen.damaged + seen.missing, 0);
+	ok(store_stats_get(fx.store, &stats, &fx.err));
+	ck_assert_int_eq(fixture_count("blobs"), (int)stats.blobs);
+}
+
+/* An import for which derived blobs, an old snapshot and a model have to go. */
+START_TEST(every_call_of_an_import_that_evicts)
+{
+	const struct way *way = &ways[_i];
+
+	fixture_close();
+	faultfs_install();
+	fixture_open();
+	for (int n = 1;; n = next(n)) {
+		struct store_stats stats;
+		bool fired;
+		int status;
+
+		ck_assert_int_lt(n, 100000);
+		start_full();
+		limit(ROOM, STORE_KEEP_ALL);
+		arm(way, n);
+		status = import("n", "new");
+		fired = fault_disarm();
+		if (status != 0)
+			fixture_check_error(status);
+		ok(store_stats_get(fx.store, &stats, &fx.err));
+		ck_assert(!fired || status != STORE_QUOTA);
+		if (status == 0)
+			ck_assert_uint_le(stats.blob_bytes, ROOM);
+		if (n % 2 == 0)
+			expect_full(status == 0);
+		if (n % 3 == 0)
+			fixture_close();
+		else
+			fixture_crash();
+		fixture_open();
+		expect_full(status == 0);
+		limit(ROOM, STORE_KEEP_ALL);
+		ok(import("n", "new"));
+		expect_full(true);
+		if (!fired) {
+			ok(status);
+			break;
+		}
+	}
+}
+END_TEST
+
+/* Down to a lower limit, and without old snapshots. */
+START_TEST(every_call_of_an_eviction)
+{
+	const struct way *way = &ways[_i];
+
+	fixture_close();
+	faultfs_install();
+	fixture_open();
+	for (int n = 1;; n = next(n)) {
+		struct store_evicted out;
+		struct store_stats stats;
+		bool fired;
+		int status;
+
+		ck_assert_int_lt(n, 100000);
+		start_full();
+		limit(30, 0);
+		arm(way, n);
+		status = store_evict(fx.store, 0, NULL, NULL, &out, &fx.err);
+		fired = fault_disarm();
+		if (status != 0)
+			fixture_check_error(status);
+		ok(store_stats_get(fx.store, &stats, &fx.err));
+		ck_assert_uint_eq(stats.evicted.models, out.models);
+		ck_assert_uint_eq(stats.evicted.blobs, out.blobs);
+		if (n % 2 == 0)
+			expect_full(false);
+		if (n % 3 == 0)
+			fixture_close();
+		else
+			fixture_crash();
+		fixture_open();
+		expect_full(false);
+		limit(30, 0);
+		ok(store_evict(fx.store, 0, NULL, NULL, &out, &fx.err));
+		ok(store_stats_get(fx.store, &stats, &fx.err));
+		ck_assert_uint_le(stats.blob_bytes, 30);
+		expect_full(false);
+		if (!fired) {
+			ok(status);
+			break;
+		}
+	}
+}
+END_TEST
+
+START_TEST(every_call_of_a_derived_put)
+{
+	const struct way *way = &ways[_i];
+
+	fixture_close();
+	faultfs_install();
+	fixture_open();
+	for (int n = 1;; n = next(n)) {
+		struct store_verify seen;
+		bool fired;
+		int status;
+
+		ck_assert_int_lt(n, 100000);
+		start_full();
+		arm(way, n);
+		status = put_derived("gzip", "better");
+		fired = fault_disarm();
+		if (status != 0)
+			fixture_check_error(status);
+		ck_assert(derived_is("gzip", "better") ||
+			  (status != 0 && derived_is("gzip", "gz")));
+		if (n % 3 == 0)
+			fixture_close();
+		else
+			fixture_crash();
+		fixture_open();
+		ck_assert(derived_is("gzip", "better") ||
+			  (status != 0 && derived_is("gzip", "gz")));
+		ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+		ck_assert_uint_eq(seen.damaged + seen.missing, 0);
+		ok(put_derived("gzip", "better"));
+		ck_assert(derived_is("gzip", "better"));
+		ck_assert(holds("kept", "kept"));
+		if (!fired) {
+			ok(status);
+			break;
+		}
+	}
+}
+END_TEST
+
 Suite *check_store_faults(void)
 {
 	Suite *s = suite_create("store_faults");
@@ -239,6 +437,9 @@ Suite *check_store_faults(void)
 	tcase_add_loop_test(t, every_call_of_an_import, 0, WAYS);
 	tcase_add_loop_test(t, every_call_of_a_removal, 0, WAYS);
 	tcase_add_loop_test(t, every_call_of_a_first_start, 0, WAYS);
+	tcase_add_loop_test(t, every_call_of_an_import_that_evicts, 0, WAYS);
+	tcase_add_loop_test(t, every_call_of_an_eviction, 0, WAYS);
+	tcase_add_loop_test(t, every_call_of_a_derived_put, 0, WAYS);
 	suite_add_tcase(s, t);
 	return s;
 }
