@@ -33,6 +33,7 @@
 #include "daemon/settings.h"
 #include "daemon/shelf.h"
 #include "daemon/upkeep.h"
+#include "daemon/warm.h"
 #include "store/store.h"
 
 #include "daemon/must.h"
@@ -86,6 +87,8 @@ static void finish(struct larderd *d)
 {
 	server_close(d->ctx.server);
 	d->ctx.server = NULL;
+	warm_close(d->ctx.warm);
+	d->ctx.warm = NULL;
 	pull_close(d->ctx.pull);
 	d->ctx.pull = NULL;
 	pulse_stop();
@@ -118,6 +121,7 @@ static void begin_finish(struct larderd *d)
 	if (uv_is_active((uv_handle_t *)&d->finish))
 		return;
 	job_stop_all();
+	warm_stop(d->ctx.warm);
 	pull_stop(d->ctx.pull);
 	(void)uv_timer_stop(&d->drain);
 	(void)uv_timer_start(&d->finish, on_finish, 0, 10);
@@ -149,6 +153,7 @@ static void on_term(uv_signal_t *handle, int signum)
 		 (unsigned long long)metrics_get(METRIC_requests_active));
 	notify_send("STOPPING=1");
 	(void)uv_timer_start(&d->drain, on_drain_timeout, d->ctx.settings->drain_timeout * 1000, 0);
+	warm_hush(d->ctx.warm);
 	server_stop(d->ctx.server, on_drained);
 }
 
@@ -257,7 +262,8 @@ static int run(struct larderd *d)
 
 	if (listen_open(d->ctx.settings, &d->sockets) != 0)
 		return 1;
-	if (start_store(d) != 0 || start_residency(d) != 0 || pull_open(&d->ctx, &d->ctx.pull) != 0)
+	if (start_store(d) != 0 || start_residency(d) != 0 || pull_open(&d->ctx, &d->ctx.pull) != 0 ||
+	    warm_open(&d->ctx, &d->ctx.warm) != 0)
 		goto out;
 	pulse_start(d->ctx.loop);
 	patience_start(d->ctx.loop);

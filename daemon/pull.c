@@ -337,6 +337,11 @@ struct fetcher *pull_fetcher(struct pull *p)
 	return p->fetcher;
 }
 
+struct pull_names *pull_names_of(struct pull *p)
+{
+	return p->names;
+}
+
 int pull_open(struct context *ctx, struct pull **out)
 {
 	struct pull *p = calloc(1, sizeof(*p));

@@ -36,6 +36,7 @@ int pull_miss(struct request *rq, struct fault *fault);
 bool pull_offline(const struct pull *p);
 struct upstreams *pull_upstreams(struct pull *p);
 struct fetcher *pull_fetcher(struct pull *p);
+struct pull_names *pull_names_of(struct pull *p);
 
 /* ---- for jobs (warm.c) ------------------------------------------------------------ */
 

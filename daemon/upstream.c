@@ -144,7 +144,8 @@ char *upstream_file_url(const struct upstream *up, const char *model, const char
 	return url;
 }
 
-char *upstream_api_url(const struct upstream *up, const char *model, const char *revision)
+char *upstream_api_url(const struct upstream *up, const char *model, const char *revision,
+		       bool tree)
 {
 	char *url = malloc(strlen(up->url) + 3 * (strlen(model) + strlen(revision)) + 64);
 	char *at;
@@ -152,8 +153,8 @@ char *upstream_api_url(const struct upstream *up, const char *model, const char 
 	if (url == NULL)
 		return NULL;
 	at = encode(put(put(url, up->url), "/api/models/"), model, true);
-	at = encode(put(at, "/revision/"), revision, false);
-	*put(at, "?blobs=true") = '\0';
+	at = encode(put(at, tree ? "/tree/" : "/revision/"), revision, false);
+	*put(at, tree ? "?recursive=true" : "?blobs=true") = '\0';
 	return url;
 }
 

@@ -71,12 +71,13 @@ struct upstream *upstream_at(struct upstreams *all, unsigned i); /* NULL: no mor
 
 /*
  * upstream_file_url(up, model, revision, path): the URL of a file; each part
- * is percent-encoded.  upstream_api_url: of a revision's listing (hub).  The
+ * is percent-encoded.  upstream_api_url: of a revision's listing (hub), or of its ${tree}.  The
  * caller frees them; NULL: out of memory.
  */
 char *upstream_file_url(const struct upstream *up, const char *model, const char *revision,
 			const char *path);
-char *upstream_api_url(const struct upstream *up, const char *model, const char *revision);
+char *upstream_api_url(const struct upstream *up, const char *model, const char *revision,
+		       bool tree);
 
 /* upstream_origin_of(url, out): false when it is not http or https, or has a user in it. */
 bool upstream_origin_of(const char *url, struct upstream_origin *out);
