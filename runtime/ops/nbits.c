@@ -15,9 +15,10 @@
  *
  * accuracy_level is a licence to be less exact and is ignored.
  *
- * The weights stay packed.  With few rows of A each row of W is unpacked in
- * turn and multiplied with all of them; with more, a group of rows of W that
- * the cache can hold is unpacked at a time and goes through the GEMM driver.
+ * The weights stay packed.  With few rows of A those of 4 bits become floats in
+ * registers (kernel n4_dot), and other rows of W are unpacked in turn and
+ * multiplied with all rows of A; with more, a group of rows of W that the cache can
+ * hold is unpacked at a time and goes through the GEMM driver.
  */
 #include <config.h>
 
@@ -32,6 +33,7 @@
 enum { A, B, SCALES, ZEROS, G_IDX, BIAS };
 
 #define FEW 3                 /* rows of A that are multiplied row by row */
+#define FEW_HALVES 16         /* the same where the kernel for four bits can be used */
 #define GROUP_ELEMS (1 << 19) /* of W, unpacked, about */
 #define LANES 16
 
@@ -56,6 +58,8 @@ struct shape_state {
 	int64_t group; /* columns of Y that are made at a time, whole panels */
 	/* in scratch, in floats: the group's packed weights, each thread's rows, the driver's */
 	size_t packed, each, gemm;
+	bool halves; /* by the kernel for four bits */
+	size_t ldx;  /* of rows of A as it wants them */
 };
 
 static int nbits_bind(struct rt_bind *b, struct rt_error *err)
@@ -123,6 +127,14 @@ static int lay_out(struct rt_infer *f, const struct nbits *s, struct shape_state
 	if (wide > INT32_MAX)
 		return rt_error_set(err, RT_BUDGET, "K is %lld", (long long)s->k);
 	z->each = ((size_t)wide + 15) & ~(size_t)15;
+	z->halves = z->rows <= FEW_HALVES && s->bits == 4 && !s->table && !given(f, G_IDX) &&
+		    (!given(f, ZEROS) || f->in[ZEROS].dtype == RT_U8);
+	if (z->halves) {
+		const size_t chunk = s->kernels->n4_dot->chunk;
+		z->ldx = ((size_t)wide + chunk - 1) / chunk * chunk;
+		f->scratch_bytes = z->ldx * (size_t)z->rows * sizeof(float);
+		return RT_OK;
+	}
 	if (z->rows <= FEW) {
 		f->scratch_bytes = (size_t)f->threads * z->each * sizeof(float);
 		return RT_OK;
@@ -196,14 +208,6 @@ static void unpack_8(int64_t n, const uint8_t *q, float scale, float zero, float
 		to[i] = scale * ((float)q[i] - zero);
 }
 
-static void unpack_4(int64_t n, const uint8_t *q, float scale, float zero, float *to)
-{
-	for (int64_t i = 0; i < n / 2; i++) {
-		to[2 * i] = scale * ((float)(q[i] & 15) - zero);
-		to[2 * i + 1] = scale * ((float)(q[i] >> 4) - zero);
-	}
-}
-
 static void unpack_2(int64_t n, const uint8_t *q, float scale, float zero, float *to)
 {
 	for (int64_t i = 0; i < n; i++)
@@ -259,7 +263,7 @@ static void unpack(const struct rt_run *r, int64_t n, float *to)
 	for (int64_t b = 0; b < s->blocks; b++, q += bytes, to += s->block) {
 		float zero = zero_of(r, n, b);
 		if (s->bits == 4)
-			unpack_4(s->block, q, scale[b], zero, to);
+			s->kernels->n4_dot->unpack((size_t)s->block, q, scale[b], zero, to);
 		else if (s->bits == 8)
 			unpack_8(s->block, q, scale[b], zero, to);
 		else
@@ -304,6 +308,50 @@ static void columns_range(void *arg, size_t begin, size_t end, int thread)
 			    dot(s->k, (const float *)r->in[A].data + m * s->k, w) +
 			    (bias ? bias[n] : 0);
 	}
+}
+
+/* Columns ${begin} … of Y, by the kernel: A is in scratch as it wants it. */
+static void halves_range(void *arg, size_t begin, size_t end, int thread)
+{
+	const struct rt_run *r = arg;
+	const struct nbits *s = r->state;
+	const struct shape_state *z = r->shape_state;
+	const struct rt_n4_dot *kernel = s->kernels->n4_dot;
+	const size_t blocks = (size_t)s->blocks;
+	struct rt_n4_rows rows = {
+	    .n = end - begin,
+	    .blocks = blocks,
+	    .block = (size_t)s->block,
+	    .ldx = z->ldx,
+	    .w = (const uint8_t *)r->in[B].data + begin * blocks * (size_t)(s->block / 2),
+	    .scale = (const float *)r->in[SCALES].data + begin * blocks,
+	    .bias = bias_of(r) ? bias_of(r) + begin : NULL,
+	    .ldy = (size_t)s->n,
+	};
+
+	(void)thread;
+	if (r->in_count > ZEROS && r->in[ZEROS].data)
+		rows.zero4 = (const uint8_t *)r->in[ZEROS].data + begin * ((blocks + 1) / 2);
+	for (size_t m = 0; m < (size_t)z->rows; m += rows.m) {
+		rows.m = (size_t)z->rows - m < kernel->mr ? (size_t)z->rows - m : kernel->mr;
+		rows.x = (const float *)r->scratch + m * z->ldx;
+		rows.y = (float *)r->out[0].data + m * (size_t)s->n + begin;
+		kernel->run(&rows);
+	}
+}
+
+static void by_halves(struct rt_run *r)
+{
+	const struct nbits *s = r->state;
+	const struct shape_state *z = r->shape_state;
+	float *to = r->scratch;
+
+	memset(to, 0, (size_t)z->rows * z->ldx * sizeof(*to));
+	for (int64_t m = 0; m < z->rows; m++)
+		s->kernels->n4_dot->prepare((size_t)s->k, (const float *)r->in[A].data + m * s->k,
+					    to + (size_t)m * z->ldx);
+	rt_team_for(r->team, (size_t)s->n, 1 + 65536 / (size_t)(s->k * (z->rows + 1)), halves_range,
+		    r);
 }
 
 /* ---- more ------------------------------------------------------------------------------------ */
@@ -362,7 +410,9 @@ static void nbits_run(const struct rt_run *r)
 
 	if (z->rows == 0)
 		return;
-	if (z->rows <= FEW)
+	if (z->halves)
+		by_halves(&copy);
+	else if (z->rows <= FEW)
 		rt_team_for(r->team, (size_t)s->n, rt_walk_grain(s->k * (z->rows + 1)),
 			    columns_range, &copy);
 	else

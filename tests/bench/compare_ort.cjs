@@ -6,14 +6,15 @@
 //   tests/bench/compare-ort [--rounds N] [--runs N] [--threads 1,2] [--json FILE]
 //                           [--bench PATH] MODEL…
 //
-// MODEL is an .onnx file, or DIR/X.onnx=CASE to take the inputs of a golden case. Timings gate
-// nothing. Needs the npm packages of tests/package.json (NODE_PATH or the build folder).
+// MODEL is an .onnx file, DIR/X.onnx=CASE to take the inputs of a golden case, or @NAME, a graph
+// that graphs.cjs makes (@list prints them). Timings gate nothing. Needs the npm packages of tests/package.json (NODE_PATH or the build folder).
 'use strict';
 const { execFileSync } = require('node:child_process');
 const { createRequire } = require('node:module');
-const { writeFileSync, readFileSync } = require('node:fs');
+const { writeFileSync, readFileSync, mkdtempSync, rmSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const graphs = require('./graphs.cjs');
 
 const top = path.resolve(__dirname, '../..');
 
@@ -116,7 +117,17 @@ function main() {
   const o = options(process.argv.slice(2));
   if (o.peer) {
     peer(o.peer, o.peerThreads, o.runs).catch((e) => { console.error(e.message); process.exit(1); });
+  } else if (o.models.includes('@list')) {
+    console.log(graphs.names().map((n) => `@${n}`).join('\n'));
   } else {
+    const made = mkdtempSync(path.join(os.tmpdir(), 'compare-ort-'));
+    process.on('exit', () => rmSync(made, { recursive: true, force: true }));
+    o.models = o.models.map((m) => {
+      if (!m.startsWith('@')) return m;
+      const file = path.join(made, `${m.slice(1)}.onnx`);
+      graphs.write(m.slice(1), file);
+      return file;
+    });
     const rows = [];
     console.log(`# ${os.cpus()[0].model}, ${os.cpus().length} CPUs; ${o.rounds} rounds in turn of ${o.runs} runs; ms are medians; ratio = theirs / ours`);
     console.log('threads      ours    theirs   ratio   load ×   rss ×  model');
