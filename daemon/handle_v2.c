@@ -19,6 +19,7 @@
 #include "daemon/oip_ports.h"
 #include "daemon/request.h"
 #include "daemon/residency.h"
+#include "daemon/tally.h"
 #include "daemon/text.h"
 
 #define JSON_TYPE "application/json"
@@ -37,7 +38,8 @@ static uint64_t now_ns(void)
 int handle_v2_server(struct request *rq, struct fault *fault)
 {
 	static const char json[] = "{\"name\":\"larder\",\"version\":\"" PACKAGE_VERSION
-				   "\",\"extensions\":[\"binary_tensor_data\"]}";
+				   "\",\"extensions\":[\"binary_tensor_data\",\"statistics\","
+				   "\"model_repository\",\"model_configuration\"]}";
 
 	(void)fault;
 	return reply_json(rq, 200, json, sizeof json - 1);
@@ -140,31 +142,41 @@ int handle_v2_model_ready(struct request *rq, struct fault *fault)
 
 /* ---- inference ------------------------------------------------------------------------ */
 
-static int run_failed(int status, const struct rt_error *err, struct fault *fault)
+/* One inference on its way: when it began each of its parts, for the tally. */
+struct course {
+	struct resident *model;
+	struct tally_times times;
+	enum tally_end end;
+};
+
+static int run_failed(struct course *c, int status, const struct rt_error *err, struct fault *fault)
 {
-	metrics_add(status == RT_CANCELLED ? METRIC_inferences_cancelled : METRIC_inferences_failed,
-		    1);
+	bool cancelled = status == RT_CANCELLED;
+
+	c->end = cancelled ? TALLY_CANCELLED : TALLY_FAILED;
+	metrics_add(cancelled ? METRIC_inferences_cancelled : METRIC_inferences_failed, 1);
 	return fault_rt(fault, status, err->text);
 }
 
-static int reply_answer(struct request *rq, const struct oip_answer *a, uint64_t compute_ns)
+static int reply_answer(struct request *rq, const struct oip_answer *a, const struct course *c)
 {
 	if (a->binary)
 		reply_headerf(rq, "Inference-Header-Content-Length", "%zu", a->json_size);
-	reply_headerf(rq, "Server-Timing", "compute;dur=%.3f", (double)compute_ns / 1e6);
+	reply_headerf(rq, "Server-Timing", "queue;dur=%.3f, compute;dur=%.3f",
+		      (double)c->times.queue / 1e6, (double)c->times.infer / 1e6);
 	return reply_bytes(rq, 200, a->binary ? BINARY_TYPE : JSON_TYPE, a->data, a->size);
 }
 
 /* The session is ours from here to the end. */
-static int run(struct request *rq, struct resident *m, struct rt_session *session,
+static int run(struct request *rq, struct course *c, struct rt_session *session,
 	       const struct oip_request *in, bool *ret_usable, struct fault *fault)
 {
-	const struct oip_ports *ports = residency_ports(m);
+	const struct oip_ports *ports = residency_ports(c->model);
 	struct rt_run_opts opts = {.cancel = request_cancel_flag(rq)};
 	struct rt_tensor *outputs;
 	struct oip_answer answer;
 	struct rt_error err;
-	uint64_t begin, compute_ns;
+	uint64_t begin;
 	int status;
 
 	outputs = arena_zalloc(&rq->arena, (ports->output_count + 1) * sizeof *outputs);
@@ -172,44 +184,59 @@ static int run(struct request *rq, struct resident *m, struct rt_session *sessio
 		return fault_set(fault, 503, "out of memory");
 	begin = now_ns();
 	status = rt_session_run(session, in->inputs, outputs, in->wanted, &opts, &err);
-	compute_ns = now_ns() - begin;
+	c->times.infer = now_ns() - begin;
 	*ret_usable = status != RT_IO;
 	if (status != RT_OK)
-		return run_failed(status, &err, fault);
+		return run_failed(c, status, &err, fault);
 	metrics_add(METRIC_inferences, 1);
-	metrics_add(METRIC_inference_ns, compute_ns);
-	if (oip_answer(in, ports, outputs, residency_model(m), residency_commit(m), &rq->arena,
-		       &answer, fault) != 0)
+	metrics_add(METRIC_inference_ns, c->times.infer);
+	begin = now_ns();
+	if (oip_answer(in, ports, outputs, residency_model(c->model), residency_commit(c->model),
+		       &rq->arena, &answer, fault) != 0)
 		return -1;
-	return reply_answer(rq, &answer, compute_ns);
+	c->times.output = now_ns() - begin;
+	c->end = TALLY_SUCCESS;
+	return reply_answer(rq, &answer, c);
 }
 
-static int infer(struct request *rq, struct resident *m, struct fault *fault)
+static int infer(struct request *rq, struct course *c, struct fault *fault)
 {
 	struct rt_bytes body = {rq->body, rq->body_size};
 	struct rt_session *session;
 	struct oip_request in;
 	bool usable = true;
+	uint64_t begin = now_ns();
 	int status;
 
-	if (oip_parse(body, rq->header[HEADER_INFERENCE_HEADER], residency_ports(m), &rq->arena,
-		      &in, fault) != 0)
+	if (oip_parse(body, rq->header[HEADER_INFERENCE_HEADER], residency_ports(c->model),
+		      &rq->arena, &in, fault) != 0)
 		return -1;
-	if (residency_take(m, request_cancel_flag(rq), &session, fault) != 0)
+	if (in.has_keep_alive)
+		residency_keep(c->model, in.keep_alive_s);
+	c->times.input = now_ns() - begin;
+	begin = now_ns();
+	if (residency_take(c->model, request_cancel_flag(rq), &session, fault) != 0) {
+		c->end = request_cancelled(rq) ? TALLY_CANCELLED : TALLY_FAILED;
 		return -1;
-	status = run(rq, m, session, &in, &usable, fault);
-	residency_give(m, session, usable);
+	}
+	c->times.queue += now_ns() - begin;
+	status = run(rq, c, session, &in, &usable, fault);
+	residency_give(c->model, session, usable);
 	return status;
 }
 
 int handle_v2_infer(struct request *rq, struct fault *fault)
 {
-	struct resident *m;
-	int found = find_model(rq, &m, fault);
+	struct course c = {.end = TALLY_FAILED};
+	uint64_t begin = now_ns();
+	int status = find_model(rq, &c.model, fault);
 
-	if (found <= 0)
-		return found;
-	found = infer(rq, m, fault);
-	residency_unref(m);
-	return found;
+	if (status <= 0)
+		return status;
+	c.times.queue = now_ns() - begin;
+	status = infer(rq, &c, fault);
+	c.times.total = now_ns() - rq->begin_ns;
+	tally_end(residency_tally(c.model), c.end, &c.times);
+	residency_unref(c.model);
+	return status;
 }

@@ -32,6 +32,7 @@
 #include "daemon/server.h"
 #include "daemon/settings.h"
 #include "daemon/shelf.h"
+#include "daemon/tenure.h"
 #include "daemon/upkeep.h"
 #include "daemon/warm.h"
 #include "store/store.h"
@@ -93,6 +94,7 @@ static void finish(struct larderd *d)
 	d->ctx.pull = NULL;
 	pulse_stop();
 	patience_stop();
+	tenure_stop();
 	upkeep_stop();
 	uv_close((uv_handle_t *)&d->drain, NULL);
 	uv_close((uv_handle_t *)&d->finish, NULL);
@@ -208,6 +210,7 @@ static int start_residency(struct larderd *d)
 	    .threads = s->threads,
 	    .cpu_level = rt_cpu_best(),
 	    .memory_budget = s->memory_budget,
+	    .keep_alive_s = (int64_t)s->keep_alive,
 	};
 
 	if (s->cpu_level != NULL && !rt_cpu_level_parse(s->cpu_level, &opts.cpu_level)) {
@@ -267,6 +270,7 @@ static int run(struct larderd *d)
 		goto out;
 	pulse_start(d->ctx.loop);
 	patience_start(d->ctx.loop);
+	tenure_start(&d->ctx);
 	upkeep_start(&d->ctx);
 	start_handles(d);
 	if (server_open(&d->ctx, &d->sockets, &d->ctx.server) != 0 || start_token(d) != 0) {

@@ -14,8 +14,10 @@
 
 #include "daemon/oip.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/arena.h"
@@ -276,6 +278,46 @@ static int parse_outputs(struct parser *p, json_t *outputs, const json_t *parame
 
 /* ---- the request ---------------------------------------------------------------------- */
 
+/* "90", "90s", "5m", "1h", "2d", and the same with a minus. */
+static bool seconds_of(const char *text, int64_t *out)
+{
+	static const char units[] = "smhd";
+	static const int64_t seconds[] = {1, 60, 3600, 86400};
+	const char *unit;
+	char *end;
+
+	errno = 0;
+	*out = strtoll(text, &end, 10);
+	if (errno != 0 || end == text)
+		return false;
+	if (*end == '\0')
+		return true;
+	unit = strchr(units, *end);
+	return unit != NULL && end[1] == '\0' &&
+	       !__builtin_mul_overflow(*out, seconds[unit - units], out);
+}
+
+/*
+ * The parameter `keep_alive`, as page authors know it from other local servers:
+ * seconds, or a text with a unit; 0 = not longer than this run, negative = until
+ * the memory is needed.
+ */
+static int parse_keep_alive(struct parser *p, const json_t *parameters)
+{
+	const json_t *v = json_object_get(parameters, "keep_alive");
+	struct oip_request *rq = p->rq;
+
+	if (v == NULL)
+		return 0;
+	rq->has_keep_alive = true;
+	if (json_is_integer(v))
+		rq->keep_alive_s = json_integer_value(v);
+	else if (!json_is_string(v) || !seconds_of(json_string_value(v), &rq->keep_alive_s))
+		return fault_set(p->fault, 400,
+				 "\"keep_alive\" must be seconds, or a text such as \"5m\"");
+	return 0;
+}
+
 static int parse_document(struct parser *p, json_t *root)
 {
 	json_t *inputs = NULL, *outputs = NULL, *parameters = NULL, *id = NULL, *v;
@@ -294,7 +336,7 @@ static int parse_document(struct parser *p, json_t *root)
 		if (p->rq->id == NULL)
 			return no_memory(p->fault);
 	}
-	if (parse_outputs(p, outputs, parameters) != 0)
+	if (parse_outputs(p, outputs, parameters) != 0 || parse_keep_alive(p, parameters) != 0)
 		return -1;
 	json_array_foreach(inputs, i, v)
 	{

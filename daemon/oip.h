@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "runtime/runtime.h"
 
@@ -45,6 +46,8 @@ struct oip_request {
 	bool *wanted;               /* [output_count], for rt_session_run */
 	struct oip_output *outputs; /* in the order of the answer */
 	size_t output_count;
+	bool has_keep_alive;  /* the parameter `keep_alive` was given */
+	int64_t keep_alive_s; /* seconds after the last use; < 0: until the memory is needed */
 };
 
 /*

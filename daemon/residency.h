@@ -4,7 +4,9 @@
  *
  * A model is loaded on first use, once however many ask for it, and shared.  It
  * is known by its snapshot and file: when a revision's name moves, requests that
- * have the old one go on with it, and the next ones load the new one.
+ * have the old one go on with it, and the next ones load the new one.  What is
+ * loaded stays within the memory budget: unused models make way, the one used
+ * longest ago first, and one that finds no room waits until others are done.
  *
  * Threads.  All functions may be called from any thread; those marked *blocks*
  * only from the pool.
@@ -25,6 +27,8 @@ struct fault;
 struct residency;
 struct resident; /* one model in memory, counted */
 struct store;
+struct tally;
+struct tally_book;
 struct text;
 
 struct residency_opts {
@@ -32,6 +36,7 @@ struct residency_opts {
 	unsigned threads;    /* of the team that runs models; 0 = one per core */
 	enum rt_cpu_level cpu_level;
 	uint64_t memory_budget; /* bytes; 0 = half of the machine's */
+	int64_t keep_alive_s;   /* an unused model stays as long; < 0: until its memory is needed */
 };
 
 /* residency_new: NULL when out of memory. */
@@ -55,8 +60,21 @@ struct residency_want {
  */
 int residency_get(struct residency *r, const struct residency_want *want, struct resident **out,
 		  const char **ret_detail, struct fault *fault) RT_MUST_CHECK;
-/* residency_unref(m): NULL is allowed; the last one unloads (blocks a little). */
+/* residency_unref(m): NULL is allowed; may unload it, or others (blocks a little). */
 void residency_unref(struct resident *m);
+/*
+ * residency_keep(m, seconds): from now on ${m} stays that long after its last use, 0: not
+ * longer than that, negative: until its memory is needed.
+ */
+void residency_keep(struct resident *m, int64_t seconds);
+/* residency_expire(r): unload what nobody has used for its time; every few seconds (blocks). */
+void residency_expire(struct residency *r);
+/* residency_idle(r): nothing is in memory, so nothing can expire. */
+bool residency_idle(struct residency *r);
+/* residency_tally(m): where its inferences are counted; NULL when memory was short. */
+struct tally *residency_tally(const struct resident *m);
+/* residency_tallies(r): of all models, also of those that are not loaded. */
+struct tally_book *residency_tallies(const struct residency *r);
 
 /* Borrowed as long as the reference is held. */
 const struct oip_ports *residency_ports(const struct resident *m);

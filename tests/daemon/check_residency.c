@@ -173,7 +173,7 @@ static void import(const char *model, const char *path, const struct proto *file
 static void setup(void)
 {
 	struct store_error err;
-	struct residency_opts opts = {.threads = 2, .cpu_level = rt_cpu_best()};
+	struct residency_opts opts = {.threads = 2, .cpu_level = rt_cpu_best(), .keep_alive_s = -1};
 
 	snprintf(dir, sizeof dir, "/tmp/check_residency.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
