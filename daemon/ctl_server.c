@@ -22,34 +22,64 @@ static bool no_arguments(struct ctl *ctl)
 
 /* ---- verify ----------------------------------------------------------------------- */
 
+/* `--rebuild-index`, or nothing. */
+static bool verify_options(struct ctl *ctl, bool *ret_rebuild)
+{
+	*ret_rebuild = ctl->argc == 1 && strcmp(ctl->argv[0], "--rebuild-index") == 0;
+	if (*ret_rebuild || ctl->argc == 0)
+		return true;
+	(void)ctl_usage(ctl, "unknown argument %s", ctl->argv[0]);
+	return false;
+}
+
+static void print_verify(const json_t *root)
+{
+	const json_t *rebuilt = json_object_get(root, "rebuilt");
+	json_t *v;
+	char size[16];
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "bad"), i, v)
+	{
+		printf("%s  %s\n", ctl_text(v, "sha256"), ctl_text(v, "what"));
+	}
+	printf("%llu blobs, %s: %llu damaged, %llu missing, %llu foreign\n",
+	       (unsigned long long)ctl_count(root, "blobs"),
+	       ctl_bytes(ctl_count(root, "bytes"), size),
+	       (unsigned long long)ctl_count(root, "damaged"),
+	       (unsigned long long)ctl_count(root, "missing"),
+	       (unsigned long long)ctl_count(root, "foreign"));
+	if (rebuilt == NULL)
+		return;
+	printf("index made again: %llu models, %llu snapshots, %llu files; %llu lost, "
+	       "%llu recovered\n",
+	       (unsigned long long)ctl_count(rebuilt, "models"),
+	       (unsigned long long)ctl_count(rebuilt, "snapshots"),
+	       (unsigned long long)ctl_count(rebuilt, "files"),
+	       (unsigned long long)ctl_count(rebuilt, "lost"),
+	       (unsigned long long)ctl_count(rebuilt, "recovered"));
+}
+
 int ctl_command_verify(struct ctl *ctl)
 {
-	json_t *root, *v;
-	char size[16];
+	json_t *root;
 	uint64_t bad;
-	size_t i;
+	bool rebuild;
 	int status;
 
-	if (!no_arguments(ctl))
+	if (!verify_options(ctl, &rebuild))
 		return CTL_USAGE;
-	status = ctl_ask(ctl, "POST", strdup("/admin/v1/verify"), &root);
+	status = ctl_ask(
+	    ctl, "POST",
+	    strdup(rebuild ? "/admin/v1/verify?rebuild_index=yes" : "/admin/v1/verify"), &root);
 	if (status != CTL_OK)
 		return status;
-	bad = ctl_count(root, "damaged") + ctl_count(root, "missing");
-	if (ctl->json) {
+	bad = ctl_count(root, "damaged") + ctl_count(root, "missing") +
+	      ctl_count(json_object_get(root, "rebuilt"), "lost");
+	if (ctl->json)
 		ctl_print_json(root);
-	} else {
-		json_array_foreach(json_object_get(root, "bad"), i, v)
-		{
-			printf("%s  %s\n", ctl_text(v, "sha256"), ctl_text(v, "what"));
-		}
-		printf("%llu blobs, %s: %llu damaged, %llu missing, %llu foreign\n",
-		       (unsigned long long)ctl_count(root, "blobs"),
-		       ctl_bytes(ctl_count(root, "bytes"), size),
-		       (unsigned long long)ctl_count(root, "damaged"),
-		       (unsigned long long)ctl_count(root, "missing"),
-		       (unsigned long long)ctl_count(root, "foreign"));
-	}
+	else
+		print_verify(root);
 	json_decref(root);
 	return bad == 0 ? CTL_OK : CTL_FAILED;
 }
@@ -188,7 +218,7 @@ int ctl_command_stats(struct ctl *ctl)
 
 int ctl_command_status(struct ctl *ctl)
 {
-	const json_t *store;
+	const json_t *store, *health;
 	json_t *root, *brief;
 	char size[16];
 	uint64_t up;
@@ -200,12 +230,14 @@ int ctl_command_status(struct ctl *ctl)
 	if (status != CTL_OK)
 		return status;
 	store = json_object_get(root, "store");
+	health = json_object_get(root, "health");
 	up = ctl_count(root, "uptime_s");
 	if (ctl->json) {
-		brief =
-		    json_pack("{s:s,s:I,s:I,s:I}", "version", ctl_text(root, "version"), "uptime_s",
-			      (json_int_t)up, "models", (json_int_t)ctl_count(store, "models"),
-			      "blob_bytes", (json_int_t)ctl_count(store, "blob_bytes"));
+		brief = json_pack("{s:s,s:I,s:I,s:I,s:O*}", "version", ctl_text(root, "version"),
+				  "uptime_s", (json_int_t)up, "models",
+				  (json_int_t)ctl_count(store, "models"), "blob_bytes",
+				  (json_int_t)ctl_count(store, "blob_bytes"), "health",
+				  json_object_get(root, "health"));
 		ctl_print_json(brief);
 		json_decref(brief);
 	} else {
@@ -215,6 +247,8 @@ int ctl_command_status(struct ctl *ctl)
 		       (unsigned long long)(up % 60),
 		       (unsigned long long)ctl_count(store, "models"),
 		       ctl_bytes(ctl_count(store, "blob_bytes"), size));
+		if (strcmp(ctl_text(health, "status"), "degraded") == 0)
+			printf("degraded: %s\n", ctl_text(health, "text"));
 	}
 	json_decref(root);
 	return CTL_OK;

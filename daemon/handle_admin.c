@@ -10,11 +10,13 @@
 #include <string.h>
 #include <uv.h>
 
+#include "daemon/health.h"
 #include "daemon/job.h"
 #include "daemon/metrics.h"
 #include "daemon/origins.h"
 #include "daemon/request.h"
 #include "daemon/residency.h"
+#include "daemon/scrub.h"
 #include "daemon/settings.h"
 #include "daemon/text.h"
 #include "store/store.h"
@@ -111,55 +113,6 @@ int handle_admin_gc(struct request *rq, struct fault *fault)
 	return job_start(rq, gc, NULL, LONG_TIMEOUT_MS);
 }
 
-/* ---- verify --------------------------------------------------------------------------- */
-
-struct bad {
-	struct text t;
-	unsigned count;
-};
-
-static int bad_blob(void *arg, const struct store_digest *digest, const char *what)
-{
-	struct bad *bad = arg;
-	char hex[STORE_DIGEST_HEX + 1];
-
-	store_digest_hex(digest, hex);
-	text_printf(&bad->t, "%s{\"sha256\":\"%s\",\"what\":", bad->count++ == 0 ? "" : ",", hex);
-	text_json(&bad->t, what);
-	text_add(&bad->t, "}");
-	return 0;
-}
-
-static int verify(struct request *rq, void *arg, struct fault *fault)
-{
-	struct store_verify v;
-	struct store_error err;
-	struct bad bad = {.count = 0};
-	struct text t;
-
-	(void)arg;
-	text_init(&bad.t, &rq->arena);
-	if (store_verify(rq->ctx->store, bad_blob, &bad, &v, &err) != 0)
-		return fault_store(fault, err.status, err.text);
-	text_init(&t, &rq->arena);
-	text_printf(&t,
-		    "{\"blobs\":%llu,\"bytes\":%llu,\"damaged\":%llu,\"missing\":%llu,"
-		    "\"foreign\":%llu,\"bad\":[",
-		    (unsigned long long)v.blobs, (unsigned long long)v.bytes,
-		    (unsigned long long)v.damaged, (unsigned long long)v.missing,
-		    (unsigned long long)v.foreign);
-	if (bad.count != 0)
-		text_add_n(&t, bad.t.data, bad.t.size);
-	text_add(&t, "]}\n");
-	return reply_text(rq, 200, JSON_TYPE, &t);
-}
-
-int handle_admin_verify(struct request *rq, struct fault *fault)
-{
-	(void)fault;
-	return job_start(rq, verify, NULL, LONG_TIMEOUT_MS);
-}
-
 /* ---- numbers ---------------------------------------------------------------------------- */
 
 struct loaded {
@@ -206,13 +159,20 @@ int handle_admin_stats(struct request *rq, struct fault *fault)
 	struct loaded loaded = {.count = 0};
 	struct text t;
 
+	(void)fault;
+	/* that the index is lost is no reason not to say so */
 	if (store_stats_get(rq->ctx->store, &s, &err) != 0)
-		return fault_store(fault, err.status, err.text);
+		memset(&s, 0, sizeof(s));
 	text_init(&t, &rq->arena);
 	text_printf(&t, "{\"version\":\"%s\",\"uptime_s\":%llu,", PACKAGE_VERSION,
 		    (unsigned long long)((uv_hrtime() - rq->ctx->started_ns) / 1000000000u));
 	text_add(&t, "\"state_dir\":");
 	text_json(&t, rq->settings->state_dir);
+	text_add(&t, ",");
+	text_add(&t, "\n\"health\":");
+	health_json(rq->ctx, &t);
+	text_add(&t, ",\n\"scrub\":");
+	scrub_json(&t);
 	text_add(&t, ",");
 	text_printf(&t,
 		    "\n\"store\":{\"models\":%llu,\"files\":%llu,\"blobs\":%llu,"

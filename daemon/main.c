@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "daemon/context.h"
+#include "daemon/health.h"
 #include "daemon/encode.h"
 #include "daemon/job.h"
 #include "daemon/listen.h"
@@ -29,6 +30,7 @@
 #include "daemon/quota.h"
 #include "daemon/residency.h"
 #include "daemon/sample.h"
+#include "daemon/scrub.h"
 #include "daemon/server.h"
 #include "daemon/settings.h"
 #include "daemon/shelf.h"
@@ -96,6 +98,8 @@ static void finish(struct larderd *d)
 	patience_stop();
 	tenure_stop();
 	upkeep_stop();
+	health_stop();
+	scrub_stop();
 	uv_close((uv_handle_t *)&d->drain, NULL);
 	uv_close((uv_handle_t *)&d->finish, NULL);
 	uv_close((uv_handle_t *)&d->term, NULL);
@@ -233,12 +237,14 @@ static int start_store(struct larderd *d)
 	const struct settings *s = d->ctx.settings;
 	struct store_error err;
 
-	if (store_open(&(struct store_opts){.dir = s->state_dir}, &d->ctx.store, &err) != 0) {
+	if (store_open(&(struct store_opts){.dir = s->state_dir, .degrade = true}, &d->ctx.store,
+		       &err) != 0) {
 		log_error("store", "error=\"%s\"", err.text);
 		return -1;
 	}
+	health_start(&d->ctx);
 	quota_start(&d->ctx);
-	if (s->sample && sample_import(d->ctx.store) != 0)
+	if (s->sample && sample_import(d->ctx.store) != 0 && !health_degraded(&d->ctx))
 		return -1;
 	return origins_open(s->state_dir, &s->origins, &d->ctx.origins);
 }
@@ -272,6 +278,7 @@ static int run(struct larderd *d)
 	patience_start(d->ctx.loop);
 	tenure_start(&d->ctx);
 	upkeep_start(&d->ctx);
+	scrub_start(&d->ctx);
 	start_handles(d);
 	if (server_open(&d->ctx, &d->sockets, &d->ctx.server) != 0 || start_token(d) != 0) {
 		finish(d);
@@ -293,6 +300,7 @@ out:
 	encode_clear();
 	residency_free(d->ctx.residency);
 	origins_close(d->ctx.origins);
+	scrub_free();
 	store_close(d->ctx.store);
 	listen_close(&d->sockets);
 	return rc;

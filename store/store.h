@@ -467,10 +467,35 @@ typedef int store_verify_f(void *arg, const struct store_digest *digest, const c
 int store_verify(struct store *store, store_verify_f *fn, void *arg, struct store_verify *out,
 		 struct store_error *err) STORE_MUST_CHECK;
 
+/*
+ * store_scrub_new → store_scrub_step* → store_scrub_free: the same, a little at
+ * a time and from then on.  A pass goes over all blobs; the next one begins
+ * ${rest_s} after it began.  Where a pass stands is kept over restarts, to
+ * within STORE_SCRUB_KEEP bytes.  What is read from the disk for this does not
+ * stay in memory in place of what is used.  One thread at a time.  Writes.
+ *
+ * store_scrub_step(scrub, bytes, fn, arg, out, err): about ${bytes} further (a
+ * small blob counts for more than it has).  ${fn} (may be NULL) is called per
+ * blob that was found damaged: here it could be fetched again.
+ */
+#define STORE_SCRUB_KEEP (256 * 1024 * 1024)
+struct store_scrub; /* opaque: the blob that is being read */
+struct store_scrub_state {
+	bool resting;             /* between two passes: there is nothing to do for a while */
+	uint64_t bytes, blobs;    /* read since store_scrub_new */
+	uint64_t damaged;         /* found since then */
+	int64_t began_s, ended_s; /* of the pass under way or the last one; 0: none yet */
+};
+int store_scrub_new(struct store *store, int64_t rest_s, struct store_scrub **out,
+		    struct store_error *err) STORE_MUST_CHECK;
+int store_scrub_step(struct store_scrub *scrub, uint64_t bytes, store_verify_f *fn, void *arg,
+		     struct store_scrub_state *out, struct store_error *err) STORE_MUST_CHECK;
+void store_scrub_free(struct store_scrub *scrub); /* NULL is allowed; before store_close */
+
 struct store_rebuild {
-	uint64_t blobs, bytes; /* hashed */
-	uint64_t damaged;      /* of them: quarantined */
-	uint64_t missing;      /* named by a manifest, not on disk */
+	uint64_t blobs, bytes;             /* hashed */
+	uint64_t damaged;                  /* of them: quarantined */
+	uint64_t missing;                  /* named by a manifest, not on disk */
 	uint64_t models, snapshots, files; /* that have their names again */
 	uint64_t lost;      /* manifests that cannot be read, names that lead nowhere */
 	uint64_t recovered; /* snapshots of a model that is not known: `recovered/COMMIT` */

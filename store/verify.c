@@ -12,6 +12,7 @@
 #include "store/fsck.h"
 #include "store/map.h"
 #include "store/state.h"
+#include "store/verify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,13 +55,8 @@ static int judge(const struct store_blob_row *row, int fd, char what[100], struc
 	return WELL;
 }
 
-/*
- * Take a blob out of service, unless meanwhile it was removed or written anew.
- * ${fd} is the file that was judged, or -1 when there was none.  1 done, 0 no
- * longer true, or a status.
- */
-static int quarantine(struct store *store, const struct store_digest *digest, int fd,
-		      struct store_error *err)
+int store_verify_quarantine(struct store *store, const struct store_digest *digest, int fd,
+			    struct store_error *err)
 {
 	struct store_conn *conn = store_index_lock(store->index);
 	bool same = fd >= 0 ? store_folder_is(&store->folder, digest, fd)
@@ -117,7 +113,7 @@ static int look_at(struct run *run, const struct store_blob_row *row, struct sto
 	}
 	status = verdict;
 	if (verdict == DAMAGED || verdict == MISSING)
-		status = quarantine(run->store, &row->digest, fd, err);
+		status = store_verify_quarantine(run->store, &row->digest, fd, err);
 	if (fd >= 0)
 		close(fd);
 	if (status != 1)
