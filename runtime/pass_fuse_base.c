@@ -297,7 +297,8 @@ static bool take_sum(struct rt_fuse *f, int node, int next)
 
 /* ---- products -------------------------------------------------------------------------------- */
 
-/* MatMul and Gemm with constant float32 weights become larder.MatMul; false when they can't. */
+/* MatMul and Gemm with constant weights, float32 or kept in 16 bits, become larder.MatMul; false
+ * when they can't. */
 static bool make_matmul(struct rt_fuse *f, int node)
 {
 	struct rt_node *n = node_at(f, node);
@@ -306,7 +307,8 @@ static bool make_matmul(struct rt_fuse *f, int node)
 	int64_t columns;
 	if (n->domain == RT_LARDER)
 		return true;
-	if (!w || w->dtype != RT_F32 || w->shape.rank != 2)
+	if (!w || f->graph->values[n->in[0]].dtype != RT_F32 || w->shape.rank != 2 ||
+	    (w->dtype != RT_F32 && w->dtype != RT_F16 && w->dtype != RT_BF16))
 		return false;
 	columns = w->shape.dims[gemm && rt_node_int(n, "transB", 0) ? 0 : 1];
 	if (gemm && input_of(n, 2) != RT_NO_VALUE) {

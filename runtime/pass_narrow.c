@@ -5,6 +5,10 @@
  * here), and its outputs are narrowed only where somebody still reads them in
  * half width: the outputs of the model, and operators that only know half.
  * Between two nodes that were widened nothing is converted.
+ *
+ * Large constants stay as they are: weights of products (ops/matmul.c widens them
+ * a piece at a time), and what operators that only move elements read, such as
+ * the table of a Gather, of which a run widens what comes out.
  */
 #include <config.h>
 
@@ -60,6 +64,25 @@ static bool should_widen(const struct rt_graph *g, const struct rt_node *n)
 	if (n->dtype_input < n->in_count)
 		v = n->in[n->dtype_input];
 	return v != RT_NO_VALUE && is_half(g->values[v].dtype);
+}
+
+/* Does the node only move elements?  Such rows take strings as well. */
+static bool only_moves(const struct rt_node *n)
+{
+	return (n->dtypes & RT_M(STR)) != 0 && (n->dtypes & RT_M(F16)) != 0 &&
+	       (n->dtypes & RT_M(BF16)) != 0;
+}
+
+/* Is input ${k} of ${n} the weights of a product, which may stay half as wide? */
+static bool is_weights(const struct rt_graph *g, const struct rt_node *n, int k)
+{
+	const struct rt_value *w;
+
+	if (k != 1 || n->domain != RT_ONNX || n->in[0] == n->in[1] ||
+	    (strcmp(n->op_type, "MatMul") != 0 && strcmp(n->op_type, "Gemm") != 0))
+		return false;
+	w = &g->values[n->in[1]];
+	return w->is_constant && w->constant.shape.rank >= 2 && rt_tensor_elems(&w->constant) > 0;
 }
 
 /* A value of another type, and its place in the table. */
@@ -171,6 +194,19 @@ static int twin_outputs(struct narrow *p, int i)
 	return status;
 }
 
+/* Are the halves that a node reads not there in float32 anyhow? */
+static bool all_half(const struct narrow *p, const struct rt_node *n)
+{
+	for (int i = 0; i < n->in_count; i++) {
+		int v = n->in[i];
+
+		if (v != RT_NO_VALUE && is_half(p->g->values[v].dtype) && p->wide[v] >= 0 &&
+		    !p->g->values[v].is_constant)
+			return false;
+	}
+	return true;
+}
+
 /* Node ${i} computes in float32 from here on. */
 static int widen(struct narrow *p, int i)
 {
@@ -178,6 +214,8 @@ static int widen(struct narrow *p, int i)
 		int v = p->g->nodes[i].in[k];
 
 		if (v == RT_NO_VALUE || !is_half(p->g->values[v].dtype))
+			continue;
+		if (is_weights(p->g, &p->g->nodes[i], k))
 			continue;
 		v = wide_of(p, v);
 		if (v < 0)
@@ -202,7 +240,8 @@ static int narrow(struct rt_graph *g, struct rt_error *err)
 			if (g->nodes[i].attrs[k].kind == RT_ATTR_GRAPH)
 				status = narrow(g->nodes[i].attrs[k].graph, err);
 		}
-		if (status == RT_OK && should_widen(g, &g->nodes[i]))
+		if (status == RT_OK && should_widen(g, &g->nodes[i]) &&
+		    !(only_moves(&g->nodes[i]) && all_half(&p, &g->nodes[i])))
 			status = widen(&p, i);
 	}
 	free(p.wide);

@@ -71,6 +71,24 @@ void rt_gemm_pack(const struct rt_kernels *kernels, size_t n, size_t k, const fl
 	}
 }
 
+void rt_gemm_pack16(const struct rt_kernels *kernels, size_t n, size_t k, const uint16_t *b,
+		    size_t row, size_t col, uint16_t *packed)
+{
+	const size_t nr = kernels->f32_gemm->nr, panels = rt_gemm_panels(kernels, n);
+	for (size_t p = 0; p < panels; p++) {
+		const size_t width = panel_width(nr, n, p),
+			     have = n - p * nr < nr ? n - p * nr : nr;
+		uint16_t *to = packed + p * nr * k;
+		for (size_t i = 0; i < k; i++, to += width) {
+			const uint16_t *from = b + i * row + p * nr * col;
+			for (size_t j = 0; j < have; j++)
+				to[j] = from[j * col];
+			for (size_t j = have; j < width; j++)
+				to[j] = 0;
+		}
+	}
+}
+
 /* How one product is cut. */
 struct cut {
 	size_t tiles, panels;        /* of the whole */
@@ -117,28 +135,52 @@ static void cut(const struct rt_gemm *g, size_t threads, struct cut *c)
 	c->ld = (ceil_div(g->k, 16) | 1) * 16;
 }
 
+/* Floats of one stretch of one panel. */
+static size_t stretch_elems(const struct rt_gemm *g)
+{
+	return least(g->k, K_STRETCH) * g->kernels->f32_gemm->nr;
+}
+
 size_t rt_gemm_scratch_bytes(const struct rt_gemm *g, int threads)
 {
-	struct cut c;
-	if (g->a || g->m == 0 || g->batch == 0)
+	struct cut c = {.tiles = 0};
+	size_t wide = g->w16 ? stretch_elems(g) : 0;
+	if ((g->a && !g->w16) || g->m == 0 || g->batch == 0)
 		return 0;
-	cut(g, (size_t)threads, &c);
-	return c.rows_max * c.ld * sizeof(float) * (size_t)threads;
+	if (!g->a)
+		cut(g, (size_t)threads, &c);
+	return (c.rows_max * c.ld + wide) * sizeof(float) * (size_t)threads;
 }
 
 struct job {
 	const struct rt_gemm *g;
 	struct cut cut;
 	float *scratch; /* [threads][rows_max][ld] */
+	float *wide;    /* [threads][stretch_elems]: of w16 */
 };
 
 /* Some rows by some panels of one product of the batch. */
 struct item {
 	size_t rows, first_panel, end_panel;
 	const float *a, *w, *bias, *residual;
+	const uint16_t *w16;
+	float *wide;
 	size_t lda;
 	float *c;
 };
+
+/* ${n} of ${it->w16} from ${at} on, as float32. */
+static const float *widen(const struct rt_gemm *g, const struct item *it, size_t at, size_t n)
+{
+	const uint16_t *from = it->w16 + at;
+	if (!g->w16_is_bf16)
+		g->kernels->f16_convert->to_f32(n, from, it->wide);
+	for (size_t i = 0; g->w16_is_bf16 && i < n; i++)
+		it->wide[i] = rt_bf16_to_f32(from[i]);
+	if (g->w16_scale != 1.0f)
+		g->kernels->f32_binary->vs[RT_BINARY_MUL](n, it->wide, &g->w16_scale, it->wide);
+	return it->wide;
+}
 
 /* One stretch of K of one panel, all rows of the item. */
 static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t panel,
@@ -154,14 +196,15 @@ static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t
 	    .segments = 1,
 	    .k = k_end - k_first,
 	    .lda = it->lda,
-	    .w = it->w + col * g->k + k_first * width,
+	    .w = it->w16 ? widen(g, it, col * g->k + k_first * width, (k_end - k_first) * width)
+			 : it->w + col * g->k + k_first * width,
 	    .ldc = g->ldc,
 	    .accumulate = k_first > 0,
 	    .epilogue = k_end == g->k ? &e : NULL,
 	};
 	/* What follows this stretch of the panel: the same of the next panel.  Its two halves are
 	 * fetched while the first two tiles are computed. */
-	const float *soon = panel + 2 <= it->end_panel ? t.w + kernel->nr * g->k : t.w;
+	const float *soon = panel + 2 <= it->end_panel && !it->w16 ? t.w + kernel->nr * g->k : t.w;
 	e.bias = it->bias ? it->bias + col : NULL;
 	for (size_t i = 0; i < tiles; i++) {
 		size_t row = share(it->rows, tiles, i);
@@ -178,7 +221,9 @@ static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t
 static void run_item(const struct rt_gemm *g, const struct item *it)
 {
 	size_t nr = g->kernels->f32_gemm->nr;
-	size_t stretches = it->rows > g->kernels->f32_gemm->mr ? ceil_div(g->k, K_STRETCH) : 1;
+	size_t stretches = 1;
+	if (it->rows > g->kernels->f32_gemm->mr || it->w16)
+		stretches = ceil_div(g->k, K_STRETCH);
 	size_t from = it->first_panel * nr, to = least(g->n, it->end_panel * nr);
 	if (stretches == 0)
 		stretches = 1;
@@ -227,7 +272,12 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 			it.a = mine;
 			it.lda = c->ld;
 		}
-		it.w = g->w + at[1];
+		if (g->w16) {
+			it.w16 = g->w16 + at[1];
+			it.wide = job->wide + (size_t)thread * stretch_elems(g);
+		} else {
+			it.w = g->w + at[1];
+		}
 		it.c = g->c + at[2] + first * g->ldc;
 		if (g->epilogue.bias)
 			it.bias = g->epilogue.bias + b * g->bias_step;
@@ -241,8 +291,11 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 void rt_gemm_run(const struct rt_gemm *g, struct rt_team *team, void *scratch)
 {
 	struct job job = {.g = g, .scratch = g->a ? NULL : scratch};
+	size_t threads = (size_t)rt_team_threads(team);
 	if (g->m == 0 || g->n == 0 || g->batch == 0)
 		return;
-	cut(g, (size_t)rt_team_threads(team), &job.cut);
+	cut(g, threads, &job.cut);
+	if (g->w16) /* after A, whose rows are whole lines */
+		job.wide = (float *)scratch + (g->a ? 0 : threads * job.cut.rows_max * job.cut.ld);
 	rt_team_for(team, g->batch * job.cut.row_cuts * job.cut.panel_cuts, 1, run_items, &job);
 }

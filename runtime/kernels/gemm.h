@@ -28,6 +28,10 @@ size_t rt_gemm_panels(const struct rt_kernels *kernels, size_t n);
 void rt_gemm_pack(const struct rt_kernels *kernels, size_t n, size_t k, const float *b, size_t row,
 		  size_t col, size_t first, size_t count, float *packed);
 
+/* rt_gemm_pack16: the same for W of 16 bits, all panels; they stay as they are. */
+void rt_gemm_pack16(const struct rt_kernels *kernels, size_t n, size_t k, const uint16_t *b,
+		    size_t row, size_t col, uint16_t *packed);
+
 /*
  * rt_gemm_rows_f(arg, item, first, count, to, ld): write rows ${first} …
  * ${first} + ${count} − 1 of A of the batch item, K elements each, to ${to},
@@ -47,7 +51,12 @@ struct rt_gemm {
 	rt_gemm_rows_f *rows;
 	const void *rows_arg;
 	const float *w; /* packed */
-	float *c;       /* [m][n], row stride ldc */
+	/* Instead of w: packed halves, or bfloat16s, widened a stretch of a panel at a time and
+	 * multiplied by w16_scale. */
+	const uint16_t *w16;
+	bool w16_is_bf16;
+	float w16_scale;
+	float *c; /* [m][n], row stride ldc */
 	size_t ldc;
 	/* From one item of the batch to the next, in elements; or ${at} says, if it is set. */
 	size_t a_step, w_step, c_step, bias_step, residual_step;
@@ -59,8 +68,8 @@ struct rt_gemm {
 	rt_f32_unary_f *activation;
 	struct rt_unary_params activation_params;
 };
-/* rt_gemm_scratch_bytes(g, threads): what run needs; of ${g} the sizes and a/rows are read (a only
- * for being NULL). */
+/* rt_gemm_scratch_bytes(g, threads): what run needs; of ${g} the sizes and a/rows are read (a and
+ * w16 only for being NULL). */
 size_t rt_gemm_scratch_bytes(const struct rt_gemm *g, int threads);
 /* rt_gemm_run(g, team, scratch): inside rt_team_enter … _leave; ${scratch} aligned to 64.
  */

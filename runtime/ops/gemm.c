@@ -46,7 +46,7 @@ static int gemm_infer(struct rt_infer *f, struct rt_error *err)
 	if (f->in[0].shape.rank != 2 || f->in[1].shape.rank != 2)
 		return rt_error_set(err, RT_INPUT, "operands of rank %d and %d",
 				    f->in[0].shape.rank, f->in[1].shape.rank);
-	if (f->in[1].dtype != f->in[0].dtype || (c && c->dtype != f->in[0].dtype))
+	if ((f->in[1].dtype != f->in[0].dtype && !g->mm.w16) || (c && c->dtype != f->in[0].dtype))
 		return rt_error_set(err, RT_INPUT, "operands of two element types");
 	if ((status = rt_matmul_infer(f, &g->mm, &st, err)))
 		return status;

@@ -8,6 +8,8 @@
  *
  * Gemm is gemm.c.  B is packed at load when it is a constant, else at the
  * beginning of each run.  One B for a whole batch of A makes one tall product.
+ * A constant B may be of 16 bits where A is float32: it stays so in memory and is
+ * widened a piece at a time.
  */
 #include <config.h>
 
@@ -23,36 +25,59 @@ static void scale(const struct rt_matmul *mm, size_t n, float *w)
 		mm->kernels->f32_binary->vs[RT_BINARY_MUL](n, w, &mm->alpha, w);
 }
 
+static bool is_half(enum rt_dtype t)
+{
+	return t == RT_F16 || t == RT_BF16;
+}
+
+/* All matrices of ${w}, float32 or half as wide, packed to ${packed}. */
+static void pack_all(struct rt_matmul *mm, const struct rt_tensor *w, size_t n, size_t k,
+		     size_t count, void *packed)
+{
+	const size_t row = mm->trans_b ? 1 : n, col = mm->trans_b ? k : 1;
+	for (size_t i = 0; i < count; i++) {
+		if (is_half(w->dtype))
+			rt_gemm_pack16(mm->kernels, n, k, (const uint16_t *)w->data + i * n * k,
+				       row, col, (uint16_t *)packed + i * mm->w_each);
+		else
+			rt_gemm_pack(mm->kernels, n, k, (const float *)w->data + i * n * k, row,
+				     col, 0, rt_gemm_panels(mm->kernels, n),
+				     (float *)packed + i * mm->w_each);
+	}
+	if (is_half(w->dtype)) {
+		mm->w16 = packed;
+		mm->is_bf16 = w->dtype == RT_BF16;
+	} else {
+		scale(mm, count * mm->w_each, packed);
+		mm->w = packed;
+	}
+}
+
 int rt_matmul_bind(struct rt_bind *b, struct rt_matmul *mm, struct rt_error *err)
 {
 	const struct rt_tensor *w = rt_bind_constant(b, 1);
-	size_t k, n, each, all, row, col;
-	float *packed;
+	size_t k, n, all, size;
+	void *packed;
 	int64_t elems;
 	mm->kernels = b->kernels;
 	mm->dtype = b->graph->values[b->node->in[0]].dtype;
 	rt_activation_read(b->node, b->kernels, &mm->act);
-	if (!w || w->dtype != RT_F32 || mm->dtype != RT_F32 || w->shape.rank < 2)
+	if (!w || (w->dtype != RT_F32 && !is_half(w->dtype)) || mm->dtype != RT_F32 ||
+	    w->shape.rank < 2)
 		return RT_OK;
 	elems = rt_tensor_elems(w);
 	n = (size_t)w->shape.dims[w->shape.rank - (mm->trans_b ? 2 : 1)];
 	k = (size_t)w->shape.dims[w->shape.rank - (mm->trans_b ? 1 : 2)];
-	row = mm->trans_b ? 1 : n;
-	col = mm->trans_b ? k : 1;
 	if (elems == 0)
 		return RT_OK;
-	each = rt_gemm_pack_elems(b->kernels, n, k);
-	if (__builtin_mul_overflow(each, (size_t)elems / (n * k), &all) ||
-	    __builtin_mul_overflow(all, sizeof(float), &all))
+	size = rt_dtype_bits(w->dtype) / 8;
+	mm->w_each = rt_gemm_pack_elems(b->kernels, n, k);
+	if (__builtin_mul_overflow(mm->w_each, (size_t)elems / (n * k), &all) ||
+	    __builtin_mul_overflow(all, size, &all))
 		return rt_error_set(err, RT_BUDGET, "weights are too large");
 	if (!(packed = rt_bind_alloc(b, all)))
 		return rt_error_set(err, RT_MEMORY, "no memory for packed weights");
-	for (size_t i = 0; i < (size_t)elems / (n * k); i++)
-		rt_gemm_pack(b->kernels, n, k, (const float *)w->data + i * n * k, row, col, 0,
-			     rt_gemm_panels(b->kernels, n), packed + i * each);
-	scale(mm, all / sizeof(float), packed);
-	mm->w = packed;
-	mm->w_each = each;
+	pack_all(mm, w, n, k, (size_t)elems / (n * k), packed);
 	rt_bind_drop(b, 1);
 	return RT_OK;
 }
@@ -136,6 +161,9 @@ static void describe(const struct rt_matmul *mm, const struct rt_matmul_shape *s
 	    .ldc = (size_t)st->n,
 	    .residual_step = (size_t)(st->m * st->n),
 	    .epilogue = {.ld_residual = (size_t)st->n, .lo = mm->act.lo, .hi = mm->act.hi},
+	    .w16 = mm->w16,
+	    .w16_is_bf16 = mm->is_bf16,
+	    .w16_scale = mm->alpha,
 	    .activation = mm->act.fn,
 	    .activation_params = mm->act.params,
 	};
@@ -145,7 +173,7 @@ static void describe(const struct rt_matmul *mm, const struct rt_matmul_shape *s
 static bool packed_bytes(const struct rt_matmul *mm, const struct rt_matmul_shape *st, size_t *out)
 {
 	size_t each = rt_gemm_pack_elems(mm->kernels, (size_t)st->n, (size_t)st->k);
-	if (mm->w) {
+	if (mm->w || mm->w16) {
 		*out = 0;
 		return true;
 	}
@@ -251,7 +279,7 @@ void rt_matmul_run(const struct rt_run *r, const struct rt_matmul *mm,
 	if (g.m == 0 || g.n == 0 || g.batch == 0)
 		return;
 	g.w = mm->w;
-	if (!mm->w) {
+	if (!mm->w && !mm->w16) {
 		must(packed_bytes(mm, st, &packed));
 		g.w = j.packed = (float *)(void *)scratch;
 		rt_team_for(r->team, (size_t)st->b_batch * j.panels,
@@ -281,11 +309,12 @@ static int matmul_bind(struct rt_bind *b, struct rt_error *err)
 
 static int matmul_infer(struct rt_infer *f, struct rt_error *err)
 {
+	const struct rt_matmul *mm = f->state;
 	struct rt_matmul_shape *st;
-	int status = rt_matmul_infer(f, f->state, &st, err);
+	int status = rt_matmul_infer(f, mm, &st, err);
 	if (status)
 		return status;
-	if (f->in[1].dtype != f->in[0].dtype)
+	if (f->in[1].dtype != f->in[0].dtype && !mm->w16)
 		return rt_error_set(err, RT_INPUT, "operands of two element types");
 	if (f->in_count > 2 && f->in[2].dtype &&
 	    (f->in[2].shape.rank != 1 || f->in[2].shape.dims[0] != st->n))

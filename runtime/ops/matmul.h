@@ -17,7 +17,9 @@ struct rt_matmul {
 	bool trans_a, trans_b; /* the last two dims */
 	float alpha;           /* of the product */
 	const float *w;        /* packed B, when it is a constant float32; else NULL */
-	size_t w_each;         /* elements of one packed matrix */
+	const uint16_t *w16;   /* the same of float16 or bfloat16, which the pass narrow leaves */
+	bool is_bf16;
+	size_t w_each; /* elements of one packed matrix */
 	struct rt_activation act;
 };
 
