@@ -86,6 +86,23 @@ static void show_time(const char *what, int64_t at_s)
 	printf("%-10s%s\n", what, text);
 }
 
+/* What GET /v2/models/{model}/config said. */
+static void show_config(const json_t *c)
+{
+	size_t i;
+	json_t *v;
+
+	if (json_is_true(json_object_get(c, "runnable"))) {
+		printf("%-10s%s\n", "runs", ctl_text(c, "file"));
+		return;
+	}
+	printf("%-10sno: %s\n", "runs", ctl_text(c, "error"));
+	json_array_foreach(json_object_get(c, "missing"), i, v)
+	{
+		printf("%-10s%s\n", "", json_string_value(v));
+	}
+}
+
 /* `snapshot  0123456789ab      1.2 MiB  2026-01-02T03:04:05Z  main v1` */
 static void show_snapshot(const json_t *v)
 {
@@ -103,7 +120,7 @@ static void show_snapshot(const json_t *v)
 	putchar('\n');
 }
 
-static void show_model(const json_t *m)
+static void show_model(const json_t *m, const json_t *config)
 {
 	char size[16], shared[16];
 	size_t i;
@@ -117,6 +134,7 @@ static void show_model(const json_t *m)
 	show_time("imported", json_integer_value(json_object_get(m, "modified_s")));
 	show_time("used", json_integer_value(json_object_get(m, "used_s")));
 	printf("%-10s%s\n", "pinned", json_is_true(json_object_get(m, "pinned")) ? "yes" : "no");
+	show_config(config);
 	printf("%-10s%s in all snapshots, %s of it shared with other models, ", "stored",
 	       ctl_bytes(ctl_count(m, "stored_bytes"), size),
 	       ctl_bytes(ctl_count(m, "shared_bytes"), shared));
@@ -133,18 +151,47 @@ static void show_model(const json_t *m)
 	}
 }
 
+/* MODEL[@REV] as /v2 writes it: org--name, and the revision as its version. */
+static char *config_target(const char *model)
+{
+	char *name = strdup(model), *slash, *at, *m, *rev, *target = NULL;
+
+	if (name == NULL)
+		return NULL;
+	at = strchr(name, '@');
+	if (at != NULL)
+		*at++ = '\0';
+	slash = strchr(name, '/');
+	m = ctl_encode(slash != NULL ? slash + 1 : name);
+	rev = ctl_encode(at != NULL ? at : "");
+	if (m != NULL && rev != NULL &&
+	    asprintf(&target, "/v2/models/%.*s%s%s%s%s/config",
+		     slash != NULL ? (int)(slash - name) : 0, name, slash != NULL ? "--" : "", m,
+		     at != NULL ? "/versions/" : "", rev) < 0)
+		target = NULL;
+	free(name);
+	free(m);
+	free(rev);
+	return target;
+}
+
 int ctl_command_show(struct ctl *ctl)
 {
-	json_t *root;
+	json_t *root, *config = NULL;
 	int status;
 
 	if (!one_model(ctl))
 		return CTL_USAGE;
 	status = ctl_ask(ctl, "GET", ctl_target(MODELS, ctl->argv[0], ""), &root);
-	if (status == CTL_OK && ctl->json)
+	if (status == CTL_OK)
+		status = ctl_ask(ctl, "GET", config_target(ctl->argv[0]), &config);
+	if (status == CTL_OK && ctl->json) {
+		(void)json_object_set(root, "config", config);
 		ctl_print_json(root);
-	else if (status == CTL_OK)
-		show_model(root);
+	} else if (status == CTL_OK) {
+		show_model(root, config);
+	}
+	json_decref(config);
 	json_decref(root);
 	return status;
 }

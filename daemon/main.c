@@ -37,6 +37,7 @@
 #include "daemon/tenure.h"
 #include "daemon/upkeep.h"
 #include "daemon/warm.h"
+#include "runtime/runtime.h"
 #include "store/store.h"
 
 #include "daemon/must.h"
@@ -330,6 +331,9 @@ int main(int argc, char **argv)
 	case SETTINGS_CHECK:
 		puts("larderd: the configuration is fine");
 		settings_unref(d.ctx.settings);
+		return 0;
+	case SETTINGS_OPS:
+		printf("%zu operators\n", rt_ops_print(stdout));
 		return 0;
 	case SETTINGS_HELP:
 	case SETTINGS_VERSION:

@@ -3,7 +3,7 @@
  * residency_load.c — see residency_load.h.  Called by residency.c on a pool
  * thread, without its lock.
  *
- * Every page of every file is read here, by the system call that reports an
+ * Every page of every file is read here (but for a mere check), by the system call that reports an
  * unreadable one: a bad disk fails the load, and does not kill the process from
  * under a mapping.
  */
@@ -19,13 +19,14 @@
 struct finder {
 	struct residency_load *load;
 	const struct runnable *what;
-	struct store *store;
+	const struct residency_load_opts *opts;
 	struct rt_error *err;
 };
 
 /* Map a blob, read it in, and keep it as long as the model. */
-static int hold(struct residency_load *l, struct store *store, const struct store_digest *digest,
-		const char *name, struct rt_bytes *out, struct rt_error *err)
+static int hold(struct residency_load *l, const struct residency_load_opts *opts,
+		const struct store_digest *digest, const char *name, struct rt_bytes *out,
+		struct rt_error *err)
 {
 	struct store_map *map, **more;
 	struct store_error why;
@@ -39,11 +40,11 @@ static int hold(struct residency_load *l, struct store *store, const struct stor
 		l->maps = more;
 		l->map_cap = cap;
 	}
-	if (store_map_open(store, digest, &map, &why) != 0)
+	if (store_map_open(opts->store, digest, &map, &why) != 0)
 		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
 	l->maps[l->map_count++] = map;
 	l->mapped_bytes += store_map_size(map);
-	if (store_map_populate(map, 0, store_map_size(map), &why) != 0)
+	if (!opts->check_only && store_map_populate(map, 0, store_map_size(map), &why) != 0)
 		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
 	*out = (struct rt_bytes){store_map_data(map), store_map_size(map)};
 	return RT_OK;
@@ -65,13 +66,14 @@ static int find_data(void *arg, const char *location, struct rt_bytes *out)
 	n = snprintf(path, sizeof path, "%.*s%s", folder, f->what->path, location);
 	if (n < 0 || (size_t)n >= sizeof path)
 		return rt_error_set(f->err, RT_NOT_FOUND, "external data: the name is too long");
-	if (store_file_find(f->store, f->what->model, f->what->file.commit, path, &file, &why) != 0)
+	if (store_file_find(f->opts->store, f->what->model, f->what->file.commit, path, &file,
+			    &why) != 0)
 		return rt_error_set(f->err,
 				    why.status == STORE_NOT_FOUND || why.status == STORE_INVALID
 					? RT_NOT_FOUND
 					: RT_IO,
 				    "external data \"%.200s\": %s", location, why.text);
-	return hold(f->load, f->store, &file.digest, location, out, f->err);
+	return hold(f->load, f->opts, &file.digest, location, out, f->err);
 }
 
 static int list_ports(struct residency_load *l, struct rt_error *err)
@@ -92,17 +94,18 @@ static int list_ports(struct residency_load *l, struct rt_error *err)
 int residency_load_open(struct residency_load *l, const struct runnable *what,
 			const struct residency_load_opts *opts, struct rt_error *err)
 {
-	struct finder finder = {l, what, opts->store, err};
+	struct finder finder = {l, what, opts, err};
 	struct rt_model_opts model_opts = {
 	    .cpu_level = opts->cpu_level,
 	    .find = find_data,
 	    .find_arg = &finder,
 	    .memory_budget = opts->memory_budget,
+	    .check_only = opts->check_only,
 	};
 	struct rt_bytes bytes;
 	int status;
 
-	status = hold(l, opts->store, &what->file.digest, what->path, &bytes, err);
+	status = hold(l, opts, &what->file.digest, what->path, &bytes, err);
 	if (status == RT_OK)
 		status = rt_model_open(bytes, &model_opts, &l->model, err);
 	if (status == RT_OK)

@@ -24,6 +24,7 @@ struct residency_load_opts {
 	struct store *store;
 	enum rt_cpu_level cpu_level;
 	uint64_t memory_budget; /* bytes */
+	bool check_only;        /* for what cannot run: nothing is read in, the model cannot run */
 };
 
 /*

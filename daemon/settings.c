@@ -271,7 +271,8 @@ static void check_upstreams(struct loader *l)
 			complain(l, place, u->name, "an upstream needs a url");
 		else if (strncmp(url, "http:", 5) == 0 &&
 			 (is_private == NULL || !parse_flag(is_private, &flag) || !flag))
-			complain(l, place, u->name, "http is for upstreams with private = yes only");
+			complain(l, place, u->name,
+				 "http is for upstreams with private = yes only");
 	}
 }
 
@@ -546,6 +547,7 @@ static void print_help(void)
 		       o->fallback, o->fallback[0] == '\0' ? "" : "]");
 	}
 	puts("  --check-config            read the configuration, say what is wrong with it, stop\n"
+	     "  --ops                     print the operators that models may have\n"
 	     "  --version                 print the version\n"
 	     "  --help                    print this\n\n"
 	     "Every option is also a key of the configuration file, with underscores.\n"
@@ -600,6 +602,10 @@ static int read_command(struct loader *l, int argc, char **argv, struct command 
 		}
 		if (strcmp(arg, "--version") == 0) {
 			c->action = SETTINGS_VERSION;
+			return 0;
+		}
+		if (strcmp(arg, "--ops") == 0) {
+			c->action = SETTINGS_OPS;
 			return 0;
 		}
 		if (strcmp(arg, "--check-config") == 0) {
@@ -680,6 +686,8 @@ enum settings_action settings_load(int argc, char **argv, FILE *messages, struct
 		break;
 	case SETTINGS_VERSION:
 		puts("larderd " PACKAGE_VERSION);
+		break;
+	case SETTINGS_OPS: /* main prints them */
 		break;
 	case SETTINGS_RUN:
 	case SETTINGS_CHECK:

@@ -53,6 +53,7 @@ enum settings_action {
 	SETTINGS_CHECK,   /* --check-config: was fine */
 	SETTINGS_HELP,    /* --help: printed */
 	SETTINGS_VERSION, /* --version: printed */
+	SETTINGS_OPS,     /* --ops: to be printed */
 	SETTINGS_BAD,     /* the configuration is wrong: messages were written; exit 1 */
 	SETTINGS_USAGE,   /* so is the command line; exit 2 */
 };

@@ -46,6 +46,8 @@ static int open_graph(struct rt_model *m, const struct rt_model_opts *opts, stru
 	m->output_count = (size_t)g->output_count;
 	if (m->inputs == NULL || m->outputs == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
+	if (opts->check_only)
+		return RT_OK;
 	status = rt_graph_optimise(g, !opts->no_optimise, err);
 	return status < 0 ? status : rt_bind_graph(g, &m->memory, err);
 }

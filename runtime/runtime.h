@@ -68,6 +68,8 @@ struct rt_model_opts {
 	void *find_arg;
 	size_t memory_budget; /* bytes for what the model holds and one session of it needs, without
 			       * the file itself; 0 = 4 GiB */
+	bool check_only;      /* read it and look for what cannot run, then stop: inputs and outputs
+			       * can be asked for, sessions must not be made; no weight is read */
 	bool no_optimise;     /* leave the graph as the file has it (tests) */
 };
 

@@ -89,6 +89,7 @@ says 'a name and a revision' 0 'imported org/other@v1: 8 files' \
 says 'are listed' 0 'org/other@v1' list
 says 'are shown' 0 "$commit" show org/other@v1
 says 'not under another revision' 1 main show org/other
+says 'a model without a file that runs says so' 0 'runs      no: ' show org/other@v1
 says 'files' 0 'imported config@main: 2 files' import "$m/config.json" "$m/large.bin"
 says 'two files of one name' 1 'config.json' import "$m/config.json" "$m/link.json" "$m/config.json"
 says 'a folder and a file' 2 'one DIR, or FILEs' import "$m" "$m/empty"
