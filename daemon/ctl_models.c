@@ -111,11 +111,11 @@ static void show_snapshot(const json_t *v)
 	size_t i;
 
 	time_text(json_integer_value(json_object_get(v, "modified_s")), at);
-	printf("%-10s%.12s %12s  %s ", "snapshot", ctl_text(v, "commit"),
+	printf("%-10s%.12s %12s  %s", "snapshot", ctl_text(v, "commit"),
 	       ctl_bytes(ctl_count(v, "bytes"), size), at);
 	json_array_foreach(json_object_get(v, "revisions"), i, name)
 	{
-		printf(" %s", json_string_value(name));
+		printf("%s%s", i == 0 ? "  " : " ", json_string_value(name));
 	}
 	putchar('\n');
 }

@@ -5,14 +5,16 @@
  *   tests/store/kill9            40 kills, a new seed each time (printed)
  *   KILL9_ROUNDS=200 KILL9_SEED=7 tests/store/kill9
  *
- * The child imports and removes models in a loop and says on a pipe what it is
- * about to do and, after the call returned, that it is done.  The parent kills
- * it with SIGKILL, opens the store, and proves
+ * The child imports, removes and evicts models in a loop, keeps derived blobs, and
+ * says on a pipe what it is about to do and, after the call returned, that it is done.  The parent
+ * kills it with SIGKILL, opens the store, and proves
  *
  *   - what was acknowledged is there: every commit resolves, every one of its
  *     files has the right bytes, every revision means the commit last said;
  *   - what was not is there as a whole or not at all;
  *   - what was removed is gone;
+ *   - what could be evicted is there as a whole or not at all, what is pinned is
+ *     there; what is derived is right or absent;
  *   - tmp/ is empty, every blob on the disk has a row and every row a sound
  *     blob; at the end, when uploads have had their time, every blob a name.
  *
@@ -36,6 +38,7 @@
 
 enum {
 	MODELS = 4,
+	PINNED = 2, /* the first of them are never evicted */
 	FILES_MAX = 4,
 	BYTES_MAX = 100 * 1000,
 	KILL_AFTER_US = 120 * 1000, /* at most, after the child is ready */
@@ -154,6 +157,61 @@ static void remove_one(struct store *store, unsigned model)
 	say("removed", model, "-");
 }
 
+static void pin(struct store *store, unsigned model)
+{
+	struct store_error err;
+	char name[16];
+	int status;
+
+	name_model(model, name);
+	status = store_model_pin(store, name, true, &err);
+	if (status != 0 && status != STORE_NOT_FOUND)
+		give_up(&err);
+}
+
+/* A quarter of all bytes shall go, and all old snapshots but one. */
+static void evict(struct store *store, unsigned n)
+{
+	static const struct store_limits none = {.keep_snapshots = STORE_KEEP_ALL};
+	struct store_evicted out;
+	struct store_stats stats;
+	struct store_error err;
+
+	if (store_stats_get(store, &stats, &err) != 0)
+		give_up(&err);
+	say("evict", n, "-");
+	store_evict_limits(store, &(struct store_limits){.max_bytes = 1 + stats.blob_bytes * 3 / 4,
+							 .keep_snapshots = 1});
+	if (store_evict(store, 0, NULL, NULL, &out, &err) != 0)
+		give_up(&err);
+	store_evict_limits(store, &none);
+}
+
+/* What is derived of the first file of import ${n}: its first 1,000 bytes, turned round. */
+static size_t derive(const uint8_t *bytes, size_t size, uint8_t out[1000])
+{
+	size_t n = size < 1000 ? size : 1000;
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (uint8_t)~bytes[i];
+	return n;
+}
+
+static void derive_one(struct store *store, unsigned n)
+{
+	static uint8_t bytes[BYTES_MAX + 8];
+	struct store_digest source;
+	struct store_derived made;
+	struct store_error err;
+	uint8_t out[1000];
+	size_t size = fill(n, 0, bytes);
+	size_t made_size = derive(bytes, size, out);
+
+	if (store_digest_of(bytes, size, &source) != 0 ||
+	    store_derived_put(store, &source, "turned", out, made_size, &made, &err) != 0)
+		give_up(&err);
+}
+
 static void child(unsigned first)
 {
 	struct store_opts opts = {.dir = dir, .grace_s = 1};
@@ -163,8 +221,16 @@ static void child(unsigned first)
 	if (store_open(&opts, &store, &err) != 0)
 		give_up(&err);
 	say("ready", 0, "-");
+	for (unsigned model = 0; model < PINNED; model++)
+		pin(store, model); /* a kill may have come before that */
 	for (unsigned n = first;; n++) {
 		import_one(store, n);
+		if (model_of(n) < PINNED)
+			pin(store, model_of(n));
+		if (n % 3 == 1)
+			derive_one(store, n);
+		if (n % 6 == 5)
+			evict(store, n);
 		if (n % 11 == 10)
 			remove_one(store, n / 11 % MODELS);
 	}
@@ -176,6 +242,7 @@ static void child(unsigned first)
 static struct expected {
 	unsigned n; /* import number */
 	unsigned model;
+	bool may_go; /* it was there when something was evicted */
 	char commit[STORE_COMMIT_HEX + 1];
 } expected[EXPECTED_MAX]; /* acknowledged, not removed */
 static size_t expected_count;
@@ -183,6 +250,7 @@ static unsigned next_import;                           /* that no child has begu
 static int unsure_import;                              /* begun, not acknowledged; -1: none */
 static int unsure_remove;                              /* the same for the removal of a model */
 static char last_commit[MODELS][STORE_COMMIT_HEX + 1]; /* what main means; "" none */
+static bool may_go[MODELS];                            /* or there is no such model any more */
 
 static void forget_model(unsigned model)
 {
@@ -202,8 +270,19 @@ static void acknowledge(unsigned n, const char *commit)
 
 	e->n = n;
 	e->model = model_of(n);
+	e->may_go = false;
+	may_go[e->model] = false;
 	memcpy(e->commit, commit, sizeof(e->commit));
 	memcpy(last_commit[e->model], commit, sizeof(e->commit));
+}
+
+/* Something was evicted, or is being: nobody knows what. */
+static void doubt(void)
+{
+	for (unsigned model = PINNED; model < MODELS; model++)
+		may_go[model] = true;
+	for (size_t i = 0; i < expected_count; i++)
+		expected[i].may_go = expected[i].model >= PINNED;
 }
 
 static bool take_line(const char *line)
@@ -219,6 +298,8 @@ static bool take_line(const char *line)
 	} else if (strcmp(what, "imported") == 0) {
 		unsure_import = -1;
 		acknowledge(n, commit);
+	} else if (strcmp(what, "evict") == 0) {
+		doubt();
 	} else if (strcmp(what, "remove") == 0) {
 		unsure_remove = (int)n;
 	} else if (strcmp(what, "removed") == 0) {
@@ -235,12 +316,13 @@ static const char *const proofs[] = {
     "revisions mean the last acknowledged commit",
     "what was not acknowledged is whole or absent",
     "removed models are gone",
+    "derived blobs are right or absent",
     "tmp is empty after open",
     "every blob on the disk has a row and every row a sound blob",
     "the child fails at nothing but being killed",
     "no litter: at the end every blob is named",
 };
-enum { COMMITS, REVISIONS, WHOLE, REMOVED, TMP, SOUND, CHILD, LITTER, PROOFS };
+enum { COMMITS, REVISIONS, WHOLE, REMOVED, DERIVED, TMP, SOUND, CHILD, LITTER, PROOFS };
 static int failures[PROOFS];
 
 static void disproved(int proof, int round, const char *why)
@@ -354,11 +436,57 @@ static void prove_models(struct store *store, int round)
 
 		name_model(model, name);
 		status = store_model_find(store, name, "main", note_commit, commit, &err);
+		if (may_go[model] && status == STORE_NOT_FOUND)
+			last_commit[model][0] = '\0';
+		may_go[model] = false;
 		if (last_commit[model][0] == '\0' && status != STORE_NOT_FOUND)
 			disproved(REMOVED, round, name);
 		if (last_commit[model][0] != '\0' && strcmp(commit, last_commit[model]) != 0)
 			disproved(REVISIONS, round, name);
 	}
+}
+
+/* Commits that may have been evicted, and were, are not expected any more. */
+static void settle_evictions(struct store *store)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < expected_count; i++) {
+		struct expected *e = &expected[i];
+		char commit[STORE_COMMIT_HEX + 1], model[16];
+
+		name_model(e->model, model);
+		if (e->may_go && store_model_find(store, model, e->commit, note_commit, commit,
+						  NULL) == STORE_NOT_FOUND)
+			continue;
+		e->may_go = false;
+		expected[kept++] = *e;
+	}
+	expected_count = kept;
+}
+
+static void prove_derived(struct store *store, unsigned n, int round)
+{
+	static uint8_t bytes[BYTES_MAX + 8];
+	size_t size = fill(n, 0, bytes);
+	struct store_derived found;
+	struct store_digest source;
+	struct store_error err;
+	struct store_map *map;
+	uint8_t want[1000];
+	size_t want_size = derive(bytes, size, want);
+
+	if (store_digest_of(bytes, size, &source) != 0 ||
+	    store_derived_find(store, &source, "turned", &found, &err) != 0)
+		return;
+	if (store_map_open(store, &found.digest, &map, &err) != 0) {
+		disproved(DERIVED, round, err.text);
+		return;
+	}
+	if (store_map_size(map) != want_size || found.size != want_size ||
+	    memcmp(store_map_data(map), want, want_size) != 0)
+		disproved(DERIVED, round, "wrong bytes");
+	store_map_unref(map);
 }
 
 static void prove(int round)
@@ -378,12 +506,14 @@ static void prove(int round)
 	settle_remove(store, round);
 	settle_import(store, round);
 	prove_models(store, round);
+	settle_evictions(store);
 	for (size_t i = 0; i < expected_count; i++) {
 		char model[16];
 
 		name_model(expected[i].model, model);
 		if (!holds(store, model, expected[i].commit, expected[i].n, why))
 			disproved(COMMITS, round, why);
+		prove_derived(store, expected[i].n, round);
 	}
 	if (store_verify(store, NULL, NULL, &seen, &err) != 0)
 		disproved(SOUND, round, err.text);
@@ -416,15 +546,16 @@ static void prove_no_litter(int rounds)
 		disproved(LITTER, rounds, err.text);
 		return;
 	}
-	printf("# at the end %" PRIu64 " blobs, %" PRIu64 " files, %zu commits\n", stats.blobs,
-	       stats.files, expected_count);
+	printf("# at the end %" PRIu64 " blobs (%" PRIu64 " derived), %" PRIu64
+	       " files, %zu commits\n",
+	       stats.blobs, stats.derived, stats.files, expected_count);
 	for (size_t i = 0; i < expected_count; i++) {
 		name_model(expected[i].model, model);
 		if (store_model_files(store, model, expected[i].commit, add_named, &named, &err) !=
 		    0)
 			disproved(LITTER, rounds, err.text);
 	}
-	if (stats.blobs > named)
+	if (stats.blobs - stats.derived > named)
 		disproved(LITTER, rounds, "more blobs than named files");
 	for (unsigned m = 0; m < MODELS; m++) {
 		int status;
