@@ -197,6 +197,7 @@ static int resolve_sub_graph(struct resolve *r, struct rt_graph *g, const struct
 {
 	bool is_loop = strcmp(n->op_type, "Loop") == 0, is_scan = strcmp(n->op_type, "Scan") == 0;
 	bool is_map = strcmp(n->op_type, "SequenceMap") == 0;
+	int skip = is_scan && n->opset < 9; /* sequence_lens is not for the body */
 
 	for (int v = 0; v < sub->value_count; v++) {
 		const struct rt_value *outer;
@@ -217,9 +218,10 @@ static int resolve_sub_graph(struct resolve *r, struct rt_graph *g, const struct
 
 		if (is_loop && i < 2)
 			v->dtype = i == 0 ? RT_I64 : RT_BOOL;
-		else if (i < n->in_count && n->in[i] != RT_NO_VALUE)
-			v->dtype =
-			    is_map ? mapped(g->values[n->in[i]].dtype) : g->values[n->in[i]].dtype;
+		else if (i + skip < n->in_count && n->in[i + skip] != RT_NO_VALUE)
+			v->dtype = g->values[n->in[i + skip]].dtype;
+		if (is_map)
+			v->dtype = mapped(v->dtype);
 	}
 	return resolve_graph(r, sub);
 }

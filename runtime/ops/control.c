@@ -8,7 +8,7 @@
  *	Scan  for t over the scan inputs' axes: body(state.., slices..) gives
  *	      (state.., slices..); slices are put along scan_output_axes
  *
- * Opset changes that matter: Scan (9) lost the batch axis of 8 (not supported);
+ * Opset changes that matter: Scan (9) lost the batch axis of 8 (scan8.c);
  * negative axes from 11 on.  Values may be sequences and optionals (13, 16).
  */
 #include <config.h>
