@@ -19,6 +19,7 @@
 #include "daemon/oip_ports.h"
 #include "daemon/request.h"
 #include "daemon/residency.h"
+#include "daemon/server.h"
 #include "daemon/tally.h"
 #include "daemon/text.h"
 
@@ -225,6 +226,15 @@ static int infer(struct request *rq, struct course *c, struct fault *fault)
 	return status;
 }
 
+/* Of one's own: a page cannot cancel what another origin's page began. */
+int handle_v2_cancel(struct request *rq, struct fault *fault)
+{
+	if (!server_cancel_named(rq->ctx->server, rq->part[PART_ID], rq->cors_origin))
+		return fault_set(fault, 404,
+				 "no request with that X-Request-Id is being worked on");
+	return reply_empty(rq, 204);
+}
+
 int handle_v2_infer(struct request *rq, struct fault *fault)
 {
 	struct course c = {.end = TALLY_FAILED};
@@ -233,7 +243,7 @@ int handle_v2_infer(struct request *rq, struct fault *fault)
 
 	if (status <= 0)
 		return status;
-	c.times.queue = now_ns() - begin;
+	c.times.queue = rq->waited_ns + now_ns() - begin;
 	status = infer(rq, &c, fault);
 	c.times.total = now_ns() - rq->begin_ns;
 	tally_end(residency_tally(c.model), c.end, &c.times);

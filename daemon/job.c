@@ -10,10 +10,12 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "daemon/lane.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/must.h"
@@ -139,7 +141,7 @@ void job_cancel(struct request *rq, int why)
 	if (!atomic_compare_exchange_strong(&rq->cancel, &none, why))
 		return;
 	atomic_store_explicit(&rq->cancel_flag, true, memory_order_release);
-	if (why == CANCEL_CLIENT_GONE)
+	if (why == CANCEL_CLIENT_GONE || why == CANCEL_ASKED)
 		metrics_add(METRIC_jobs_cancelled, 1);
 	else if (why == CANCEL_DEADLINE)
 		metrics_add(METRIC_jobs_expired, 1);
@@ -156,13 +158,21 @@ struct job {
 	void *arg;
 	int status;
 	struct fault fault;
+	struct lane_ticket ticket; /* first of all it waits for its turn */
+	uint64_t entered_ns;
+	bool in_lane; /* it has its turn, and must give it back */
 };
+
+static struct job *job_of(struct lane_ticket *ticket)
+{
+	return (struct job *)((char *)ticket - offsetof(struct job, ticket));
+}
 
 static void run(uv_work_t *work)
 {
 	struct job *j = work->data;
 
-	j->status = j->fn(j->rq, j->arg, &j->fault);
+	j->status = request_cancelled(j->rq) ? -1 : j->fn(j->rq, j->arg, &j->fault);
 }
 
 static int cancelled_fault(struct request *rq, struct fault *fault)
@@ -170,6 +180,8 @@ static int cancelled_fault(struct request *rq, struct fault *fault)
 	switch (atomic_load(&rq->cancel)) {
 	case CANCEL_DEADLINE:
 		return fault_set(fault, 504, "this took longer than is allowed");
+	case CANCEL_ASKED:
+		return fault_set(fault, 409, "this was cancelled");
 	case CANCEL_SHUTDOWN:
 		(void)fault_set(fault, 503, "the daemon is stopping");
 		break;
@@ -181,37 +193,103 @@ static int cancelled_fault(struct request *rq, struct fault *fault)
 	return -1;
 }
 
+static void after(uv_work_t *work, int status);
+
+static void begin(struct job *j)
+{
+	must(uv_queue_work(j->rq->ctx->loop, &j->work, run, after) == 0);
+}
+
+/* A turn was given back: whoever is next. */
+static void leave_lane(void)
+{
+	struct lane_ticket *ticket;
+
+	lane_leave();
+	while ((ticket = lane_next()) != NULL) {
+		struct job *j = job_of(ticket);
+
+		j->in_lane = true;
+		j->rq->waited_ns = uv_hrtime() - j->entered_ns;
+		metrics_sub(METRIC_inferences_waiting, 1);
+		begin(j);
+	}
+}
+
 static void after(uv_work_t *work, int status)
 {
 	struct job *j = work->data;
 
+	if (j->in_lane)
+		leave_lane();
 	if (status == UV_ECANCELED || (j->status != 0 && request_cancelled(j->rq)))
 		j->status = cancelled_fault(j->rq, &j->fault);
 	request_unpark(j->rq, j->status, &j->fault);
 }
 
-/* Not begun yet: then it never will be. */
+/*
+ * Not begun yet: then it never will be.  One that waits goes by the pool all the
+ * same, because a request must not end inside of what cancels it.
+ */
 static void give_up(struct request *rq, void *arg)
 {
 	struct job *j = arg;
 
 	(void)rq;
-	(void)uv_cancel((uv_req_t *)&j->work);
+	if (j->ticket.origin == NULL) {
+		(void)uv_cancel((uv_req_t *)&j->work);
+		return;
+	}
+	lane_forget(&j->ticket);
+	metrics_sub(METRIC_inferences_waiting, 1);
+	begin(j);
 }
 
-int job_start(struct request *rq, job_work_f *work, void *arg, unsigned timeout_ms)
+static struct job *make(struct request *rq, job_work_f *work, void *arg)
 {
-	struct job *j = arena_alloc(&rq->arena, sizeof(*j));
+	struct job *j = arena_zalloc(&rq->arena, sizeof(*j));
 
 	must(j != NULL);
 	j->work.data = j;
 	j->rq = rq;
 	j->fn = work;
 	j->arg = arg;
-	j->status = 0;
+	return j;
+}
+
+int job_start(struct request *rq, job_work_f *work, void *arg, unsigned timeout_ms)
+{
+	struct job *j = make(rq, work, arg);
+
 	request_park(rq, timeout_ms, give_up, j);
-	must(uv_queue_work(rq->ctx->loop, &j->work, run, after) == 0);
+	begin(j);
 	return 0;
+}
+
+void job_infer(struct request *rq, job_work_f *work, unsigned timeout_ms)
+{
+	struct job *j = make(rq, work, NULL);
+	struct fault fault;
+
+	j->entered_ns = uv_hrtime();
+	switch (lane_enter(&j->ticket, rq->cors_origin, (unsigned)rq->settings->queue_limit)) {
+	case LANE_FULL:
+		metrics_add(METRIC_inferences_refused, 1);
+		(void)fault_set(&fault, 503, "%u inferences are waiting already", lane_waiting());
+		fault.retry_after_s = 1;
+		(void)reply_fault(rq, &fault);
+		request_move(rq, REQUEST_ANSWERED);
+		return;
+	case LANE_GO:
+		j->in_lane = true;
+		request_park(rq, timeout_ms, give_up, j);
+		begin(j);
+		return;
+	case LANE_WAIT:
+		metrics_add(METRIC_inferences_waiting, 1);
+		request_park(rq, timeout_ms, give_up, j);
+		return;
+	}
 }
 
 /* ---- work for nobody in particular ---------------------------------------------------- */

@@ -65,7 +65,13 @@ enum request_header {
 };
 
 /* Why a request that is WORKING should stop. */
-enum request_cancel { CANCEL_NONE, CANCEL_CLIENT_GONE, CANCEL_DEADLINE, CANCEL_SHUTDOWN };
+enum request_cancel {
+	CANCEL_NONE,
+	CANCEL_CLIENT_GONE,
+	CANCEL_ASKED,
+	CANCEL_DEADLINE,
+	CANCEL_SHUTDOWN
+};
 
 #define REQUEST_ID_CHARS 16
 #define REQUEST_DISCARD_MAX (UINT64_C(8) << 20) /* bytes swallowed of a body that nobody wants */
@@ -105,6 +111,7 @@ struct request {
 	void (*on_cancel)(struct request *rq, void *arg);
 	void *on_cancel_arg;
 	struct watch *watch;       /* job.c */
+	uint64_t waited_ns;        /* job.c: for its turn (job_infer) */
 	void *transport;           /* server.c: the connection */
 	struct listener *listener; /* server.c */
 	struct patience *patience; /* server.c: of the connection */

@@ -47,6 +47,7 @@ enum route_body {
 enum route_runs {
 	LOOP, /* the handler runs on the event loop: at most 2 ms, never a disk write */
 	POOL, /* the handler runs on a pool thread, the connection suspended meanwhile */
+	LINE, /* the same, in the line of inferences (lane.h) */
 };
 
 enum route_plane {

@@ -36,6 +36,7 @@
 
 #include "daemon/admit.h"
 #include "daemon/answer.h"
+#include "daemon/dispatch.h"
 #include "daemon/guard.h"
 #include "daemon/job.h"
 #include "daemon/listen.h"
@@ -253,39 +254,6 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 
 /* ---- from headers to answer -------------------------------------------------------- */
 
-static int run_on_pool(struct request *rq, void *arg, struct fault *fault)
-{
-	(void)arg;
-	return request_run(rq, fault);
-}
-
-/* READY: the handler's turn. */
-static void dispatch(struct request *rq)
-{
-	struct fault fault;
-	int rc;
-
-	if (rq->route->runs == POOL) {
-		(void)job_start(rq, run_on_pool, NULL, 0);
-		return;
-	}
-	rc = request_run(rq, &fault);
-	if (rq->state == REQUEST_WORKING || rq->state == REQUEST_ANSWERED)
-		return; /* parked, or parked and done */
-	if (rc != 0)
-		(void)reply_fault(rq, &fault);
-	must(rq->reply.status != 0);
-	if (!readahead_begin(rq))
-		request_move(rq, REQUEST_ANSWERED);
-}
-
-static void refuse_now(struct request *rq, const struct fault *fault)
-{
-	rq->close_after = true;
-	(void)reply_fault(rq, fault);
-	request_move(rq, REQUEST_ANSWERED);
-}
-
 static void on_headers(struct listener *l, struct request *rq, const char *method,
 		       const char *version)
 {
@@ -308,7 +276,7 @@ static void on_headers(struct listener *l, struct request *rq, const char *metho
 	if (rq->state == REQUEST_BODY && rq->body_declared != UINT64_MAX &&
 	    rq->body_declared > SIZE_MAX / 2) {
 		(void)fault_set(&fault, 413, "the body is too large");
-		refuse_now(rq, &fault);
+		dispatch_refusal(rq, &fault);
 	}
 }
 
@@ -366,7 +334,7 @@ static void on_body_end(struct request *rq)
 		stream_end(rq);
 	} else {
 		request_move(rq, REQUEST_READY);
-		dispatch(rq);
+		dispatch_ready(rq);
 	}
 }
 
@@ -389,7 +357,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 			break;
 		return MHD_YES;
 	case REQUEST_READY:
-		dispatch(rq);
+		dispatch_ready(rq);
 		break;
 	case REQUEST_BODY:
 		if (*size != 0)
@@ -613,6 +581,24 @@ void server_cancel_all(struct server *s)
 		if (rq->state == REQUEST_WORKING)
 			job_cancel(rq, CANCEL_SHUTDOWN);
 	}
+}
+
+bool server_cancel_named(struct server *s, const char *id, const char *origin)
+{
+	bool found = false;
+
+	for (struct request *rq = s->requests; rq != NULL; rq = rq->next) {
+		const char *given = rq->header[HEADER_REQUEST_ID];
+
+		if (rq->state != REQUEST_WORKING || given == NULL || strcmp(given, id) != 0)
+			continue;
+		if ((origin == NULL) != (rq->cors_origin == NULL) ||
+		    (origin != NULL && strcmp(origin, rq->cors_origin) != 0))
+			continue;
+		job_cancel(rq, CANCEL_ASKED);
+		found = true;
+	}
+	return found;
 }
 
 bool server_busy(const struct server *s)

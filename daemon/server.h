@@ -23,6 +23,11 @@ int server_open(struct context *ctx, struct listen_set *set, struct server **out
 void server_stop(struct server *s, void (*drained)(struct context *ctx));
 /* server_cancel_all(s): give up every request that is being worked on. */
 void server_cancel_all(struct server *s);
+/*
+ * server_cancel_named(s, id, origin): give up what was sent with that X-Request-Id
+ * by ${origin} (NULL: no page); false: there is no such request.
+ */
+bool server_cancel_named(struct server *s, const char *id, const char *origin);
 /* server_busy(s): some request is suspended, so server_close may not be called yet. */
 bool server_busy(const struct server *s);
 /* server_close(s): after ${drained}; closes what is left.  NULL is allowed. */

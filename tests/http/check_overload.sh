@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# More inferences than can run: those beyond queue_limit are told to come back, nobody waits for
+# ever, everything else is answered meanwhile; a request can be cancelled by its X-Request-Id, and
+# X-Larder-Timeout ends one that takes longer. The work is the sample model on a batch of zeros.
+set -u
+. "$top_srcdir/tests/conventions/tap.sh"
+dir=$(mktemp -d) || exit 99
+pid=
+trap '[ -z "$pid" ] || { kill "$pid" 2>/dev/null; wait "$pid"; }; rm -rf "$dir"' EXIT
+command -v curl >/dev/null || skip_all 'curl is missing'
+
+batch=8000 # some tenths of a second of work
+head -c $((batch * 784 * 4)) /dev/zero >"$dir/body"
+"$top_builddir/larderd" --state-dir "$dir/state" --listen 127.0.0.1:0 --admin-socket "$dir/s" \
+  --sample=yes --queue-limit 4 --threads 1 2>"$dir/log" &
+pid=$!
+tries=0
+until grep -q ' ready ' "$dir/log"; do
+  tries=$((tries + 1))
+  [ $tries -lt 100 ] || { sed 's/^/# /' "$dir/log"; echo 'Bail out! larderd does not start'; exit 99; }
+  sleep 0.1
+done
+url=http://127.0.0.1:$(sed -n 's/.*address=127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/log" | head -n 1)
+# infer NAME ARG…: its status, headers and body to $dir/NAME.*
+infer() {
+  name=$1
+  shift
+  curl -s -m 60 -o "$dir/$name.out" -D "$dir/$name.head" -w '%{http_code}' "$@" \
+    -H 'Content-Type: application/octet-stream' -H 'Inference-Header-Content-Length: 0' \
+    --data-binary @"$dir/body" "$url/v2/models/digits/infer" >"$dir/$name.status"
+}
+
+infer first
+is 'the batch is answered' "$(cat "$dir/first.status")" 200
+
+# ---- the line
+jobs=
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+  infer "many$i" &
+  jobs="$jobs $!"
+done
+sleep 0.3
+is 'other requests are answered meanwhile' \
+  "$(curl -s -m 5 -o "$dir/health" -w '%{http_code}' "$url/healthz")" 200
+for job in $jobs; do wait "$job"; done
+served=$(grep -lx 200 "$dir"/many*.status | wc -l)
+refused=$(grep -lx 503 "$dir"/many*.status | wc -l)
+is 'each is answered, 200 or 503' "$((served + refused))" 16
+ok "some are served ($served)" "$([ "$served" -ge 8 ] && echo 0 || echo 1)"
+ok "some are told to come back ($refused)" "$([ "$refused" -ge 1 ] && echo 0 || echo 1)"
+told=0
+for f in $(grep -lx 503 "$dir"/many*.status); do
+  grep -qi '^Retry-After: [1-9]' "${f%.status}.head" && grep -q '"error"' "${f%.status}.out" ||
+    told=1
+done
+ok 'a 503 says when to come back' $told
+same=0
+for f in $(grep -lx 200 "$dir"/many*.status); do
+  cmp -s "${f%.status}.out" "$dir/first.out" || same=1
+done
+ok 'who waited got the same answer' $same
+is 'nobody waits any more' \
+  "$(curl -s "$url/metrics" | sed -n 's/^larder_inferences_waiting //p')" 0
+
+# ---- cancelled
+head -c $((20000 * 784 * 4)) /dev/zero >"$dir/body"
+infer slow -H 'X-Request-Id: slow-one' &
+job=$!
+tries=0 status=404
+while [ "$status" = 404 ] && [ $tries -lt 200 ]; do # it has to arrive first
+  tries=$((tries + 1))
+  status=$(curl -s -o "$dir/delete" -w '%{http_code}' -X DELETE "$url/v2/requests/slow-one")
+done
+is 'DELETE of a request that is being worked on' "$status" 204
+wait "$job"
+is 'its client is told' "$(cat "$dir/slow.status")" 409
+is 'DELETE of none' "$(curl -s -o "$dir/delete" -w '%{http_code}' \
+  -X DELETE "$url/v2/requests/slow-one")" 404
+is 'it does not count as a success' "$(curl -s "$url/v2/models/digits/stats" |
+  sed 's/.*"success":{"count":\([0-9]*\).*"cancel":{"count":\([0-9]*\).*/\1 \2/')" \
+  "$((served + 1)) 1"
+
+# ---- out of time
+infer late -H 'X-Larder-Timeout: 20'
+is 'X-Larder-Timeout: too slow' "$(cat "$dir/late.status")" 504
+infer calm -H 'X-Larder-Timeout: 30000'
+is 'X-Larder-Timeout: in time' "$(cat "$dir/calm.status")" 200
+infer wrong -H 'X-Larder-Timeout: 1.5'
+is 'X-Larder-Timeout: no number' "$(cat "$dir/wrong.status")" 400
+done_testing
