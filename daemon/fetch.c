@@ -181,9 +181,14 @@ static curl_socket_t on_open(void *cls, curlsocktype purpose, struct curl_sockad
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	rate = upstream_rate(t->up, (int64_t)time(NULL));
 	if (fd >= 0 && rate != 0 && rate != UPSTREAM_CLOSED) {
-		/* what the kernel takes in advance is not to exceed the rate by much */
-		uint64_t room = rate / 16 / t->up->concurrency;
-		int bytes = room < (16u << 10) ? 16 << 10 : room > (4u << 20) ? 4 << 20 : (int)room;
+		/*
+		 * What the kernel takes in advance is not to exceed the rate by much;
+		 * but a window that opens too little at a time makes the peer wait.
+		 */
+		uint64_t room = rate / 16;
+		int bytes = room < (256u << 10) ? 256 << 10
+			    : room > (4u << 20) ? 4 << 20
+						: (int)room;
 
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	}
@@ -423,10 +428,16 @@ static void end(struct fetch *t, enum fetch_end how, const char *text)
 /* A redirect: the next hop.  NULL, or why not. */
 static const char *follow(struct fetch *t)
 {
+	struct fetch_head linked;
 	char *next;
 	const char *why;
 	CURLU *u;
 
+	if (t->ops.linked != NULL && fetch_head_linked(&t->lines, &linked)) {
+		why = t->ops.linked(t->arg, &linked);
+		if (why != NULL)
+			return why;
+	}
 	if (t->lines.location[0] == '\0')
 		return "a redirect without Location";
 	if (++t->hops > HOPS_MAX)

@@ -51,6 +51,11 @@ struct fetch_result {
 };
 
 struct fetch_ops {
+	/*
+	 * linked: a redirect said what it leads to (status, total, mark, commit,
+	 * digest); NULL, or why it is not wanted (refused).  May be NULL.
+	 */
+	const char *(*linked)(void *arg, const struct fetch_head *head);
 	/* head: of a good answer, before its bytes; NULL, or why it is not wanted (refused). */
 	const char *(*head)(void *arg, const struct fetch_head *head);
 	/* data: the next bytes; false: no room now, fetch_resume later. */

@@ -245,3 +245,13 @@ const char *fetch_head_read(const struct fetch_lines *l, bool ranged, uint64_t f
 	}
 	return NULL;
 }
+
+bool fetch_head_linked(const struct fetch_lines *l, struct fetch_head *out)
+{
+	*out = (struct fetch_head){
+	    .status = l->status, .length = FETCH_UNKNOWN, .total = l->linked_size};
+	memcpy(out->mark, l->linked, sizeof(out->mark));
+	memcpy(out->commit, l->commit, sizeof(out->commit));
+	out->has_digest = digest_mark(l->linked, &out->digest);
+	return out->has_digest && l->linked_size != FETCH_UNKNOWN;
+}

@@ -43,5 +43,7 @@ const char *fetch_head_line(struct fetch_lines *l, const char *line, size_t size
  */
 const char *fetch_head_read(const struct fetch_lines *l, bool ranged, uint64_t from, uint64_t to,
 			    struct fetch_head *out);
+/* fetch_head_linked(l, out): the digest and size of what a redirect leads to; false: not said. */
+bool fetch_head_linked(const struct fetch_lines *l, struct fetch_head *out);
 
 #endif

@@ -40,18 +40,12 @@ static void help(FILE *f)
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		fprintf(f, "  %s%s%s\n", commands[i].name, commands[i].args[0] != '\0' ? " " : "",
 			commands[i].args);
-		fprintf(f, "        %s%s\n", commands[i].help,
-			commands[i].run == ctl_command_not_built ? " (not built yet)" : "");
+		fprintf(f, "        %s\n", commands[i].help);
 	}
 	fputs("\nThe socket is --admin-socket, else $LARDER_ADMIN_SOCKET, else "
 	      "$RUNTIME_DIRECTORY/admin.sock,\nelse /run/larder/admin.sock. "
 	      "Exit status: 0, 1 on failure, 2 for wrong usage.\n",
 	      f);
-}
-
-int ctl_command_not_built(struct ctl *ctl)
-{
-	return ctl_fail("not built yet: %s", ctl->name);
 }
 
 int ctl_usage(struct ctl *ctl, const char *fmt, ...)

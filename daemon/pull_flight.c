@@ -380,6 +380,7 @@ static bool judge(struct pull_flight *f)
 	} else if (v == VERDICT_PIN) {
 		f->pinned = true;
 		pull_lane_cancel(f);
+		return false; /* ask again */
 	} else if (v == VERDICT_STALE || !f->restarted) {
 		pull_lane_cancel(f);
 		begin_again(f);

@@ -220,6 +220,22 @@ static const char *lane_head(void *arg, const struct fetch_head *h)
 	return NULL;
 }
 
+/* A redirect to what is stored need not be followed. */
+static const char *lane_linked(void *arg, const struct fetch_head *h)
+{
+	struct pull_lane *lane = arg;
+	struct pull_flight *f = lane->flight;
+	const char *expected = expected_commit(f);
+
+	if (f->confirmed || f->resumed ||
+	    (h->commit[0] != '\0' && expected[0] != '\0' && strcmp(h->commit, expected) != 0) ||
+	    !store_blob_has(f->all->ctx->store, &h->digest, NULL))
+		return NULL;
+	learn(f, h);
+	f->verdict = VERDICT_STORED;
+	return "it is stored already";
+}
+
 static bool lane_data(void *arg, const void *data, size_t size)
 {
 	struct pull_lane *lane = arg;
@@ -341,7 +357,8 @@ static void lane_done(void *arg, const struct fetch_result *r)
 	}
 }
 
-static const struct fetch_ops lane_ops = {.head = lane_head, .data = lane_data, .done = lane_done};
+static const struct fetch_ops lane_ops = {
+    .linked = lane_linked, .head = lane_head, .data = lane_data, .done = lane_done};
 
 /* ---- planning
  * ------------------------------------------------------------------------------------- */

@@ -321,9 +321,9 @@ unsigned upstream_take(struct upstream *up, uint64_t rate, size_t size, uint64_t
 	if (rate == UPSTREAM_CLOSED)
 		return 1000;
 	per_s = (double)rate;
-	most = per_s / 20; /* never more than 50 ms ahead */
+	most = per_s / 8; /* what was not used is made up for, but never more than that */
 	if (up->bucket_ns == 0)
-		up->bucket = most;
+		up->bucket = 1;
 	else
 		up->bucket += per_s * (double)(now_ns - up->bucket_ns) / 1e9;
 	if (up->bucket > most)

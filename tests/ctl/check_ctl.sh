@@ -52,7 +52,7 @@ says 'an unknown command is a usage error' 2 'unknown command' frobnicate
 says 'a missing argument is a usage error' 2 'usage: larderctl show' show
 says 'two arguments where one is meant' 2 'usage: larderctl rm' rm a b
 says 'an unknown option is a usage error' 2 'unknown option --frob' load --frob x
-says 'what is not built yet says so' 1 'not built yet: warm' warm org/model
+says 'warm needs a daemon too' 1 "$dir/s" warm org/model
 says 'help of a command' 0 'usage: larderctl infer MODEL' infer --help
 is 'no command: exit 2' "$("$ctl" >/dev/null 2>&1; echo $?)" 2
 is 'help: exit 0' "$("$ctl" --help >/dev/null 2>&1; echo $?)" 0

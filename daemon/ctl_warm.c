@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctl_warm.c — `larderctl warm`: a model, or all models of a manifest, are to
+ * be fetched; then the job is followed to its end.
+ */
+#include <config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/ctl.h"
+#include "daemon/ctl_follow.h"
+
+struct ask {
+	const char *model, *upstream, *manifest;
+	json_t *files;
+	bool pin, detach;
+};
+
+/* --key value or --key=value at ${i}; NULL when it is another argument. */
+static const char *value_at(struct ctl *ctl, int *i, const char *key, bool *ret_bad)
+{
+	size_t n = strlen(key);
+	const char *a = ctl->argv[*i];
+
+	if (strncmp(a, key, n) != 0 || (a[n] != '\0' && a[n] != '='))
+		return NULL;
+	if (a[n] == '=')
+		return a + n + 1;
+	if (*i + 1 >= ctl->argc) {
+		*ret_bad = true;
+		(void)ctl_usage(ctl, "no value after %s", key);
+		return NULL;
+	}
+	return ctl->argv[++*i];
+}
+
+static bool read_arguments(struct ctl *ctl, struct ask *ask)
+{
+	bool bad = false;
+
+	for (int i = 0; i < ctl->argc && !bad; i++) {
+		const char *a = ctl->argv[i], *v;
+
+		if (strcmp(a, "--pin") == 0)
+			ask->pin = true;
+		else if (strcmp(a, "--detach") == 0)
+			ask->detach = true;
+		else if ((v = value_at(ctl, &i, "--files", &bad)) != NULL)
+			bad = json_array_append_new(ask->files, json_string(v)) != 0;
+		else if (!bad && (v = value_at(ctl, &i, "--upstream", &bad)) != NULL)
+			ask->upstream = v;
+		else if (!bad && (v = value_at(ctl, &i, "--manifest", &bad)) != NULL)
+			ask->manifest = v;
+		else if (bad)
+			return false;
+		else if (strncmp(a, "--", 2) == 0)
+			return ctl_usage(ctl, "unknown option %s", a) == CTL_OK;
+		else if (ask->model != NULL)
+			return ctl_usage(ctl, "one MODEL, please") == CTL_OK;
+		else
+			ask->model = a;
+	}
+	if (!bad && (ask->model == NULL) == (ask->manifest == NULL))
+		return ctl_usage(ctl, ask->model == NULL
+					  ? "no MODEL given"
+					  : "a MODEL or a manifest, not both") == CTL_OK;
+	return !bad;
+}
+
+/* {"models":[…]}, as POST /admin/v1/warm takes the list. */
+static json_t *read_manifest(const char *path)
+{
+	json_error_t error;
+	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error), *models;
+
+	if (root == NULL) {
+		(void)ctl_fail("%s:%d: %s", path, error.line, error.text);
+		return NULL;
+	}
+	models = json_incref(json_object_get(root, "models"));
+	json_decref(root);
+	if (!json_is_array(models)) {
+		(void)ctl_fail("%s: {\"models\":[...]} is needed", path);
+		json_decref(models);
+		return NULL;
+	}
+	return models;
+}
+
+static json_t *one_model(const struct ask *ask)
+{
+	const char *at = strrchr(ask->model, '@');
+	size_t n = at == NULL ? strlen(ask->model) : (size_t)(at - ask->model);
+	json_t *v = json_pack("{s:s%, s:s, s:b}", "model", ask->model, n, "revision",
+			      at == NULL ? "main" : at + 1, "pin", ask->pin);
+
+	if (v != NULL && ask->upstream != NULL)
+		(void)json_object_set_new(v, "upstream", json_string(ask->upstream));
+	if (v != NULL && json_array_size(ask->files) > 0)
+		(void)json_object_set(v, "files", ask->files);
+	return v;
+}
+
+static int post(struct ctl *ctl, const struct ask *ask, json_t *what)
+{
+	char *body = json_dumps(what, JSON_COMPACT);
+	struct ctl_http_request rq = {.method = "POST",
+				      .target = "/admin/v1/warm",
+				      .type = "application/json",
+				      .body = body,
+				      .body_size = body == NULL ? 0 : strlen(body)};
+	json_t *root;
+	int status = ctl_call(ctl, &rq, &root);
+
+	free(body);
+	if (status != CTL_OK)
+		return status;
+	if (!ask->detach)
+		status = ctl_follow_job(ctl, ctl_text(root, "job"));
+	else if (ctl->json)
+		ctl_print_json(root);
+	else
+		puts(ctl_text(root, "job"));
+	json_decref(root);
+	return status;
+}
+
+int ctl_command_warm(struct ctl *ctl)
+{
+	struct ask ask = {.files = json_array()};
+	json_t *what = NULL;
+	int status = CTL_USAGE;
+
+	if (read_arguments(ctl, &ask)) {
+		what = ask.manifest != NULL ? read_manifest(ask.manifest) : one_model(&ask);
+		status = what == NULL ? CTL_FAILED : post(ctl, &ask, what);
+	}
+	json_decref(what);
+	json_decref(ask.files);
+	return status;
+}

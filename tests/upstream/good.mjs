@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// good.mjs — pulling through from a hub that behaves, or at least tries to.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { content, Hub, sha256 } from './hub.mjs';
+import { Larder, sleep, until } from './lib.mjs';
+
+const A = 'a'.repeat(40), B = 'b'.repeat(40);
+
+export async function pair(defer, section, global, ...args) {
+  const hub = new Hub();
+  await hub.start();
+  defer(() => hub.stop());
+  const larder = new Larder(hub, section, global);
+  defer(() => larder.done());
+  await larder.start(...args);
+  return { hub, larder };
+}
+
+const url = (file, model = 'org/m', revision = 'main') => `/${model}/resolve/${revision}/${file}`;
+
+export const cases = [
+  ['a cold file: streamed, right, stored; the second time nobody is asked', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    const big = content(1, 20_000_003);
+    hub.put('org/m', A, { 'config.json': Buffer.from('{"a":1}'), 'onnx/model.onnx': big });
+    let r = await larder.get(url('config.json'));
+    assert.equal(r.status, 200);
+    assert.equal(r.body.toString(), '{"a":1}');
+    assert.equal(r.headers.etag, `"${sha256('{"a":1}')}"`);
+    r = await larder.get(url('onnx/model.onnx'));
+    assert.equal(r.status, 200);
+    assert.equal(r.headers['content-length'], String(big.length));
+    assert.equal(r.headers.etag, `"${sha256(big)}"`);
+    assert.equal(r.headers['x-linked-size'], String(big.length));
+    assert.equal(r.headers['x-repo-commit'], A);
+    assert.equal(sha256(r.body), sha256(big));
+    const asked = hub.requests.length;
+    await until('it is stored', async () => (await larder.files('org/m')) === 2);
+    r = await larder.get(url('onnx/model.onnx'));
+    assert.equal(sha256(r.body), sha256(big));
+    assert.equal(hub.requests.length, asked);
+    assert.equal(hub.bytes, big.length + 7);
+    assert.ok(hub.requests.every((q) => q.headers['accept-encoding'] === 'identity'));
+  }],
+
+  ['50 clients on one cold file: one upstream body', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    const big = content(2, 20_000_000);
+    hub.put('org/m', A, { 'model.onnx': big });
+    const all = await Promise.all(Array.from({ length: 50 }, () => larder.get(url('model.onnx'))));
+    for (const r of all) assert.equal(sha256(r.body), sha256(big));
+    assert.equal(hub.bodies, 1);
+    assert.equal(hub.bytes, big.length);
+  }],
+
+  ['a file of several segments, by several transfers', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    const big = content(3, 80_000_001);
+    hub.put('org/m', A, { 'model.onnx': big });
+    const r = await larder.get(url('model.onnx'));
+    assert.equal(sha256(r.body), sha256(big));
+    assert.ok(hub.bytes <= big.length * 1.01, `${hub.bytes} bytes`);
+  }],
+
+  ['a range in the middle of a cold file comes first, the rest is left until somebody wants it', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    const big = content(4, 60_000_000);
+    hub.put('org/m', A, { 'model.onnx': big });
+    hub.rate = 20_000_000;
+    let r = await larder.get(url('model.onnx'), { range: 'bytes=50000000-50000999' });
+    assert.equal(r.status, 206);
+    assert.equal(r.headers['content-range'], 'bytes 50000000-50000999/60000000');
+    assert.deepEqual(r.body, big.subarray(50000000, 50001000));
+    assert.ok(r.ms < 2000, `${r.ms} ms`);
+    hub.rate = 0;
+    await sleep(200);
+    assert.ok(hub.bytes < 1_000_000, `${hub.bytes} bytes for one probe`);
+    r = await larder.get(url('model.onnx'), { range: 'bytes=1000000-40999999' });
+    assert.equal(r.status, 206);
+    assert.equal(sha256(r.body), sha256(big.subarray(1000000, 41000000)));
+    await until('the rest is here', async () => (await larder.files('org/m')) === 1);
+    assert.equal((await larder.get(url('model.onnx'))).headers.etag, `"${sha256(big)}"`);
+    assert.ok(hub.bytes <= big.length * 1.1, `${hub.bytes} bytes`);
+  }],
+
+  ['HEAD, probes and small ranges as clients send them', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    const big = content(5, 9_000_000);
+    hub.put('org/m', A, { 'model.onnx': big, 'config.json': Buffer.from('{"a":1}'), 'empty': Buffer.alloc(0) });
+    let r = await larder.get(url('model.onnx'), {}, 'HEAD');
+    assert.equal(r.status, 200);
+    assert.equal(r.headers['content-length'], '9000000');
+    assert.equal(r.headers.etag, `"${sha256(big)}"`);
+    r = await larder.get(url('config.json'), { range: 'bytes=0-0' });
+    assert.equal(r.status, 206);
+    assert.equal(r.headers['content-range'], 'bytes 0-0/7');
+    r = await larder.get(url('empty'));
+    assert.equal(r.status, 200);
+    assert.equal(r.body.length, 0);
+    r = await larder.get('/org--m/raw/main/model.onnx');
+    assert.match(r.body.toString(), new RegExp(`oid sha256:${sha256(big)}\nsize 9000000\n`));
+  }],
+
+  ['404 is 404, and believed for a while', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    hub.put('org/m', A, { 'config.json': Buffer.from('{}') });
+    await larder.get(url('config.json'));
+    for (let i = 0; i < 3; i++) {
+      const r = await larder.get(url('nope.json'));
+      assert.equal(r.status, 404);
+      assert.ok(JSON.parse(r.body).error);
+      assert.equal(r.headers['x-error-code'], 'EntryNotFound');
+    }
+    assert.equal((await larder.get(url('config.json', 'no/body'))).status, 404);
+    assert.equal(hub.requests.filter((q) => q.path.endsWith('nope.json')).length, 1);
+  }],
+
+  ['offline: hits are served, misses are 504 at once, nobody is asked', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    hub.put('org/m', A, { 'config.json': Buffer.from('{}'), 'more.json': Buffer.from('{}') });
+    await larder.get(url('config.json'));
+    await larder.stop();
+    const asked = hub.requests.length;
+    await larder.start('--offline');
+    assert.equal((await larder.get(url('config.json'))).status, 200);
+    const r = await larder.get(url('more.json'));
+    assert.equal(r.status, 504);
+    assert.ok(JSON.parse(r.body).error);
+    assert.ok(r.ms < 200, `${r.ms} ms`);
+    assert.equal((await larder.admin('POST', '/admin/v1/warm', { model: 'org/m' })).status, 504);
+    assert.equal(hub.requests.length, asked);
+  }],
+
+  ['a model of one\'s own is never asked for upstream', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    hub.put('mine', A, { 'a.json': Buffer.from('{}'), 'b.json': Buffer.from('{}') });
+    const file = path.join(larder.dir, 'a.json');
+    fs.writeFileSync(file, '{"own":1}');
+    assert.equal((await larder.ctl('import', '--name', 'mine', file)).code, 0);
+    assert.equal((await larder.get(url('a.json', 'mine'))).body.toString(), '{"own":1}');
+    assert.equal((await larder.get(url('b.json', 'mine'))).status, 404);
+    assert.equal(hub.requests.length, 0);
+  }],
+
+  ['the token goes to the upstream and to nobody else', async (defer) => {
+    const hub = new Hub();
+    await hub.start();
+    defer(() => hub.stop());
+    const larder = new Larder(hub, { token_file: '/nowhere' });
+    defer(() => larder.done());
+    larder.section.token_file = path.join(larder.dir, 'token');
+    fs.writeFileSync(larder.section.token_file, 'hf_secret\n');
+    await larder.start();
+    hub.put('org/m', A, { 'model.onnx': content(6, 2_000_000) });
+    await larder.get(url('model.onnx'));
+    const [one, two] = hub.requests;
+    assert.equal(one.headers.authorization, 'Bearer hf_secret');
+    assert.equal(two.where, 'cdn');
+    assert.equal(two.headers.authorization, undefined);
+    assert.ok(!larder.log.includes('hf_secret'));
+  }],
+
+  ['max_rate holds within a tenth', async (defer) => {
+    const { hub, larder } = await pair(defer, { max_rate: '4000000' });
+    const big = content(7, 24_000_000);
+    hub.put('org/m', A, { 'model.onnx': big });
+    const got = larder.get(url('model.onnx'));
+    await until('it begins', () => hub.bytes > 0);
+    await sleep(500);
+    const from = hub.bytes, begin = Date.now();
+    await sleep(3000);
+    const rate = (hub.bytes - from) / ((Date.now() - begin) / 1000);
+    assert.equal(sha256((await got).body), sha256(big));
+    assert.ok(Math.abs(rate / 4e6 - 1) < 0.1, `${(rate / 1e6).toFixed(2)} MB/s instead of 4`);
+  }],
+
+  ['a plain upstream: no ranges, no digests', async (defer) => {
+    const { hub, larder } = await pair(defer, { layout: 'plain' });
+    const data = content(8, 3_000_000);
+    hub.hub = (rq, rs) => {
+      hub.note(rq, 'hub');
+      hub.send(rq, rs, data, {}, { noRanges: true });
+    };
+    hub.front.removeAllListeners('request');
+    hub.front.on('request', (rq, rs) => hub.hub(rq, rs));
+    const r = await larder.get(url('sub%20folder/a%20b.bin'));
+    assert.equal(r.status, 200);
+    assert.equal(r.headers.etag, `"${sha256(data)}"`);
+    assert.equal(hub.requests[0].path, '/org/m/sub folder/a b.bin');
+  }],
+
+  ['a page never mixes two versions', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    hub.put('org/m', A, { 'a.json': Buffer.from('{"v":1}'), 'b.json': Buffer.from('{"v":1}') });
+    assert.equal((await larder.get(url('a.json'))).body.toString(), '{"v":1}');
+    hub.put('org/m', B, { 'a.json': Buffer.from('{"v":2}'), 'b.json': Buffer.from('{"v":2}') });
+    assert.equal((await larder.get(url('b.json'))).body.toString(), '{"v":1}');
+  }],
+];

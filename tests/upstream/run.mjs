@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+//
+// Upstreams, as TAP: node tests/upstream/run.mjs [part of a case's name]…
+// top_builddir says where larderd and larderctl are; by hand they are looked for in build/.
+
+import { cases as bad } from './bad.mjs';
+import { cases as good } from './good.mjs';
+import { cases as jobs } from './jobs.mjs';
+
+const wanted = process.argv.slice(2);
+const all = [...good, ...jobs, ...bad].filter(([name]) => !wanted.length || wanted.some((w) => name.includes(w)));
+let n = 0, failed = 0;
+
+console.log(`1..${all.length}`);
+for (const [name, run] of all) {
+  const clean = [];
+  const timer = setTimeout(() => {
+    console.log(`Bail out! ${name} takes for ever`);
+    process.exit(99);
+  }, 180000);
+  try {
+    await run((fn) => clean.push(fn));
+    console.log(`ok ${++n} - ${name}`);
+  } catch (e) {
+    failed++;
+    console.log(`not ok ${++n} - ${name}`);
+    for (const line of String(e.stack ?? e).split('\n').filter((l) => !l.includes('node:internal')).slice(0, 12)) console.log(`# ${line}`);
+  }
+  clearTimeout(timer);
+  for (const fn of clean.reverse()) await fn();
+}
+process.exit(failed ? 1 : 0);
