@@ -18,6 +18,7 @@
 
 #include "store/blob.h"
 #include "store/digest.h"
+#include "store/evict.h"
 #include "store/fsck.h"
 #include "store/map.h"
 #include "store/state.h"
@@ -60,6 +61,7 @@ struct store_partial {
 	atomic_uint refs;
 	bool finished; /* committed or discarded: nothing is kept any more */
 	uint64_t size; /* bytes; STORE_PARTIAL_UNKNOWN before begin */
+	uint64_t room; /* bytes reserved (evict.h) */
 	void *data;    /* [size], read-only; NULL before begin or when size is 0 */
 	struct store_hash *hash;
 	uint64_t hashed; /* bytes in ${hash}, from the start */
@@ -345,6 +347,8 @@ static void forget(struct store_partial *p)
 	if (p->fd >= 0)
 		close(p->fd);
 	store_digest_drop(p->hash);
+	store_evict_release(p->store, p->room);
+	p->room = 0;
 	p->data = NULL;
 	p->fd = -1;
 	p->hash = NULL;
@@ -355,11 +359,17 @@ static void forget(struct store_partial *p)
 	p->arrived = p->saved = 0;
 }
 
-/* Map and hash the open file of p->size bytes. */
+/* Room for, map and hash the open file of p->size bytes. */
 static int ready(struct store_partial *p, struct store_error *err)
 {
+	int status;
+
 	if (p->size > SIZE_MAX / 2)
 		return store_status_fail(err, STORE_FULL, "the file is too large");
+	status = store_evict_reserve(p->store, p->size, err);
+	if (status != 0)
+		return status;
+	p->room = p->size;
 	if (p->size > 0) {
 		void *data = mmap(NULL, (size_t)p->size, PROT_READ, MAP_SHARED, p->fd, 0);
 
@@ -472,7 +482,9 @@ int store_partial_begin(struct store_partial *p, uint64_t size, const char *tag,
 	memcpy(p->tag, tag, strlen(tag) + 1);
 	status = ready(p, err);
 	if (status == 0)
-		status = store_partial_save(p, err);
+		return store_partial_save(p, err);
+	forget(p); /* no room for it */
+	remove_files(p->dir, p->name);
 	return status;
 }
 
@@ -705,6 +717,11 @@ int store_partial_commit(struct store_partial *p, const struct store_digest *exp
 					  ARGS(A_DIGEST(&digest), A_INT(store_now_s())), err);
 	else if (status == 0)
 		status = publish(p, conn, &digest, err);
+	store_evict_look(p->store, conn);
+	if (status == 0) {
+		store_evict_release(p->store, p->room); /* they are stored */
+		p->room = 0;
+	}
 	store_index_unlock(p->store->index);
 	if (status != 0)
 		return status;

@@ -316,6 +316,42 @@ START_TEST(writers_share_the_quota)
 }
 END_TEST
 
+START_TEST(downloads_share_it_too)
+{
+	struct store_digest key = fixture_digest("key"), whole = fixture_digest(text("d", 50));
+	struct store_digest other = fixture_digest("other"), digest;
+	struct store_partial *p, *q;
+
+	import("a", 40);
+	limit(100, STORE_KEEP_ALL);
+	ok(store_partial_open(fx.store, &key, &p, &fx.err));
+	fails(store_partial_begin(p, 101, "", &fx.err), STORE_QUOTA);
+	ck_assert(has("a"));
+	ck_assert_int_eq(fixture_count("partial"), 0);
+	ok(store_partial_begin(p, 50, "", &fx.err));
+	ck_assert(has("a"));
+	ck_assert_uint_eq(stats().reserved_bytes, 50);
+	ok(store_partial_write(p, 0, text("d", 50), 50, &fx.err));
+	ok(store_partial_save(p, &fx.err));
+	ok(store_partial_open(fx.store, &other, &q, &fx.err));
+	fails(store_partial_begin(q, 51, "", &fx.err), STORE_QUOTA);
+	ok(store_partial_begin(q, 20, "", &fx.err)); /* a makes room */
+	ck_assert(!has("a"));
+	store_partial_discard(q);
+	store_partial_unref(q);
+	/* what an earlier process left takes its room when it is taken up again */
+	store_partial_unref(p);
+	ck_assert_uint_eq(stats().reserved_bytes, 0);
+	ok(store_partial_open(fx.store, &key, &p, &fx.err));
+	ck_assert_uint_eq(stats().reserved_bytes, 50);
+	ok(store_partial_commit(p, &whole, &digest, &fx.err));
+	ck_assert_uint_eq(stats().reserved_bytes, 0);
+	ck_assert_uint_eq(stats().blob_bytes, 50);
+	store_partial_unref(p);
+	expect_sound();
+}
+END_TEST
+
 START_TEST(what_an_import_lists_stays)
 {
 	struct store_import *im;
@@ -564,6 +600,7 @@ Suite *check_store_evict(void)
 	tcase_add_test(t, what_is_pinned_stays);
 	tcase_add_test(t, what_cannot_fit_takes_nothing_with_it);
 	tcase_add_test(t, writers_share_the_quota);
+	tcase_add_test(t, downloads_share_it_too);
 	tcase_add_test(t, what_an_import_lists_stays);
 	tcase_add_test(t, what_is_mapped_goes_last_and_stays_valid);
 	tcase_add_test(t, shared_content_frees_nothing_alone);
