@@ -82,6 +82,9 @@ ROWS(i8_dwconv) = {
 ROWS(n4_dot) = {
 #include "runtime/kernels/n4_dot.def"
 };
+ROWS(n4_gemm) = {
+#include "runtime/kernels/n4_gemm.def"
+};
 #undef KERNEL
 
 #define COUNT(rows_) (sizeof(rows_) / sizeof *(rows_))

@@ -285,6 +285,44 @@ struct rt_n4_dot {
 	void (*unpack)(size_t block, const uint8_t *q, float scale, float zero, float *to);
 };
 
+/*
+ * The same product for any number of rows, by products of bytes.  Elements of X
+ * become integers with a scale per block, of ${parts} signed bytes, low ones first:
+ * x = Σ part·256^i.  Two bytes are 16 bits of the largest of the block, three are
+ * what a float32 has.  Sums of a block are exact.  block is a power of two, 16 … 2048.
+ *
+ * W is packed in panels of 16 columns: [blocks][block/8][16][4 bytes as they are],
+ * with scales and zero points [blocks][16].
+ */
+struct rt_n4_sums {
+	int32_t part[3]; /* −8 · Σ of each part of a block */
+	float all;       /* Σ of the integers */
+};
+struct rt_n4_tile {
+	size_t m, n; /* n ≤ 16 columns are written */
+	size_t blocks, block;
+	int parts;            /* 2 or 3 */
+	const int8_t *x;      /* [m], row stride ldx: [blocks][block/8][parts]: the four even, then
+			       * the four odd elements of eight */
+	const float *x_scale; /* [m][blocks] */
+	const struct rt_n4_sums *x_sum; /* [m][blocks] */
+	size_t ldx;
+	const uint8_t *w;   /* aligned to 64 */
+	const float *scale; /* aligned to 64 */
+	const float *zero;  /* aligned to 64, or NULL: 8 */
+	const float *bias;  /* [n], or NULL */
+	float *y;           /* [m][n], row stride ldy */
+	size_t ldy;
+};
+struct rt_n4_gemm {
+	size_t mr[4]; /* rows of a tile, by parts */
+	bool is_fast; /* faster than n4_dot and f32_gemm */
+	/* One block of x, of which ${n} elements are there. */
+	void (*prepare)(size_t block, int parts, size_t n, const float *x, int8_t *to, float *scale,
+			struct rt_n4_sums *sum);
+	void (*tile)(const struct rt_n4_tile *t);
+};
+
 /* ---- the table --------------------------------------------------------------------------------
  */
 
@@ -339,6 +377,9 @@ const struct rt_kernels *rt_kernels_select(enum rt_cpu_level level);
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_n4_dot symbol;
 #include "runtime/kernels/n4_dot.def"
+#undef KERNEL
+#define KERNEL(level, symbol) extern const struct rt_n4_gemm symbol;
+#include "runtime/kernels/n4_gemm.def"
 #undef KERNEL
 
 #endif

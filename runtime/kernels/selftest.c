@@ -448,3 +448,53 @@ bool rt_selftest_n4_dot(const struct rt_n4_dot *ref, const struct rt_n4_dot *got
 	return !memcmp(want, have, sizeof want) && n4_rows(ref, got, 16, false) &&
 	       n4_rows(ref, got, 32, true) && n4_rows(ref, got, 128, true);
 }
+
+bool rt_selftest_n4_gemm(const struct rt_n4_gemm *ref, const struct rt_n4_gemm *got)
+{
+	enum { BLOCK = 32, BLOCKS = 3, K = BLOCK * BLOCKS, ROWS = 8, COLUMNS = 13 };
+	_Alignas(64) uint8_t w[K * 8];
+	_Alignas(64) float scale[BLOCKS * 16];
+	float x[ROWS * K], x_scale[2][ROWS * BLOCKS], y[2][ROWS * COLUMNS];
+	struct rt_n4_sums x_sum[2][ROWS * BLOCKS];
+	int8_t to[2][ROWS * K * 3] = {{0}};
+	const struct rt_n4_gemm *of[2] = {ref, got};
+	fill(ROWS * K, 37, x);
+	fill(BLOCKS * 16, 38, scale);
+	fill_bytes(sizeof w, 39, w);
+	for (int parts = 2; parts <= 3; parts++) {
+		const size_t each = (size_t)(BLOCK * parts), most = got->mr[parts];
+		if (most > ROWS)
+			return false;
+		for (int i = 0; i < 2; i++)
+			for (size_t b = 0; b < ROWS * BLOCKS; b++)
+				of[i]->prepare(BLOCK, parts, b % BLOCKS ? BLOCK : 27, x + b * BLOCK,
+					       to[i] + b * each, x_scale[i] + b, x_sum[i] + b);
+		if (memcmp(to[0], to[1], sizeof *to) || memcmp(x_sum[0], x_sum[1], sizeof *x_sum))
+			return false;
+		for (size_t m = 0; m < 2 * most; m++)
+			for (int i = 0; i < 2; i++) {
+				/* one row at a time, or all of a tile */
+				const size_t r = m < most ? m : 0,
+					     rows = m < most || i == 0 ? 1 : most;
+				const struct rt_n4_tile t = {.m = rows,
+							     .n = COLUMNS,
+							     .blocks = BLOCKS,
+							     .block = BLOCK,
+							     .parts = parts,
+							     .x = to[i] + r * BLOCKS * each,
+							     .x_scale = x_scale[i] + r * BLOCKS,
+							     .x_sum = x_sum[i] + r * BLOCKS,
+							     .ldx = BLOCKS * each,
+							     .w = w,
+							     .scale = scale,
+							     .zero = m < most ? NULL : scale,
+							     .bias = x,
+							     .y = y[i] + r * COLUMNS,
+							     .ldy = COLUMNS};
+				of[i]->tile(&t);
+			}
+		if (!near(COLUMNS, y[0], y[1], 20000))
+			return false;
+	}
+	return true;
+}

@@ -13,9 +13,12 @@
  * FP4 or NF4 (quant_type 0, 1), high bits first, and one scale for block_size
  * elements of W as they follow, over the ends of rows: B uint8 [N·K/2], absmax.
  *
- * accuracy_level is a licence to be less exact and is ignored.
+ * accuracy_level says how exact A has to be: 2 … 4 (float16, bfloat16, int8) let it
+ * be integers of 16 bits; without it nothing is lost that float32 would keep.
  *
- * The weights stay packed.  With few rows of A those of 4 bits become floats in
+ * The weights stay packed.  Where the machine has fast products of bytes, constant
+ * weights of 4 bits are put into panels at load (nbits_panels.c), and that is all.
+ * Elsewhere, or when they are no constants: with few rows of A those of 4 bits become floats in
  * registers (kernel n4_dot), and other rows of W are unpacked in turn and
  * multiplied with all rows of A; with more, a group of rows of W that the cache can
  * hold is unpacked at a time and goes through the GEMM driver.
@@ -27,6 +30,7 @@
 
 #include "runtime/kernels/gemm.h"
 #include "runtime/ops/convert.h"
+#include "runtime/ops/nbits_panels.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/walk.h"
 
@@ -41,6 +45,7 @@ struct nbits {
 	const struct rt_kernels *kernels;
 	int64_t k, n, block, bits, blocks;
 	const float *table; /* [16], MatMulBnb4; else NULL */
+	struct rt_nbits_panels panels;
 };
 
 /* What the 16 codes of MatMulBnb4 stand for (bitsandbytes): quant_type 0 is FP4, 1 NF4. */
@@ -87,7 +92,12 @@ static int nbits_bind(struct rt_bind *b, struct rt_error *err)
 			return rt_error_set(err, RT_UNSUPPORTED, "quant_type or transB");
 		s->table = tables[type];
 	}
-	return RT_OK;
+	if (s->bits != 4 || s->table || rt_bind_has(b, G_IDX))
+		return RT_OK;
+	s->panels = (struct rt_nbits_panels){.n = s->n, .k = s->k, .block = s->block, .parts = 3};
+	if (rt_node_int(n, "accuracy_level", 0) > 1)
+		s->panels.parts = 2;
+	return rt_nbits_panels_bind(b, &s->panels, err);
 }
 
 static bool has_elems(const struct rt_tensor *t, enum rt_dtype type, int64_t n)
@@ -126,6 +136,10 @@ static int lay_out(struct rt_infer *f, const struct nbits *s, struct shape_state
 
 	if (wide > INT32_MAX)
 		return rt_error_set(err, RT_BUDGET, "K is %lld", (long long)s->k);
+	if (s->panels.w) {
+		f->scratch_bytes = rt_nbits_panels_scratch(&s->panels, z->rows);
+		return RT_OK;
+	}
 	z->each = ((size_t)wide + 15) & ~(size_t)15;
 	z->halves = z->rows <= FEW_HALVES && s->bits == 4 && !s->table && !given(f, G_IDX) &&
 		    (!given(f, ZEROS) || f->in[ZEROS].dtype == RT_U8);
@@ -410,7 +424,9 @@ static void nbits_run(const struct rt_run *r)
 
 	if (z->rows == 0)
 		return;
-	if (z->halves)
+	if (s->panels.w)
+		rt_nbits_panels_run(&s->panels, r, z->rows, bias_of(r));
+	else if (z->halves)
 		by_halves(&copy);
 	else if (z->rows <= FEW)
 		rt_team_for(r->team, (size_t)s->n, rt_walk_grain(s->k * (z->rows + 1)),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernels for bytes and half bytes: every variant against plain loops in 64-bit
+ * Kernels for bytes: every variant against plain loops in 64-bit
  * integers or in double, every tail; what lies beyond is watched.  Whole products
  * on one and three threads.
  */
@@ -59,9 +59,6 @@ LIST(i8_row) = {
 };
 LIST(i8_dwconv) = {
 #include "runtime/kernels/i8_dwconv.def"
-};
-LIST(n4_dot) = {
-#include "runtime/kernels/n4_dot.def"
 };
 #undef KERNEL
 #define COUNT(list) (int)(sizeof(list) / sizeof *(list))
@@ -304,84 +301,6 @@ START_TEST(depthwise_of_bytes)
 }
 END_TEST
 
-/* ---- half bytes ------------------------------------------------------------------------------ */
-
-static int half_of(const uint8_t *q, size_t i)
-{
-	return i % 2 ? q[i / 2] >> 4 : q[i / 2] & 15;
-}
-
-static void try_half_bytes(int row, size_t block, size_t blocks, size_t k, bool zeros)
-{
-	enum { N = 3 };
-	const struct rt_n4_dot *v = n4_dot_list[row].variant;
-	const size_t m = v->mr, wide = blocks * block, w_bytes = N * wide / 2;
-	const size_t ldx = (wide + v->chunk - 1) / v->chunk * v->chunk;
-	float *x = malloc(m * k * sizeof *x), *to = aligned_alloc(64, m * ldx * sizeof *to);
-	float *scale = malloc(N * blocks * sizeof *scale), bias[N] = {0.5f, -1, 2}, y[8 * N];
-	uint8_t *w = malloc(w_bytes), *from = bytes(w_bytes), *zero = bytes(N * blocks);
-	ck_assert(x && to && scale && w && m <= 8);
-	memcpy(w, from, w_bytes);
-	for (size_t i = 0; i < m * k; i++)
-		x[i] = number();
-	for (size_t i = 0; i < N * blocks; i++)
-		scale[i] = number();
-	memset(to, 0, m * ldx * sizeof *to);
-	for (size_t i = 0; i < m; i++)
-		v->prepare(k, x + i * k, to + i * ldx);
-	for (size_t have = 1; have <= m; have++) {
-		v->run(&(struct rt_n4_rows){.m = have,
-					    .n = N,
-					    .blocks = blocks,
-					    .block = block,
-					    .x = to,
-					    .ldx = ldx,
-					    .w = w,
-					    .scale = scale,
-					    .zero4 = zeros ? zero : NULL,
-					    .bias = zeros ? bias : NULL,
-					    .y = y,
-					    .ldy = N});
-		for (size_t i = 0; i < have * N; i++) {
-			const size_t r = i / N, j = i % N;
-			double sum = zeros ? (double)bias[j] : 0;
-			for (size_t p = 0; p < k; p++) {
-				const size_t b = p / block;
-				int z = zeros ? half_of(zero + j * ((blocks + 1) / 2), b) : 8;
-				sum += (double)scale[j * blocks + b] * (double)x[r * k + p] *
-				       (half_of(w + j * wide / 2, p) - z);
-			}
-			ck_assert_msg(fabs(sum - (double)y[i]) < 2e-4,
-				      "%s block %zu of %zu, k %zu, %zu rows: %g instead of %g",
-				      n4_dot_list[row].name, block, blocks, k, have, (double)y[i],
-				      sum);
-		}
-	}
-	free(x), free(to), free(scale), free(w), free(from), free(zero);
-}
-
-START_TEST(half_bytes)
-{
-	static const size_t blocks[] = {16, 32, 64, 128, 256};
-	const struct rt_n4_dot *v = n4_dot_list[_i].variant;
-	uint8_t q[128];
-	float to[256];
-	if (!rt_cpu_has(n4_dot_list[_i].level))
-		return;
-	for (size_t i = 0; i < 5; i++)
-		for (size_t n = 1; n <= 9; n += 1 + i % 2)
-			for (int zeros = 0; zeros < 2; zeros++) {
-				try_half_bytes(_i, blocks[i], n, n * blocks[i], zeros);
-				try_half_bytes(_i, blocks[i], n, n * blocks[i] - 5, zeros);
-			}
-	for (size_t i = 0; i < sizeof q; i++)
-		q[i] = (uint8_t)bits();
-	v->unpack(256, q, 0.125f, 7.5f, to);
-	for (size_t i = 0; i < 256; i++)
-		ck_assert(to[i] == ((float)half_of(q, i) - 7.5f) * 0.125f);
-}
-END_TEST
-
 /* ---- whole products -------------------------------------------------------------------------- */
 
 static void rows_of(const void *arg, size_t item, size_t first, size_t count, uint8_t *to,
@@ -491,7 +410,6 @@ Suite *check_runtime_kernels_i8(void)
 	tcase_add_loop_test(c, rows_of_bytes, 0, COUNT(i8_row_list));
 	tcase_add_loop_test(c, sums_become_results, 0, COUNT(i8_row_list));
 	tcase_add_loop_test(c, depthwise_of_bytes, 0, COUNT(i8_dwconv_list));
-	tcase_add_loop_test(c, half_bytes, 0, COUNT(n4_dot_list));
 	tcase_add_loop_test(c, products_of_bytes, 0, RT_CPU_LEVEL_COUNT);
 	suite_add_tcase(s, c);
 	return s;
