@@ -50,8 +50,10 @@ static int find(struct request *rq, const char **path, struct store_file *out, s
 	int rc = store_file_find(rq->ctx->store, rq->part[PART_MODEL], rq->part[PART_REV], *path,
 				 out, &err);
 
-	if (rc == 0)
+	if (rc == 0) {
+		pull_hit(rq, &out->digest);
 		return 0;
+	}
 	other = rc == STORE_NOT_FOUND ? twin(rq, *path) : NULL;
 	if (other != NULL) {
 		struct store_error again;

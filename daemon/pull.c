@@ -18,6 +18,7 @@
 #include "daemon/fetch.h"
 #include "daemon/log.h"
 #include "daemon/must.h"
+#include "daemon/pull_check.h"
 #include "daemon/pull_flight.h"
 #include "daemon/pull_names.h"
 #include "daemon/pull_reader.h"
@@ -43,6 +44,7 @@ struct pull {
 	struct pull_names *names;
 	struct pull_flights flights;
 	struct absent absent[ABSENT_SLOTS];
+	struct pull_check *checks;
 	bool offline;
 };
 
@@ -245,6 +247,21 @@ int pull_miss(struct request *rq, struct fault *fault)
 	return wait_for(p, rq, up, model, name == NULL ? "" : name->commit, fault);
 }
 
+void pull_hit(struct request *rq, const struct store_digest *digest)
+{
+	struct pull *p = rq->ctx->pull;
+	struct pull_name *name;
+	struct upstream *up;
+
+	if (p == NULL || p->offline || p->flights.stopped || !pull_names_any(p->names))
+		return;
+	name = pull_names_find(p->names, rq->part[PART_MODEL], rq->part[PART_REV]);
+	up = name == NULL ? NULL : upstream_find(p->upstreams, name->upstream);
+	if (up != NULL && pull_check_due(up, name))
+		pull_check_begin(p->ctx, p->fetcher, p->names, up, name, rq->part[PART_PATH],
+				 digest, &p->checks);
+}
+
 /* ---- tickets ------------------------------------------------------------------------------------
  */
 
@@ -370,8 +387,10 @@ fail_free:
 
 void pull_stop(struct pull *p)
 {
-	if (p != NULL)
-		pull_flight_stop(&p->flights);
+	if (p == NULL)
+		return;
+	pull_flight_stop(&p->flights);
+	pull_check_drop(&p->checks);
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -33,6 +33,12 @@ void pull_close(struct pull *p);
  * file is there.
  */
 int pull_miss(struct request *rq, struct fault *fault);
+/*
+ * pull_hit(rq, digest): it has it, with that content; the name may have to be
+ * looked up again meanwhile.  Cheap.
+ */
+void pull_hit(struct request *rq, const struct store_digest *digest);
+
 bool pull_offline(const struct pull *p);
 struct upstreams *pull_upstreams(struct pull *p);
 struct fetcher *pull_fetcher(struct pull *p);

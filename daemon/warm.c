@@ -496,8 +496,7 @@ static int add_path(void *arg, const struct store_file_info *info)
 	return 0;
 }
 
-void warm_refresh(struct warm *w, const char *upstream, const char *model, const char *revision,
-		  const char *commit)
+void warm_refresh(struct warm *w, struct pull_name *name, const char *commit)
 {
 	struct warm_job *job = calloc(1, sizeof(*job));
 	struct warm_item *item = calloc(1, sizeof(*item));
@@ -507,24 +506,27 @@ void warm_refresh(struct warm *w, const char *upstream, const char *model, const
 	job->item = item;
 	job->item_count = 1;
 	job->hidden = true;
-	item->up = upstream_find(pull_upstreams(w->pull), upstream);
-	item->upstream = strdup(upstream);
-	item->model = strdup(model);
-	item->revision = strdup(revision);
+	item->up = upstream_find(pull_upstreams(w->pull), name->upstream);
+	item->upstream = strdup(name->upstream);
+	item->model = strdup(name->model);
+	item->revision = strdup(name->revision);
 	item->pattern = calloc(WARM_FILES_MAX, sizeof(item->pattern[0]));
 	must(item->upstream != NULL && item->model != NULL && item->revision != NULL &&
 	     item->pattern != NULL);
 	item->refresh = item->only = true;
 	(void)snprintf(item->commit, sizeof(item->commit), "%s", commit);
 	if (item->up == NULL ||
-	    store_model_files(w->ctx->store, model, revision, add_path, item, &err) != 0 ||
+	    store_model_files(w->ctx->store, name->model, name->revision, add_path, item, &err) !=
+		0 ||
 	    item->pattern_count == 0) {
+		name->busy = false;
 		warm_job_free(job);
 		return;
 	}
 	make_id(job);
 	warm_append(w, job);
-	log_info("refresh", "model=\"%s\" revision=%s commit=%s", model, revision, commit);
+	log_info("refresh", "model=\"%s\" revision=%s commit=%s", name->model, name->revision,
+		 commit);
 	warm_begin(job);
 }
 

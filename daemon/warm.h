@@ -13,6 +13,7 @@
 
 struct context;
 struct fault;
+struct pull_name;
 struct request;
 struct warm;
 struct warm_job;
@@ -33,11 +34,10 @@ void warm_close(struct warm *w); /* after the pool's work has ended; NULL is all
 struct warm_job *warm_add(struct warm *w, const json_t *ask, struct fault *fault);
 void warm_begin(struct warm_job *job);
 /*
- * warm_refresh(w, …): that name means ${commit} at its upstream now: fetch all
- * files that it has here, then move it.
+ * warm_refresh(w, name, commit): that name means ${commit} at its upstream now: fetch all
+ * files that it has here, then move it; name->busy is false when that is over.
  */
-void warm_refresh(struct warm *w, const char *upstream, const char *model, const char *revision,
-		  const char *commit);
+void warm_refresh(struct warm *w, struct pull_name *name, const char *commit);
 
 struct warm_job *warm_find(struct warm *w, const char *id); /* NULL when unknown */
 const char *warm_id(const struct warm_job *job);

@@ -192,6 +192,33 @@ export const cases = [
     assert.equal(hub.requests[0].path, '/org/m/sub folder/a b.bin');
   }],
 
+  ['a name is looked up again while the old version is served', async (defer) => {
+    const { hub, larder } = await pair(defer, { revalidate: '1s' });
+    const one = content(9, 2_000_000), two = content(10, 2_000_000);
+    hub.put('org/m', A, { 'a.json': Buffer.from('{"v":1}'), 'b.bin': one, 'gone.json': Buffer.from('{}') });
+    for (const f of ['a.json', 'b.bin', 'gone.json']) await larder.get(url(f));
+    await until('all is stored', async () => (await larder.files('org/m')) === 3);
+    await sleep(1100);
+    const bytes = hub.bytes;
+    await larder.get(url('a.json'));
+    await sleep(300);
+    assert.ok(hub.bytes - bytes < 100, 'nothing changed, and yet bytes came');
+    hub.put('org/m', B, { 'a.json': Buffer.from('{"v":2}'), 'b.bin': two });
+    await sleep(1100);
+    hub.rate = 2_000_000;
+    assert.equal((await larder.get(url('a.json'))).body.toString(), '{"v":1}');
+    await sleep(200);
+    assert.equal(sha256((await larder.get(url('b.bin'))).body), sha256(one));
+    await until('it moved', async () => (await larder.get(url('a.json'))).body.toString() === '{"v":2}');
+    assert.equal(sha256((await larder.get(url('b.bin'))).body), sha256(two));
+    assert.equal(await larder.files('org/m'), 2);
+    // down: what is stored is served
+    await hub.stop();
+    defer(() => hub.start());
+    await sleep(1100);
+    for (let i = 0; i < 3; i++) assert.equal((await larder.get(url('a.json'))).status, 200);
+  }],
+
   ['a page never mixes two versions', async (defer) => {
     const { hub, larder } = await pair(defer);
     hub.put('org/m', A, { 'a.json': Buffer.from('{"v":1}'), 'b.json': Buffer.from('{"v":1}') });
