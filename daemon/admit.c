@@ -120,6 +120,13 @@ static void enter(struct request *rq, const struct guard_view *v, const struct a
 										 : REQUEST_READY);
 }
 
+/* HTTP/1.1, or a later minor version, which is to be taken for it (RFC 9110 §2.5). */
+static bool spoken(const char *version)
+{
+	return strncmp(version, "HTTP/1.", 7) == 0 && version[7] >= '1' && version[7] <= '9' &&
+	       version[8] == '\0';
+}
+
 void admit(struct request *rq, const struct admit_facts *facts)
 {
 	struct guard_view v = {
@@ -145,7 +152,7 @@ void admit(struct request *rq, const struct admit_facts *facts)
 	/* framing: what cannot be trusted to end where it says closes the connection */
 	if (facts->header_problem != NULL)
 		rc = fault_set(&fault, 400, "%s", facts->header_problem);
-	else if (!v.http_1_0 && strcmp(facts->version, "HTTP/1.1") != 0)
+	else if (!v.http_1_0 && !spoken(facts->version))
 		rc = fault_set(&fault, 505, "HTTP/1.1 is spoken here");
 	else
 		rc = guard_framing(&v, &rq->body_declared, &fault);

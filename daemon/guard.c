@@ -33,6 +33,37 @@ bool guard_field_name(const char *name, size_t size)
 	return size > 0;
 }
 
+bool guard_line_whole(const char *end, const char *name, size_t name_size, const char *value)
+{
+	const char *s = name + name_size + 1;
+
+	if (end == NULL || (uintptr_t)name != (uintptr_t)end + 2)
+		return false;
+	if (value == NULL)
+		return true;
+	/* a folded line was copied away: its value lies before it */
+	while ((uintptr_t)s < (uintptr_t)value && (*s == ' ' || *s == '\t'))
+		s++;
+	return s == value;
+}
+
+const char *guard_request_line_end(const char *method, const char *url, const char *target,
+				   const char *version)
+{
+	size_t method_size = strlen(method), target_size = strlen(target);
+
+	if (!guard_field_name(method, method_size) ||
+	    (uintptr_t)url != (uintptr_t)method + method_size + 1 ||
+	    (uintptr_t)version != (uintptr_t)url + target_size + 1 ||
+	    strncmp(version, "HTTP/", 5) != 0 || strlen(version) != 8)
+		return NULL;
+	for (size_t i = 0; i < target_size; i++) {
+		if ((unsigned char)target[i] <= 0x20 || target[i] == 0x7f)
+			return NULL;
+	}
+	return version + 8;
+}
+
 /* ---- framing (RFC 9112 §6) -------------------------------------------------- */
 
 static bool length_of(const char *s, uint64_t *out)

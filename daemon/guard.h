@@ -37,6 +37,25 @@ struct guard_view {
 /* guard_field_name(name, size): whether it is an RFC 9110 §5.1 token. */
 bool guard_field_name(const char *name, size_t size);
 /*
+ * Where libmicrohttpd found things, for it hides what was wrong with them: it
+ * puts a NUL behind each and goes on.  A NUL of the client's ends a target or a
+ * value early, a bare CR or LF ends a line, a line without a name is skipped,
+ * and a folded one (RFC 9112 §5.2) is glued to the name before it, so that a
+ * Content-Length could vanish.  In a well-formed message one thing follows the
+ * other with nothing but a blank, `:` or CRLF between them.
+ *
+ * guard_line_whole(end, name, name_size, value): whether ${name} stands right
+ * behind the CRLF at ${end}, and ${value}, which may be NULL, behind its colon.
+ *
+ * guard_request_line_end(method, url, target, version): where the request line
+ * ends; NULL unless it is a token, one blank, a target without blanks and control
+ * characters, one blank and `HTTP/x.y`.  ${url} is where the target lies,
+ * ${target} a copy of the whole of it.
+ */
+bool guard_line_whole(const char *end, const char *name, size_t name_size, const char *value);
+const char *guard_request_line_end(const char *method, const char *url, const char *target,
+				   const char *version);
+/*
  * guard_framing(v, ret_body, fault): how long the body is (RFC 9112 §6):
  * bytes, or UINT64_MAX when chunked.  400 for Content-Length with
  * Transfer-Encoding or a Content-Length that is not a number, 501 for an

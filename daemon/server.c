@@ -174,6 +174,15 @@ int server_socket(const struct request *rq)
 	return info == NULL ? -1 : info->connect_fd;
 }
 
+/* Of request line and headers, with the empty line behind them. */
+static size_t header_bytes(const struct request *rq)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(rq->transport, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+	return info == NULL ? 0 : info->header_size;
+}
+
 /* ---- headers ------------------------------------------------------------------- */
 
 static const struct {
@@ -186,8 +195,11 @@ static const struct {
 #undef HEADER
 };
 
+#define BROKEN_LINE "a header line is folded, has no name, holds a NUL or ends without CRLF"
+
 struct gather {
 	struct request *rq;
+	const char *end; /* of what came before, without its CRLF; NULL = not known */
 	const char *problem;
 };
 
@@ -230,6 +242,11 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 		g->problem = "a header line has a malformed name";
 		return MHD_NO;
 	}
+	if (!guard_line_whole(g->end, name, name_size, value)) {
+		g->problem = BROKEN_LINE;
+		return MHD_NO;
+	}
+	g->end = value == NULL ? NULL : value + value_size;
 	if (value != NULL && !value_ok(value, value_size)) {
 		g->problem = "a header line has a control character";
 		return MHD_NO;
@@ -254,15 +271,24 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 
 /* ---- from headers to answer -------------------------------------------------------- */
 
-static void on_headers(struct listener *l, struct request *rq, const char *method,
+static void on_headers(struct listener *l, struct request *rq, const char *method, const char *url,
 		       const char *version)
 {
-	struct gather g = {.rq = rq};
+	struct gather g = {
+	    .rq = rq,
+	    .end = guard_request_line_end(method, url, rq->target, version),
+	};
 	struct server *s = l->server;
 	struct admit_facts facts;
 	struct fault fault;
 
-	(void)MHD_get_connection_values_n(rq->transport, MHD_HEADER_KIND, on_header, &g);
+	if (g.end == NULL) {
+		g.problem = "the request line is malformed";
+	} else {
+		(void)MHD_get_connection_values_n(rq->transport, MHD_HEADER_KIND, on_header, &g);
+		if (g.problem == NULL && g.end + 4 != method + header_bytes(rq))
+			g.problem = BROKEN_LINE;
+	}
 	facts = (struct admit_facts){
 	    .method = method,
 	    .version = version,
@@ -345,13 +371,12 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 	struct listener *l = cls;
 	struct request *rq = *con_cls;
 
-	(void)url;
 	if (rq == NULL)
 		return MHD_NO;
 	rq->transport = connection;
 	switch (rq->state) {
 	case REQUEST_NEW:
-		on_headers(l, rq, method, version);
+		on_headers(l, rq, method, url, version);
 		await_body(rq);
 		if (rq->state == REQUEST_ANSWERED && rq->close_after)
 			break;

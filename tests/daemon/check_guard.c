@@ -358,6 +358,61 @@ START_TEST(test_admin)
 }
 END_TEST
 
+/* As libmicrohttpd leaves it: a NUL in place of what ended each thing. */
+static const struct {
+	char text[64];
+	size_t url, version; /* where they begin */
+	bool ok;
+} lines[] = {
+    {"GET\0/a?b\0HTTP/1.1", 4, 9, true},
+    {"GET\0/\303\274\0HTTP/1.0", 4, 8, true},
+    {"GET\0/a\0b\0HTTP/1.1", 4, 9, false},   /* NUL in the target */
+    {"GET\0 /a\0HTTP/1.1", 5, 8, false},     /* two blanks */
+    {"GET\0/a\0 HTTP/1.1", 4, 8, false},     /* two blanks */
+    {"GET\0/a b\0HTTP/1.1", 4, 9, false},    /* a blank in the target */
+    {"GET\0/a\tb\0HTTP/1.1", 4, 9, false},   /* a tab */
+    {"GET\0/a\177b\0HTTP/1.1", 4, 9, false}, /* DEL */
+    {"G@T\0/a\0HTTP/1.1", 4, 7, false},      /* no token */
+    {"GET\0/a\0HTTP/1.10", 4, 7, false},     /* two digits */
+    {"GET\0/a\0", 4, 7, false},              /* none */
+    {"GET\0/a\0SHTTP/1.", 4, 7, false},      /* another protocol */
+};
+
+START_TEST(test_request_line)
+{
+	const char *text = lines[_i].text, *end;
+
+	end = guard_request_line_end(text, text + lines[_i].url, text + lines[_i].url,
+				     text + lines[_i].version);
+	ck_assert_ptr_eq(end, lines[_i].ok ? text + lines[_i].version + 8 : NULL);
+}
+END_TEST
+
+static const struct {
+	char text[32]; /* from the end of the line before */
+	size_t name, value;
+	bool ok;
+} header_lines[] = {
+    {"\0\0Host\0 x", 2, 8, true},         {"\0\0Host\0x", 2, 7, true},
+    {"\0\0Host\0 \t x", 2, 10, true},     {"\0\0Host\0", 2, 7, true}, /* no value */
+    {"\0Host\0x", 1, 6, false},                                       /* a bare CR or LF */
+    {"\0b\0\0Host\0x", 4, 9, false},      /* a NUL in the value before */
+    {"\0\0\0x\0\0Host\0y", 6, 11, false}, /* a line without a name */
+    {"x\0\0Host\0y", 3, 0, false},        /* copied away: folded */
+    {"\0\0Host\0 yx", 2, 9, false},
+};
+
+START_TEST(test_header_line)
+{
+	const char *text = header_lines[_i].text;
+	bool ok =
+	    guard_line_whole(text, text + header_lines[_i].name, 4, text + header_lines[_i].value);
+
+	ck_assert_int_eq(ok, header_lines[_i].ok);
+	ck_assert(!guard_line_whole(NULL, text + 2, 4, text + 7));
+}
+END_TEST
+
 #define LOOP_TEST(t, f, table) tcase_add_loop_test(t, f, 0, (int)(sizeof(table) / sizeof(table[0])))
 
 Suite *check_guard(void)
@@ -367,6 +422,8 @@ Suite *check_guard(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_field_name);
+	LOOP_TEST(t, test_request_line, lines);
+	LOOP_TEST(t, test_header_line, header_lines);
 	LOOP_TEST(t, test_framing, framings);
 	LOOP_TEST(t, test_host, hosts);
 	tcase_add_test(t, test_target);
