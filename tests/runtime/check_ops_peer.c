@@ -158,6 +158,61 @@ static const struct op_case cases[] = {
     {"Gemm", 13, "alpha=2.0", "i32[2,2] 1 2 3 4; i32[2,2] 1 1 2 -1", "i32[2,2] 10 -2 22 -2"},
     {"ml:SVMRegressor", 1, "coefficients=[1.0,-1.0] rho=[0.1] one_class=1", "f32[2,2] 1 0 0 1",
      "f32[2,1] 1 -1"},
+    {"ms:DequantizeLinear", 1, "", "i16[2,3] -3 4 -2 4 0 -2; f32[] 0.5; i16[] 1",
+     "f32[2,3] -2 1.5 -1.5 1.5 -0.5 -1.5"},
+    {"ms:DequantizeLinear", 1, "axis=0", "u8[2,3] 4 9 6 3 3 7; f32[2] 0.5 0.25; u8[2] 1 2",
+     "f32[2,3] 1.5 4 2.5 0.25 0.25 1.25"},
+    {"ml:FeatureVectorizer", 1, "inputdimensions=[2,1]",
+     "f32[2,2] 0.37 -1.06 1.86 1.78; f32[2,1] 1.394 -0.111",
+     "f32[2,3] 0.37 -1.06 1.394 1.86 1.78 -0.111"},
+    {"GlobalLpPool", 17, "p=3",
+     "f32[1,2,2,3] 1.637 -1.467 0.094 1.002 0.676 -0.129 -1.181 -0.037 -0.51 -0.09 -0.536 1.352",
+     "f32[1,2,1,1] 2.069382 1.639382"},
+    {"GlobalMaxPool", 17, "",
+     "f32[1,2,2,3] 1.075 -0.744 0.291 -0.896 -0.189 -0.588 0.63 -0.519 -0.164 0.877 -0.348 1.626",
+     "f32[1,2,1,1] 1.075 1.626"},
+    {"LayerNormalization", 14, "axis=-1 epsilon=0.01",
+     "f32[2,4] -1.278 0.964 -0.311 -0.294 0.538 0.092 -0.34 -1.994; f32[4] -1.631 0.838 0.097 "
+     "0.785; f32[4] 1.822 0.732 -1.787 -0.765",
+     "f32[2,4] 3.953053 1.978903 -1.796824 -0.8278664 0.1880206 1.183117 -1.778331 -2.044179"},
+    {"MatMulInteger", 10, "", "u8[2,3] 3 5 8 8 7 5; i8[3,2] 6 -10 -8 -1 4 -4; u8[] 2; i8[2] 1 -1",
+     "i32[2,2] -4 -27 -6 -63"},
+    {"ms:QuantizeLinear", 1, "axis=1",
+     "f32[2,3] -0 14.34 24.3 -9.52 -34.72 -16.94; f32[3] 0.5 0.25 0.1; i8[3] 1 2 3",
+     "i8[2,3] 1 59 127 -18 -128 -128"},
+    {"ml:TreeEnsembleClassifier", 1,
+     "nodes_treeids=[0,0,0,1,1,1] nodes_nodeids=[0,1,2,0,1,2] nodes_featureids=[0,0,0,1,0,0] "
+     "nodes_values=[0.5,0.0,0.0,-1.0,0.0,0.0] "
+     "nodes_modes=['BRANCH_LEQ','LEAF','LEAF','BRANCH_GT','LEAF','LEAF'] "
+     "nodes_truenodeids=[1,0,0,1,0,0] nodes_falsenodeids=[2,0,0,2,0,0] class_treeids=[0,0,1,1] "
+     "class_nodeids=[1,2,1,2] class_ids=[0,1,2,0] class_weights=[0.5,0.25,0.125,0.75] "
+     "classlabels_int64s=[7,8,9] post_transform='SOFTMAX'",
+     "f32[2,2] 0 0 1 -2",
+     "i64[2] 7 7; f32[2,3] 0.435954 0.2644195 0.2996265 0.4810243 0.291756 0.2272198"},
+    {"ml:TreeEnsembleClassifier", 1,
+     "nodes_treeids=[0,0,0,1,1,1] nodes_nodeids=[0,1,2,0,1,2] nodes_featureids=[0,0,0,1,0,0] "
+     "nodes_values=[0.5,0.0,0.0,-1.0,0.0,0.0] "
+     "nodes_modes=['BRANCH_LEQ','LEAF','LEAF','BRANCH_GT','LEAF','LEAF'] "
+     "nodes_truenodeids=[1,0,0,1,0,0] nodes_falsenodeids=[2,0,0,2,0,0] class_treeids=[0,0,1,1] "
+     "class_nodeids=[1,2,1,2] class_ids=[0,0,0,0] class_weights=[0.5,0.25,0.125,0.75] "
+     "classlabels_strings=['no','yes'] post_transform='NONE'",
+     "f32[2,2] 0 0 1 -2", "str[2] yes yes; f32[2,2] 0.375 0.625 0 1"},
+    {"ml:TreeEnsembleRegressor", 1,
+     "nodes_treeids=[0,0,0,1,1,1] nodes_nodeids=[0,1,2,0,1,2] nodes_featureids=[0,0,0,1,0,0] "
+     "nodes_values=[0.5,0.0,0.0,-1.0,0.0,0.0] "
+     "nodes_modes=['BRANCH_LEQ','LEAF','LEAF','BRANCH_GT','LEAF','LEAF'] "
+     "nodes_truenodeids=[1,0,0,1,0,0] nodes_falsenodeids=[2,0,0,2,0,0] target_treeids=[0,0,1,1] "
+     "target_nodeids=[1,2,1,2] target_ids=[0,0,0,0] target_weights=[1.5,-2.0,0.25,4.0] n_targets=1 "
+     "base_values=[0.5]",
+     "f32[2,2] 0 0 1 -2", "f32[2,1] 2.25 2.5"},
+    {"ml:TreeEnsembleRegressor", 1,
+     "nodes_treeids=[0,0,0,1,1,1] nodes_nodeids=[0,1,2,0,1,2] nodes_featureids=[0,0,0,1,0,0] "
+     "nodes_values=[0.5,0.0,0.0,-1.0,0.0,0.0] "
+     "nodes_modes=['BRANCH_LEQ','LEAF','LEAF','BRANCH_GT','LEAF','LEAF'] "
+     "nodes_truenodeids=[1,0,0,1,0,0] nodes_falsenodeids=[2,0,0,2,0,0] target_treeids=[0,0,1,1] "
+     "target_nodeids=[1,2,1,2] target_ids=[0,1,0,1] target_weights=[1.5,-2.0,0.25,4.0] n_targets=2 "
+     "aggregate_function='AVERAGE'",
+     "f32[2,2] 0 0 1 -2", "f32[2,2] 0.875 0 0 1"},
     {"ms:GroupNorm", 1, "groups=2 activation=1 epsilon=0.001",
      "f32[1,1,3,4] -1.69 1.12 -0.25 0.89 1.91 0.15 0 -1.71 -0.93 -0 0.72 1.21; f32[4] -0.48 -1.74 "
      "-0.85 1.64; f32[4] -1.15 -0.19 1.72 -1.9",
@@ -209,6 +264,19 @@ static const struct op_case cases[] = {
      "190 214 226 12 134 232 162 187 106; !f32[2] 1.65 0.8; !u8[1] 54; !i32[32] 0 0 1 1 1 1 0 0 1 "
      "0 0 0 1 1 1 1 1 0 1 0 1 1 0 0 1 1 1 0 1 0 0 1",
      "f32[5,1] -36.824 67.5195 -63.72 23.9365 -34.198"},
+    {"Div", 6, "broadcast=1 axis=0", "f32[2,3] 1 2 3 4 5 6; f32[2] 2 4",
+     "f32[2,3] 0.5 1 1.5 1 1.25 1.5"},
+    {"Sub", 6, "broadcast=1 axis=0", "f32[2,3] 1 2 3 4 5 6; f32[2] 2 4", "f32[2,3] -1 0 1 0 1 2"},
+    {"Equal", 6, "broadcast=1 axis=0", "i32[2,3] 1 2 3 4 5 6; i32[2] 2 4", "bool[2,3] 0 1 0 1 0 0"},
+    {"Greater", 6, "broadcast=1 axis=0", "f32[2,3] 1 2 3 4 5 6; f32[2] 2 4",
+     "bool[2,3] 0 0 1 0 1 1"},
+    {"Less", 6, "broadcast=1 axis=0", "f32[2,3] 1 2 3 4 5 6; f32[2] 2 4", "bool[2,3] 1 0 0 0 0 0"},
+    {"And", 6, "broadcast=1 axis=0", "bool[2,3] 0 1 1 1 0 1; bool[2] 1 0", "bool[2,3] 0 1 1 0 0 0"},
+    {"Or", 6, "broadcast=1 axis=0", "bool[2,3] 0 1 1 1 0 1; bool[2] 1 0", "bool[2,3] 1 1 1 1 0 1"},
+    {"Xor", 6, "broadcast=1 axis=0", "bool[2,3] 0 1 1 1 0 1; bool[2] 1 0", "bool[2,3] 1 0 0 1 0 1"},
+    {"Multinomial", 7, "sample_size=5 dtype=7", "f32[2,3] 1 2 3 0 0 1", "i64[2,5] ?"},
+    {"RandomUniform", 1, "shape=[2,3] low=1.0 high=2.0 dtype=11", "", "f64[2,3] ?"},
+    {"RandomNormal", 22, "shape=[2,3] dtype=10", "", "f16[2,3] ?"},
 };
 
 START_TEST(peer_cases)

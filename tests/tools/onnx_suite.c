@@ -28,6 +28,7 @@ struct suite {
 	char *dir;  /* of the case, or of the light models */
 	char *name; /* of the case; a light model: without .onnx */
 	bool light;
+	bool ops; /* --ops: a line for tests/onnx/cases.def instead of a run */
 };
 
 /* One model, open, with a session; everything a case holds. */
@@ -282,6 +283,50 @@ static enum tool_outcome run_light(void *arg, char *text, size_t size)
 	return ok ? TOOL_PASSED : TOOL_FAILED;
 }
 
+/* The operators of a graph and of what is below it, each once: `,Add-14`. */
+static void list_ops(const struct rt_graph *g, char *text, size_t size)
+{
+	for (int i = 0; i < g->node_count; i++) {
+		const struct rt_node *n = &g->nodes[i];
+		char op[160];
+		size_t used = strlen(text);
+		const char *seen;
+
+		snprintf(op, sizeof op, ",%s%s%s-%lld", n->domain == RT_ONNX ? "" : n->domain_name,
+			 n->domain == RT_ONNX ? "" : ":", n->op_type, (long long)n->opset);
+		seen = strstr(text, op);
+		if ((seen == NULL || (seen[strlen(op)] != ',' && seen[strlen(op)] != '\0')) &&
+		    used + strlen(op) < size)
+			memcpy(text + used, op, strlen(op) + 1);
+		for (int k = 0; k < n->attr_count; k++)
+			if (n->attrs[k].kind == RT_ATTR_GRAPH)
+				list_ops(n->attrs[k].graph, text, size);
+	}
+}
+
+/* CASE( folder, name, "operators" ) */
+static void print_ops(const struct suite *su, const char *folder, const char *path)
+{
+	static struct rt_error err;
+	struct files_beside beside;
+	struct rt_bytes file;
+	struct rt_graph *g = NULL;
+	char text[4096] = "";
+	const char *last = strrchr(folder, '/');
+
+	files_beside_init(&beside, path);
+	struct rt_onnx_opts opts = {.find = files_beside_find, .find_arg = &beside};
+	if (!files_map(path, &file))
+		return;
+	if (rt_onnx_read_model(file, &opts, &g, &err) == RT_OK)
+		list_ops(g, text, sizeof text);
+	printf("CASE( %s, %s, \"%s\" )\n", last != NULL ? last + 1 : folder, su->name,
+	       text[0] == ',' ? text + 1 : text);
+	rt_graph_free(g);
+	files_beside_release(&beside);
+	files_unmap(&file);
+}
+
 static void one(struct suite *su, const char *dir, const char *entry)
 {
 	size_t n = strlen(entry);
@@ -294,7 +339,9 @@ static void one(struct suite *su, const char *dir, const char *entry)
 	if (su->light)
 		su->name[n - 5] = 0;
 	if (su->light || files_exists(model)) {
-		if (su->opts.list)
+		if (su->ops)
+			print_ops(su, dir, su->light ? sub : model);
+		else if (su->opts.list)
 			puts(su->name);
 		else
 			tool_case(&su->tally, su->name, false, SECONDS_PER_CASE,
@@ -329,20 +376,23 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] != '-') {
 			dirs++;
+		} else if (strcmp(argv[i], "--ops") == 0) {
+			su.ops = true;
 		} else if (!tool_option(&su.opts, argc, argv, &i)) {
 			dirs = 0;
 			break;
 		}
 	}
 	if (dirs == 0) {
-		fprintf(stderr, "usage: onnx-suite [--list] [--cpu-level L] [--threads N] DIR…\n");
+		fprintf(stderr,
+			"usage: onnx-suite [--list | --ops] [--cpu-level L] [--threads N] DIR…\n");
 		return 2;
 	}
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] == '-')
-			i += strcmp(argv[i], "--list") != 0;
+			i += strcmp(argv[i], "--list") != 0 && strcmp(argv[i], "--ops") != 0;
 		else if (walk(&su, argv[i]) != 0)
 			return 2;
 	}
-	return su.opts.list ? 0 : tool_finish(&su.tally);
+	return su.opts.list || su.ops ? 0 : tool_finish(&su.tally);
 }
