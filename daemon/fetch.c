@@ -32,7 +32,7 @@
 #define HOPS_MAX 5
 #define CONNECT_MS 10000L
 #define REDIRECT_BODY_MAX (64u << 10)
-#define BUFFER_BYTES (256L << 10)
+#define BUFFER_BYTES (32L << 10) /* libcurl reads up to 100 of them in one turn */
 
 struct fetcher {
 	uv_loop_t *loop;

@@ -295,6 +295,14 @@ static void wrote(void *arg)
 	pull_flight_unref(f);
 }
 
+static void check_work(void *arg)
+{
+	struct pull_flight *f = arg;
+
+	f->status =
+	    store_partial_check(f->partial, f->has_digest ? &f->digest : NULL, &f->store_error);
+}
+
 static void end_work(void *arg)
 {
 	struct pull_flight *f = arg;
@@ -346,6 +354,7 @@ static void begin_again(struct pull_flight *f)
 	f->size = FETCH_UNKNOWN;
 	f->mark[0] = f->commit[0] = '\0';
 	f->verdict = VERDICT_NONE;
+	f->verified = false;
 	f->life++;
 	pull_lane_cancel(f);
 	pull_lane_drop_queue(f);
@@ -355,6 +364,24 @@ static void begin_again(struct pull_flight *f)
 	f->state = FLIGHT_OPENING;
 	tell(f); /* who was given bytes must not be given others */
 	on_pool(f, open_work, opened);
+}
+
+/* The digest is right: readers may have the last bytes while the file is synced and named. */
+static void checked(void *arg)
+{
+	struct pull_flight *f = arg;
+
+	if (f->status != 0) {
+		ended(f);
+		return;
+	}
+	from_pool(f);
+	if (f->state != FLIGHT_OVER) {
+		f->verified = true;
+		tell(f);
+		on_pool(f, end_work, ended);
+	}
+	pull_flight_unref(f);
 }
 
 /* ---- step -------------------------------------------------------------------------------------
@@ -419,7 +446,7 @@ static void go_on(struct pull_flight *f)
 	if (!f->busy && complete(f)) {
 		pull_lane_cancel(f);
 		f->state = FLIGHT_ENDING;
-		on_pool(f, end_work, ended);
+		on_pool(f, check_work, checked);
 		return;
 	}
 	if (f->state == FLIGHT_ASKING || f->state == FLIGHT_COMING)
@@ -588,7 +615,7 @@ uint64_t pull_flight_readable(const struct pull_flight *f, uint64_t at)
 	    (f->state < FLIGHT_COMING && !f->done))
 		return 0;
 	n = store_partial_run(f->partial, at);
-	if (f->done)
+	if (f->done || f->verified)
 		return n;
 	limit = f->size > HELD_BACK_BYTES ? f->size - HELD_BACK_BYTES : 0;
 	if (at >= limit)

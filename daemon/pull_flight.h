@@ -92,6 +92,7 @@ struct pull_flight {
 	struct store_digest digest;
 	struct store_partial *partial;
 	bool resumed, confirmed; /* left by an earlier process; an answer said the same */
+	bool verified;           /* all of it is here, and its digest is right */
 	bool sizeless;           /* the size is known at the end only */
 	unsigned life; /* counts beginnings: bytes given out before are of another content */
 

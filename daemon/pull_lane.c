@@ -21,7 +21,7 @@
 #include "daemon/pull_names.h"
 
 #define PIECE_BYTES ((size_t)256 << 10)
-#define QUEUE_BYTES ((size_t)8 << 20)     /* of one flight in memory, at most */
+#define QUEUE_BYTES ((size_t)4 << 20)     /* of one flight in memory, at most */
 #define SIZELESS_BYTES ((size_t)16 << 20) /* of a file whose size nobody says */
 #define SEGMENT_BYTES (UINT64_C(32) << 20)
 #define PROBE_BYTES (UINT64_C(64) << 10)    /* the first request of one who wants little */

@@ -10,17 +10,12 @@
  * new one.  It is not synced: after a power cut it may promise bytes that the
  * disk has lost.  That is found when the whole is hashed, and nothing but time
  * is lost; a sync per second of download would cost more.
- *
- * Publishing links the file into tmp/ and goes on as writer.c does; partial/KEY
- * goes last.  A kill in between costs no byte of the download.
  */
 #include <config.h>
 
-#include "store/blob.h"
 #include "store/digest.h"
 #include "store/evict.h"
-#include "store/fsck.h"
-#include "store/map.h"
+#include "store/partial.h"
 #include "store/state.h"
 #include "store/status.h"
 
@@ -45,34 +40,9 @@ enum {
 };
 static const char head_line[] = "larder-partial 1\n";
 
-struct run {
-	uint64_t begin, end;
-};
-
 /* Which keys are open, so that no two write to one file. */
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct store_partial *open_list;
-
-struct store_partial {
-	struct store *store;
-	struct store_digest key;
-	char name[STORE_DIGEST_HEX + 1];
-	int dir, fd; /* partial/, and the data; -1 where there is none */
-	atomic_uint refs;
-	bool finished; /* committed or discarded: nothing is kept any more */
-	uint64_t size; /* bytes; STORE_PARTIAL_UNKNOWN before begin */
-	uint64_t room; /* bytes reserved (evict.h) */
-	void *data;    /* [size], read-only; NULL before begin or when size is 0 */
-	struct store_hash *hash;
-	uint64_t hashed; /* bytes in ${hash}, from the start */
-	uint64_t unsynced;
-	char tag[STORE_PARTIAL_TAG_MAX + 1];
-	pthread_mutex_t lock; /* for what follows */
-	struct run *runs;     /* in order, not touching each other */
-	size_t run_count, run_room;
-	uint64_t arrived, saved; /* bytes in runs; of those, in the map on the disk */
-	struct store_partial *next;
-};
 
 /* ---- runs ------------------------------------------------------------------------- */
 
@@ -353,6 +323,7 @@ static void forget(struct store_partial *p)
 	p->fd = -1;
 	p->hash = NULL;
 	p->hashed = p->unsynced = 0;
+	p->checked = false;
 	p->size = STORE_PARTIAL_UNKNOWN;
 	p->tag[0] = '\0';
 	p->run_count = 0;
@@ -577,8 +548,7 @@ int store_partial_write(struct store_partial *p, uint64_t offset, const void *da
 	return status;
 }
 
-/* Hash what follows, as far as it has arrived; read with pread(2), so a bad disk is an error. */
-static int hash_on(struct store_partial *p, struct store_error *err)
+int store_partial_hash_on(struct store_partial *p, struct store_error *err)
 {
 	uint64_t ready_bytes = store_partial_run(p, p->hashed);
 	char *buffer = malloc(HASH_STEP_BYTES);
@@ -635,99 +605,6 @@ bool store_partial_resident(struct store_partial *p, uint64_t offset, size_t siz
 			return false;
 	}
 	return true;
-}
-
-/* ---- commit --------------------------------------------------------------------------------- */
-
-/* The digest of the whole, compared with ${expect}. */
-static int digest_of(struct store_partial *p, const struct store_digest *expect,
-		     struct store_digest *out, struct store_error *err)
-{
-	char want[STORE_DIGEST_HEX + 1], got[STORE_DIGEST_HEX + 1];
-	struct store_hash *hash;
-	int status;
-
-	if (p->size == STORE_PARTIAL_UNKNOWN || store_partial_run(p, 0) < p->size)
-		return store_status_fail(err, STORE_INVALID, "the download is not complete");
-	status = hash_on(p, err);
-	if (status != 0)
-		return status;
-	hash = p->hash;
-	p->hash = NULL;
-	status = store_digest_end(hash, out, err);
-	if (status != 0 || expect == NULL || store_digest_equal(out, expect))
-		return status;
-	store_digest_hex(expect, want);
-	store_digest_hex(out, got);
-	return store_status_fail(err, STORE_DIGEST, "the content has SHA-256 %s instead of %s", got,
-				 want);
-}
-
-/* Link, rename, row; with the index's writer locked.  See writer.c, publish. */
-static int publish(struct store_partial *p, struct store_conn *conn,
-		   const struct store_digest *digest, struct store_error *err)
-{
-	struct store *store = p->store;
-	char name[STORE_TEMP_NAME];
-	int fd, status;
-
-	status = store_folder_temp(&store->folder, name, &fd, err);
-	if (status != 0)
-		return status;
-	close(fd);
-	store_folder_drop_temp(&store->folder, name);
-	if (linkat(p->dir, p->name, store->folder.tmp, name, 0) != 0)
-		return store_status_errno(err, errno, "publishing a download");
-	status = store_folder_publish(&store->folder, name, digest, err);
-	if (status != 0)
-		return status;
-	status = store_index_exec(
-	    conn, STMT_BLOB_PUT, ARGS(A_DIGEST(digest), A_INT(p->size), A_INT(store_now_s())), err);
-	if ((status == STORE_FULL || status == STORE_BUSY) &&
-	    store_folder_remove(&store->folder, digest) == 0)
-		return status;
-	if (status != 0)
-		store->remains = store->unsettled = true;
-	else
-		store_map_forget(store->maps, digest);
-	return status;
-}
-
-int store_partial_commit(struct store_partial *p, const struct store_digest *expect,
-			 struct store_digest *ret_digest, struct store_error *err)
-{
-	struct store_digest digest;
-	struct store_conn *conn;
-	int status = digest_of(p, expect, &digest, err);
-
-	if (status == STORE_DIGEST)
-		store_partial_discard(p);
-	if (status == 0)
-		status = store_partial_save(p, err);
-	if (status == 0 && (fchmod(p->fd, 0400) != 0 || fsync(p->fd) != 0))
-		status = store_status_errno(err, errno, "syncing a download");
-	if (status == 0)
-		status = store_fsck_mark(p->store, err);
-	if (status != 0)
-		return status;
-	conn = store_index_lock(p->store->index);
-	status = store_blob_stored(p->store, conn, &digest, p->size, err);
-	if (status == 1)
-		status = store_index_exec(conn, STMT_BLOB_CLAIM,
-					  ARGS(A_DIGEST(&digest), A_INT(store_now_s())), err);
-	else if (status == 0)
-		status = publish(p, conn, &digest, err);
-	store_evict_look(p->store, conn);
-	if (status == 0) {
-		store_evict_release(p->store, p->room); /* they are stored */
-		p->room = 0;
-	}
-	store_index_unlock(p->store->index);
-	if (status != 0)
-		return status;
-	store_partial_discard(p); /* its bytes have another name now */
-	*ret_digest = digest;
-	return 0;
 }
 
 /* ---- care ---------------------------------------------------------------------------------- */

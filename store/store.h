@@ -237,7 +237,7 @@ int store_derived_drop(struct store *store, const struct store_digest *source, c
  * A *key* is whatever identifies the download, as a digest.  A *tag* is text
  * (one line) that is kept with it: the source's own mark for the content.
  *
- * Threads: begin, write, save, commit and discard by one thread at a time;
+ * Threads: begin, write, save, check, commit and discard by one thread at a time;
  * the rest from any, also meanwhile, but those that speak of bytes only after
  * begin, or an open that resumed.
  */
@@ -264,10 +264,14 @@ int store_partial_write(struct store_partial *p, uint64_t offset, const void *da
 /* store_partial_save(p, err): what has come until now survives a kill.  Write. */
 int store_partial_save(struct store_partial *p, struct store_error *err) STORE_MUST_CHECK;
 /*
- * store_partial_commit(p, expect, ret_digest, err): all has come: hash it,
- * compare with ${expect} unless NULL, sync it, make it a blob.  STORE_DIGEST:
- * it was removed.  After any other failure commit may be called again, unless
- * it was the hash's.  Write.
+ * store_partial_check(p, expect, err): all has come: hash it and compare with
+ * ${expect} unless NULL.  STORE_DIGEST: it was removed.
+ */
+int store_partial_check(struct store_partial *p, const struct store_digest *expect,
+			struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_partial_commit(p, expect, ret_digest, err): check, where that was not
+ * done, then sync it and make it a blob.  Write.
  */
 int store_partial_commit(struct store_partial *p, const struct store_digest *expect,
 			 struct store_digest *ret_digest, struct store_error *err) STORE_MUST_CHECK;

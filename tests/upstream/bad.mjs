@@ -10,6 +10,7 @@ import { Larder } from './lib.mjs';
 const A = 'a'.repeat(40), B = 'b'.repeat(40);
 const big = content(21, 3_000_000);
 const large = content(23, 70_000_000), other = content(24, 70_000_000);
+let turns = 0;
 const url = (file) => `/org/m/resolve/main/${file}`;
 
 // a case: the hub with FAULT; the job for model.onnx must fail with an error that has TEXT in it
@@ -52,7 +53,21 @@ export const cases = [
   bad('404', (q) => (q.where === 'hub' ? { status: 404 } : null), /it answers 404/),
   bad('headers without end', (q) => (q.where === 'hub' ? { headers: 100 << 20 } : null), /headers/),
   bad('the wrong digest', (q) => (q.where === 'hub' ? { digest: 'f'.repeat(64) } : null), /SHA-256/),
-  bad('the ETag changes between segments', cdn((q, hub) => ({ data: [large, other][hub.requests.length % 2], etag: `"${hub.requests.length}"` })), /chang|SHA-256/, { data: large, section: { stall_timeout: 5 } }),
+  bad('the content changes between segments', cdn(() => ({ data: [large, other][turns++ % 2] })), /chang|SHA-256/, { data: large, section: { stall_timeout: 5 } }),
+
+  ['bad: the ETag changes between segments', async (defer) => {
+    const { hub, larder } = await pair(defer, { layout: 'plain', retries: 1, stall_timeout: 5 });
+    let n = 0;
+    hub.front.removeAllListeners('request');
+    hub.front.on('request', (rq, rs) => {
+      hub.note(rq, 'hub');
+      hub.send(rq, rs, large, { etag: `"${++n}"` }, null);
+    });
+    const job = await larder.jobOver(await larder.warm({ model: 'org/m', files: ['model.onnx'] }));
+    assert.equal(job.state, 'failed');
+    assert.match(job.error, /^upstream hub: org\/m: model\.onnx: the file changes/);
+    assert.equal((await larder.stored()).blobs, 0);
+  }],
 
   ['bad: 429 and 503 with Retry-After are waited for', async (defer) => {
     const { hub, larder } = await pair(defer);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* partial.h — a download, for partial.c and partial_commit.c; see store.h for the rest. */
+#ifndef LARDER_STORE_PARTIAL_H
+#define LARDER_STORE_PARTIAL_H
+
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct run {
+	uint64_t begin, end;
+};
+
+struct store_partial {
+	struct store *store;
+	struct store_digest key;
+	char name[STORE_DIGEST_HEX + 1];
+	int dir, fd; /* partial/, and the data; -1 where there is none */
+	atomic_uint refs;
+	bool finished; /* committed or discarded: nothing is kept any more */
+	uint64_t size; /* bytes; STORE_PARTIAL_UNKNOWN before begin */
+	uint64_t room; /* bytes reserved (evict.h) */
+	void *data;    /* [size], read-only; NULL before begin or when size is 0 */
+	struct store_hash *hash;
+	uint64_t hashed; /* bytes in ${hash}, from the start */
+	bool checked;    /* all of them: ${digest} is that of the whole */
+	struct store_digest digest;
+	uint64_t unsynced;
+	char tag[STORE_PARTIAL_TAG_MAX + 1];
+	pthread_mutex_t lock; /* for what follows */
+	struct run *runs;     /* in order, not touching each other */
+	size_t run_count, run_room;
+	uint64_t arrived, saved; /* bytes in runs; of those, in the map on the disk */
+	struct store_partial *next;
+};
+
+/*
+ * store_partial_hash_on(p, err): hash what follows, as far as it has arrived;
+ * by pread(2), so that a bad disk is an error.
+ */
+int store_partial_hash_on(struct store_partial *p, struct store_error *err) STORE_MUST_CHECK;
+
+#endif
