@@ -20,7 +20,7 @@
 #define ALLOW_HEADERS                                                                              \
 	"Content-Type, Range, If-Range, If-Match, If-None-Match, If-Modified-Since, "              \
 	"If-Unmodified-Since, Authorization, Accept, Cache-Control, Pragma, "                      \
-	"Inference-Header-Content-Length, OpenAI-Beta, X-Larder-Timeout, X-Request-Id, "           \
+	"Inference-Header-Content-Length, OpenAI-Beta, X-Larder-Stream, X-Larder-Timeout, X-Request-Id, "           \
 	"X-Requested-With, X-Stainless-Arch, X-Stainless-Async, "                                  \
 	"X-Stainless-Custom-Poll-Interval, "                                                       \
 	"X-Stainless-Helper-Method, X-Stainless-Lang, X-Stainless-OS, "                            \

@@ -182,6 +182,8 @@ static int cancelled_fault(struct request *rq, struct fault *fault)
 		return fault_set(fault, 504, "this took longer than is allowed");
 	case CANCEL_ASKED:
 		return fault_set(fault, 409, "this was cancelled");
+	case CANCEL_REPLACED:
+		return fault_set(fault, 409, "a newer frame of the same X-Larder-Stream came");
 	case CANCEL_SHUTDOWN:
 		(void)fault_set(fault, 503, "the daemon is stopping");
 		break;
@@ -266,12 +268,27 @@ int job_start(struct request *rq, job_work_f *work, void *arg, unsigned timeout_
 	return 0;
 }
 
+/* A newer frame of the same stream is there: nobody wants the older ones any more. */
+static void replace_older(struct request *rq, const char *stream)
+{
+	struct lane_ticket *older;
+
+	while ((older = lane_older(rq->cors_origin, stream)) != NULL) {
+		metrics_add(METRIC_inferences_replaced, 1);
+		job_cancel(job_of(older)->rq, CANCEL_REPLACED);
+		must(older->origin == NULL);
+	}
+}
+
 void job_infer(struct request *rq, job_work_f *work, unsigned timeout_ms)
 {
 	struct job *j = make(rq, work, NULL);
 	struct fault fault;
 
 	j->entered_ns = uv_hrtime();
+	j->ticket.stream = rq->header[HEADER_STREAM];
+	if (j->ticket.stream != NULL)
+		replace_older(rq, j->ticket.stream);
 	switch (lane_enter(&j->ticket, rq->cors_origin, (unsigned)rq->settings->queue_limit)) {
 	case LANE_FULL:
 		metrics_add(METRIC_inferences_refused, 1);

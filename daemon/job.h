@@ -31,7 +31,8 @@ int job_start(struct request *rq, job_work_f *work, void *arg, unsigned timeout_
 /*
  * job_infer(rq, work, timeout_ms): as job_start, but in the line of inferences
  * (lane.h).  Where the line is full, or the client is not there any more, ${work} is
- * never called: 503 with Retry-After at once.  Event loop.
+ * never called: 503 with Retry-After at once.  With X-Larder-Stream, what waits of the
+ * same stream and origin is answered 409: only the latest frame matters.  Event loop.
  */
 void job_infer(struct request *rq, job_work_f *work, unsigned timeout_ms);
 

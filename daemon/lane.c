@@ -71,7 +71,7 @@ enum lane_answer lane_enter(struct lane_ticket *ticket, const char *origin, unsi
 	struct lane_origin *o;
 	unsigned origins;
 
-	*ticket = (struct lane_ticket){.next = NULL};
+	*ticket = (struct lane_ticket){.stream = ticket->stream};
 	if (running < LANE_RUNNING_MAX && waiting == 0) {
 		running++;
 		return LANE_GO;
@@ -91,6 +91,17 @@ enum lane_answer lane_enter(struct lane_ticket *ticket, const char *origin, unsi
 	o->count++;
 	waiting++;
 	return LANE_WAIT;
+}
+
+struct lane_ticket *lane_older(const char *origin, const char *stream)
+{
+	struct lane_origin *o = find(origin == NULL ? "" : origin);
+
+	for (struct lane_ticket *t = o == NULL ? NULL : o->first; t != NULL; t = t->next) {
+		if (t->stream != NULL && strcmp(t->stream, stream) == 0)
+			return t;
+	}
+	return NULL;
 }
 
 void lane_forget(struct lane_ticket *ticket)

@@ -16,15 +16,18 @@ struct lane_origin;
 struct lane_ticket {
 	struct lane_ticket *next, **link;
 	struct lane_origin *origin; /* NULL: it does not wait */
+	const char *stream;         /* of frames, of which only the latest matters; NULL: none */
 };
 
 /*
- * lane_enter(ticket, origin, limit): ask for a turn.  LANE_GO: it is on, and lane_leave
- * must follow; LANE_WAIT: lane_next will hand it out; LANE_FULL: ${limit} are
- * waiting already, and of ${origin} (NULL: none) no less than its share.
+ * lane_enter(ticket, origin, limit): ask for a turn; ticket->stream is set.  LANE_GO: it is on, and
+ * lane_leave must follow; LANE_WAIT: lane_next will hand it out; LANE_FULL: ${limit} are waiting
+ * already, and of ${origin} (NULL: none) no less than its share.
  */
 enum lane_answer { LANE_GO, LANE_WAIT, LANE_FULL };
 enum lane_answer lane_enter(struct lane_ticket *ticket, const char *origin, unsigned limit);
+/* lane_older(origin, stream): a ticket of ${origin} that waits and is of ${stream}; or NULL. */
+struct lane_ticket *lane_older(const char *origin, const char *stream);
 /* lane_forget(ticket): it waits no longer. */
 void lane_forget(struct lane_ticket *ticket);
 /* lane_leave(): one that was on is done. */

@@ -15,7 +15,7 @@ Suite *check_lane(void);
 
 #define LIMIT 8
 
-static struct lane_ticket running[4];
+static struct lane_ticket running[4]; /* zeroed: of no stream */
 
 /* All turns are taken; each test runs in a process of its own. */
 static void setup(void)
@@ -26,7 +26,7 @@ static void setup(void)
 
 START_TEST(in_order)
 {
-	struct lane_ticket t[3];
+	struct lane_ticket t[3] = {0};
 
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(lane_enter(&t[i], "a", LIMIT), LANE_WAIT);
@@ -46,7 +46,7 @@ END_TEST
 
 START_TEST(by_turns)
 {
-	struct lane_ticket a[4], b[2], c;
+	struct lane_ticket a[4] = {0}, b[2] = {0}, c = {0};
 	struct lane_ticket *want[] = {&a[0], &b[0], &c, &a[1], &b[1], &a[2], &a[3]};
 
 	for (int i = 0; i < 4; i++)
@@ -63,7 +63,7 @@ END_TEST
 
 START_TEST(full)
 {
-	struct lane_ticket a[LIMIT], more, b[LIMIT];
+	struct lane_ticket a[LIMIT] = {0}, more = {0}, b[LIMIT] = {0};
 	int got = 0;
 
 	for (int i = 0; i < LIMIT; i++)
@@ -85,7 +85,7 @@ END_TEST
 /* Leaving the line from any place in it. */
 START_TEST(forget)
 {
-	struct lane_ticket t[5], last;
+	struct lane_ticket t[5] = {0}, last = {0};
 
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(lane_enter(&t[i], i % 2 == 0 ? "a" : "b", LIMIT), LANE_WAIT);
@@ -102,10 +102,28 @@ START_TEST(forget)
 }
 END_TEST
 
+START_TEST(latest_only)
+{
+	struct lane_ticket t[4] = {
+	    {.stream = "cam"}, {.stream = NULL}, {.stream = "cam"}, {.stream = "other"}};
+	static const char *const origins[] = {"a", "a", "b", "a"};
+
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(lane_enter(&t[i], origins[i], LIMIT), LANE_WAIT);
+	ck_assert_ptr_eq(lane_older("a", "cam"), &t[0]);
+	ck_assert_ptr_eq(lane_older("b", "cam"), &t[2]);
+	ck_assert_ptr_null(lane_older("a", "came"));
+	ck_assert_ptr_null(lane_older("c", "cam"));
+	ck_assert_ptr_null(lane_older(NULL, "cam"));
+	lane_forget(&t[0]);
+	ck_assert_ptr_null(lane_older("a", "cam"));
+}
+END_TEST
+
 /* A limit of nothing: whoever cannot go at once is told to come back. */
 START_TEST(no_line)
 {
-	struct lane_ticket t;
+	struct lane_ticket t = {0};
 
 	ck_assert_int_eq(lane_enter(&t, NULL, 0), LANE_WAIT); /* one per origin all the same */
 	ck_assert_int_eq(lane_enter(&t, NULL, 0), LANE_FULL);
@@ -122,6 +140,7 @@ Suite *check_lane(void)
 	tcase_add_test(t, by_turns);
 	tcase_add_test(t, full);
 	tcase_add_test(t, forget);
+	tcase_add_test(t, latest_only);
 	tcase_add_test(t, no_line);
 	suite_add_tcase(s, t);
 	return s;

@@ -82,6 +82,29 @@ is 'it does not count as a success' "$(curl -s "$url/v2/models/digits/stats" |
   sed 's/.*"success":{"count":\([0-9]*\).*"cancel":{"count":\([0-9]*\).*/\1 \2/')" \
   "$((served + 1)) 1"
 
+# ---- frames: those of a stream that wait are replaced by a newer one
+jobs=
+for i in 1 2 3 4; do # all turns are taken
+  infer "busy$i" &
+  jobs="$jobs $!"
+done
+tries=0
+until [ "$(curl -s "$url/metrics" | sed -n 's/^larder_jobs_active //p')" -ge 4 ] || [ $tries -ge 100 ]; do
+  tries=$((tries + 1))
+done
+for i in 1 2 3; do
+  infer "frame$i" -H 'X-Larder-Stream: camera' &
+  jobs="$jobs $!"
+  sleep 0.05
+done
+for job in $jobs; do wait "$job"; done
+answered=$(cat "$dir"/frame?.status)
+replaced=$(curl -s "$url/metrics" | sed -n 's/^larder_inferences_replaced_total //p')
+is 'frames: one of them at least is served' "${answered##*200*}" ''
+is 'frames: each is served or replaced' "$(echo "$answered" | sed 's/200//g; s/409//g')" ''
+is 'frames: 409 is what a replaced one gets' "$(echo "$answered" | grep -o 409 | wc -l)" "$replaced"
+ok "frames: some were replaced ($replaced)" "$([ "$replaced" -ge 1 ] && echo 0 || echo 1)"
+
 # ---- out of time
 infer late -H 'X-Larder-Timeout: 20'
 is 'X-Larder-Timeout: too slow' "$(cat "$dir/late.status")" 504
