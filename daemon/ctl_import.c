@@ -17,9 +17,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +34,7 @@ struct import {
 	const char *name, *revision;
 	json_t *files; /* what the last request says */
 	struct ctl_progress progress;
+	int tmp; /* of the state folder, for reflinks; -1 where that cannot be */
 };
 
 /* ---- one file --------------------------------------------------------------------------- */
@@ -169,22 +172,95 @@ static int make_room(struct import *im, const struct ctl_bundle *b)
 	return status;
 }
 
-static int send_content(struct import *im, int dir, const struct ctl_bundle_file *f)
+/* A content that needs not be sent. */
+static int list_file(struct import *im, const struct ctl_bundle_file *f, const char *why)
 {
 	char size[16];
+
+	if (json_array_append_new(
+		im->files, json_pack("{s:s,s:s}", "path", f->path, "sha256", f->sha256)) != 0)
+		return ctl_fail("out of memory");
+	im->progress.done += f->size;
+	if (!im->ctl->terminal && !im->ctl->json)
+		printf("%s %s, %s\n", f->path, ctl_bytes(f->size, size), why);
+	return CTL_OK;
+}
+
+/* tmp/ of the state folder, if we may write there. */
+static int open_tmp(struct import *im)
+{
+	json_t *root;
+	char *path;
+	int fd = -1;
+
+	if (ctl_ask(im->ctl, "GET", strdup("/admin/v1/stats"), &root) != CTL_OK)
+		return -1;
+	if (ctl_text(root, "state_dir")[0] == '/' &&
+	    asprintf(&path, "%s/tmp", ctl_text(root, "state_dir")) >= 0) {
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		free(path);
+	}
+	json_decref(root);
+	return fd;
+}
+
+/* A reflink of ${fd} in tmp/, owned by whoever owns that folder. */
+static bool clone_file(int tmp, int fd, const char *name)
+{
+	int out = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	struct stat st;
+	bool ok;
+
+	if (out < 0)
+		return false;
+	ok = ioctl(out, FICLONE, fd) == 0 && fstat(tmp, &st) == 0 &&
+	     fchown(out, st.st_uid, st.st_gid) == 0;
+	close(out);
+	if (!ok)
+		(void)unlinkat(tmp, name, 0);
+	return ok;
+}
+
+/* Without copying: true when the daemon has it. */
+static bool hand_over(struct import *im, int fd, const struct ctl_bundle_file *f)
+{
+	char target[32 + CTL_DIGEST_HEX], err[256];
+	struct ctl_http_request rq = {
+	    .method = "PUT", .target = target, .headers = "Content-Length: 0\r\n"};
+	struct ctl_http_answer answer;
+	bool taken;
+
+	if (im->tmp < 0 || f->size == 0)
+		return false;
+	if (!clone_file(im->tmp, fd, f->sha256)) {
+		close(im->tmp); /* not ours to write, or it cannot: it is the same for the next */
+		im->tmp = -1;
+		return false;
+	}
+	snprintf(target, sizeof target, "/admin/v1/blobs/%s", f->sha256);
+	if (ctl_http_call(im->ctl->http, &rq, &answer, err) != 0)
+		return false;
+	taken = answer.status == 201;
+	ctl_http_drop(&answer);
+	if (!taken)
+		(void)unlinkat(im->tmp, f->sha256, 0);
+
+	return taken;
+}
+
+static int send_content(struct import *im, int dir, const struct ctl_bundle_file *f)
+{
 	int fd;
 
-	if (is_stored(im, f->sha256)) {
-		if (json_array_append_new(im->files, json_pack("{s:s,s:s}", "path", f->path,
-							       "sha256", f->sha256)) != 0)
-			return ctl_fail("out of memory");
-		im->progress.done += f->size;
-		if (!im->ctl->terminal && !im->ctl->json)
-			printf("%s %s, stored already\n", f->path, ctl_bytes(f->size, size));
-		return CTL_OK;
-	}
+	if (is_stored(im, f->sha256))
+		return list_file(im, f, "stored already");
 	fd = ctl_bundle_open(dir, f);
-	return fd < 0 ? CTL_FAILED : send_file(im, fd, f->path, f->sha256);
+	if (fd < 0)
+		return CTL_FAILED;
+	if (!hand_over(im, fd, f))
+		return send_file(im, fd, f->path, f->sha256);
+	close(fd);
+	return list_file(im, f, "reflinked");
 }
 
 /* All is looked at before anything is sent: a bundle is taken as a whole or not at all. */
@@ -197,9 +273,12 @@ static int send_bundle(struct import *im, int dir, const struct ctl_bundle *b)
 	im->progress.done = 0;
 	if (status == CTL_OK)
 		status = make_room(im, b);
+	im->tmp = status == CTL_OK ? open_tmp(im) : -1;
 	for (size_t i = 0; status == CTL_OK && i < b->count; i++)
 		status = send_content(im, dir, &b->files[i]);
 	ctl_progress_wipe(&im->progress);
+	if (im->tmp >= 0)
+		close(im->tmp);
 	return status;
 }
 

@@ -41,6 +41,32 @@ int handle_admin_blob(struct request *rq, struct fault *fault)
 	return reply_text(rq, 200, JSON_TYPE, &t);
 }
 
+/* A file in tmp/ of the state folder becomes a blob; only its owner and root can have put it there.
+ */
+static int adopt(struct request *rq, void *arg, struct fault *fault)
+{
+	const char *hex = rq->part[PART_DIGEST];
+	struct store_digest digest;
+	struct store_error err;
+	struct text t;
+	uint64_t size;
+
+	(void)arg;
+	if (!store_digest_parse(hex, strlen(hex), &digest))
+		return fault_set(fault, 400, "a digest is 64 lower-case hex digits");
+	if (store_writer_adopt(rq->ctx->store, &digest, &digest, &size, &err) != 0)
+		return fault_store(fault, err.status, err.text);
+	text_init(&t, &rq->arena);
+	text_printf(&t, "{\"sha256\":\"%s\",\"bytes\":%llu}\n", hex, (unsigned long long)size);
+	return reply_text(rq, 201, JSON_TYPE, &t);
+}
+
+int handle_admin_adopt(struct request *rq, struct fault *fault)
+{
+	(void)fault;
+	return job_start(rq, adopt, NULL, LONG_TIMEOUT_MS);
+}
+
 /* ---- eviction ------------------------------------------------------------------------- */
 
 struct gone {

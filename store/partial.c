@@ -333,14 +333,13 @@ static void forget(struct store_partial *p)
 /* Room for, map and hash the open file of p->size bytes. */
 static int ready(struct store_partial *p, struct store_error *err)
 {
-	int status;
+	int status = store_evict_reserve(p->store, p->size, err);
 
-	if (p->size > SIZE_MAX / 2)
-		return store_status_fail(err, STORE_FULL, "the file is too large");
-	status = store_evict_reserve(p->store, p->size, err);
 	if (status != 0)
 		return status;
 	p->room = p->size;
+	if (p->size > SIZE_MAX / 2)
+		return store_status_fail(err, STORE_FULL, "the file is too large");
 	if (p->size > 0) {
 		void *data = mmap(NULL, (size_t)p->size, PROT_READ, MAP_SHARED, p->fd, 0);
 

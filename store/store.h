@@ -96,7 +96,7 @@ int store_open(const struct store_opts *opts, struct store **out,
 	       struct store_error *err) STORE_MUST_CHECK;
 /*
  * store_close(store): NULL is allowed.  Mappings that are still referenced stay
- * valid; writers and imports must be gone.
+ * valid; writers, imports and downloads must be gone.
  */
 void store_close(struct store *store);
 
@@ -175,6 +175,17 @@ int store_writer_commit(struct store_writer *w, const struct store_digest *expec
 			struct store_digest *ret_digest, uint64_t *ret_size,
 			struct store_error *err) STORE_MUST_CHECK;
 void store_writer_abort(struct store_writer *w); /* NULL is allowed */
+
+/*
+ * store_writer_adopt(store, digest, ret_digest, ret_size, err): the same for a
+ * file that somebody who may write to the state folder has put into tmp/, under
+ * the 64 hex digits of ${digest}: nothing is copied.  It must be a file of its
+ * own (no other link, owned by this user), and is gone whatever is returned but
+ * STORE_NOT_FOUND.
+ */
+int store_writer_adopt(struct store *store, const struct store_digest *digest,
+		       struct store_digest *ret_digest, uint64_t *ret_size,
+		       struct store_error *err) STORE_MUST_CHECK;
 
 /* store_blob_put_fd(store, fd, …): a whole open file as one blob. */
 int store_blob_put_fd(struct store *store, int fd, struct store_digest *ret_digest,
@@ -279,7 +290,7 @@ int store_partial_commit(struct store_partial *p, const struct store_digest *exp
 void store_partial_discard(struct store_partial *p);
 /* One more reference, one less; the last closes it.  What was saved stays for the next open. */
 struct store_partial *store_partial_ref(struct store_partial *p);
-void store_partial_unref(struct store_partial *p); /* NULL is allowed */
+void store_partial_unref(struct store_partial *p); /* NULL is allowed; before store_close */
 
 /* Bytes in all (STORE_PARTIAL_UNKNOWN before begin), bytes that came, bytes that a kill leaves. */
 uint64_t store_partial_size(const struct store_partial *p);

@@ -24,10 +24,11 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* How much may wait in memory before the disk is told to begin: the fsync is short then. */
-enum { WRITEBACK_BYTES = 8 * 1024 * 1024 };
+enum { WRITEBACK_BYTES = 8 * 1024 * 1024, PIECE_BYTES = 1024 * 1024 };
 
 struct store_writer {
 	struct store *store;
@@ -81,6 +82,85 @@ int store_writer_expect(struct store_writer *w, uint64_t bytes, struct store_err
 		w->room = bytes;
 	return status;
 }
+
+/* ---- a file that is there already ------------------------------------------------------ */
+
+/* Give tmp/${hex} a name of ours, if it is a plain file of ours that has no other. */
+static int take_file(struct store_writer *w, const char *hex, struct store_error *err)
+{
+	int tmp = w->store->folder.tmp;
+	int fd = openat(tmp, hex, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	int status = 0;
+
+	if (fd < 0 && errno == ENOENT)
+		return store_status_fail(err, STORE_NOT_FOUND, "there is no file to take over");
+	if (fd < 0)
+		status = store_status_errno(err, errno, "taking over a file");
+	else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+		 st.st_uid != geteuid())
+		status = store_status_fail(err, STORE_INVALID,
+					   "what should be taken over is not a file of its own");
+	if (status == 0 && (fchmod(fd, 0400) != 0 || renameat(tmp, hex, tmp, w->name) != 0))
+		status = store_status_errno(err, errno, "taking over a file");
+	if (status != 0) {
+		(void)unlinkat(tmp, hex, 0); /* else the next open clears it away */
+		if (fd >= 0)
+			close(fd);
+		return status;
+	}
+	close(w->fd);
+	w->fd = fd;
+	return 0;
+}
+
+static int hash_file(struct store_writer *w, struct store_error *err)
+{
+	uint8_t *piece = malloc(PIECE_BYTES);
+	int status = 0;
+	ssize_t n;
+
+	if (piece == NULL)
+		return store_status_fail(err, STORE_MEMORY, NULL);
+	(void)posix_fadvise(w->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	while ((n = read(w->fd, piece, PIECE_BYTES)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			status = store_status_errno(err, errno, "reading a file taken over");
+		else
+			status = store_writer_expect(w, w->size + (uint64_t)n, err);
+		if (status == 0)
+			status = store_digest_add(w->hash, piece, (size_t)n, err);
+		if (status != 0)
+			break;
+		w->size += (uint64_t)n;
+	}
+	free(piece);
+	return status;
+}
+
+int store_writer_adopt(struct store *store, const struct store_digest *digest,
+		       struct store_digest *ret_digest, uint64_t *ret_size, struct store_error *err)
+{
+	char hex[STORE_DIGEST_HEX + 1];
+	struct store_writer *w;
+	int status = store_writer_open(store, &w, err);
+
+	if (status != 0)
+		return status;
+	store_digest_hex(digest, hex);
+	status = take_file(w, hex, err);
+	if (status == 0)
+		status = hash_file(w, err);
+	if (status != 0) {
+		store_writer_abort(w);
+		return status;
+	}
+	return store_writer_commit(w, digest, ret_digest, ret_size, err);
+}
+
+/* ---- bytes ------------------------------------------------------------------------------- */
 
 static int write_all(struct store_writer *w, const uint8_t *data, size_t size,
 		     struct store_error *err)

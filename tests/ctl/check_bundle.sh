@@ -128,6 +128,26 @@ head -c 40000000 /dev/zero >"$m/onnx/model.onnx"
 says 'a bundle beyond the quota' 1 'do not fit' s2 import "$dir/b5"
 is 'takes nothing with it' "$(models s2)" 'org/m@v1 '
 
+# ---- a file in tmp/ of the state folder is taken over: what import does where it can reflink
+if command -v curl >/dev/null; then
+  take() {
+    curl -sS -o "$dir/answer" -w '%{http_code}' -X PUT --unix-socket "$dir/s2" \
+      "http://localhost/admin/v1/blobs/$1"
+  }
+  printf 'taken over' >"$dir/two/tmp/file"
+  taken=$(sha256sum <"$dir/two/tmp/file" | cut -d' ' -f1)
+  cp "$dir/two/tmp/file" "$dir/two/tmp/$small"
+  mv "$dir/two/tmp/file" "$dir/two/tmp/$taken"
+  is 'a file in tmp/ becomes a blob' "$(take "$taken")" 201
+  is 'with its bytes' "$(cat "$dir/two/blobs/"*"/$taken")" 'taken over'
+  is 'not one with other bytes than its name says' "$(take "$small")" 422
+  is 'which does not stay' "$(ls "$dir/two/tmp")" ''
+  is 'not one that is not there' "$(take "$taken")" 404
+  is 'not another path' "$(take ..%2findex.sqlite)" 400
+else
+  skip 'a file in tmp/ is taken over' 'curl is not installed'
+fi
+
 # ---- an export that is killed is no bundle, and no model
 "$top/larderctl" --admin-socket "$dir/s1" export big "$dir/k" >/dev/null 2>&1 &
 exporter=$!

@@ -255,6 +255,105 @@ START_TEST(an_upload_without_a_name_survives_removals)
 }
 END_TEST
 
+/* A file in tmp/ under the digest of ${name}, and the attempt to take it over. */
+static int adopt(const char *name, const char *content)
+{
+	struct store_digest digest = fixture_digest(name), got;
+	char hex[STORE_DIGEST_HEX + 1];
+	uint64_t size = 0;
+	int status;
+
+	store_digest_hex(&digest, hex);
+	if (content != NULL)
+		fixture_write_file(fixture_path("tmp/%s", hex), content, strlen(content));
+	status = store_writer_adopt(fx.store, &digest, &got, &size, &fx.err);
+	if (status == 0) {
+		ck_assert(store_digest_equal(&digest, &got));
+		ck_assert_uint_eq(size, strlen(name));
+	}
+	ck_assert_int_eq(fixture_count("tmp"), 0);
+	return status;
+}
+
+START_TEST(a_file_that_is_there_is_taken_over)
+{
+	struct stat st;
+	struct store_digest digest = fixture_digest("content");
+
+	ok(adopt("content", "content"));
+	ck_assert(has("content"));
+	ck_assert_int_eq(stat(fixture_blob_path(&digest), &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0400);
+	ok(adopt("content", "content")); /* it is stored already */
+	ck_assert_int_eq(fixture_count("blobs"), 1);
+	ok(adopt("", ""));
+	fails(adopt("other", "else"), STORE_DIGEST);
+	fails(adopt("absent", NULL), STORE_NOT_FOUND);
+	ck_assert(!has("other"));
+	fixture_import("m", "main", "a", "content", NULL);
+	ck_assert(fixture_reads("m", "main", "a", "content"));
+}
+END_TEST
+
+START_TEST(only_a_file_of_its_own_is_taken_over)
+{
+	struct store_digest digest = fixture_digest("content");
+	char hex[STORE_DIGEST_HEX + 1];
+
+	store_digest_hex(&digest, hex);
+	fixture_write_file(fixture_path("elsewhere"), "content", 7);
+	/* somebody else could change it under its other name */
+	ck_assert_int_eq(link(fixture_path("elsewhere"), fixture_path("tmp/%s", hex)), 0);
+	fails(adopt("content", NULL), STORE_INVALID);
+	ck_assert_int_eq(symlink("../elsewhere", fixture_path("tmp/%s", hex)), 0);
+	ck_assert_int_ne(adopt("content", NULL), 0);
+	ck_assert_int_eq(mkfifo(fixture_path("tmp/%s", hex), 0600), 0);
+	fails(adopt("content", NULL), STORE_INVALID);
+	ck_assert(!has("content"));
+	ck_assert_int_eq(access(fixture_path("elsewhere"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(taking_over_failed_at_every_call)
+{
+	static const enum fault_call calls[] = {FAULT_FSYNC,    FAULT_RENAME, FAULT_OPEN,
+						FAULT_MALLOC,   FAULT_DIGEST, FAULT_STAT,
+						FAULT_SQL_WRITE};
+
+	fixture_close();
+	faultfs_install();
+	fixture_open();
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		for (int n = 1;; n++) {
+			struct store_digest digest = fixture_digest("content"), got;
+			char hex[STORE_DIGEST_HEX + 1];
+			uint64_t size;
+			int status;
+
+			fixture_close();
+			fixture_teardown();
+			fixture_setup();
+			store_digest_hex(&digest, hex);
+			fixture_write_file(fixture_path("tmp/%s", hex), "content", 7);
+			fault_arm(calls[i], n);
+			status = store_writer_adopt(fx.store, &digest, &got, &size, &fx.err);
+			if (!fault_disarm()) {
+				ok(status);
+				break;
+			}
+			if (status != 0)
+				fixture_check_error(status);
+			fixture_reopen();
+			ck_assert_int_eq(fixture_count("tmp"), 0);
+			if (status == 0)
+				ck_assert(has("content"));
+			ok(adopt("content", "content"));
+			ck_assert(has("content"));
+		}
+	}
+}
+END_TEST
+
 Suite *check_store_writer(void)
 {
 	Suite *s = suite_create("store_writer");
@@ -273,6 +372,9 @@ Suite *check_store_writer(void)
 	tcase_add_test(t, nothing_is_said_to_be_stored_before_it_is_synced);
 	tcase_add_test(t, a_full_disk_is_not_filled_with_nameless_files);
 	tcase_add_test(t, an_upload_without_a_name_survives_removals);
+	tcase_add_test(t, a_file_that_is_there_is_taken_over);
+	tcase_add_test(t, only_a_file_of_its_own_is_taken_over);
+	tcase_add_test(t, taking_over_failed_at_every_call);
 	suite_add_tcase(s, t);
 	return s;
 }
