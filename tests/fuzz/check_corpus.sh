@@ -22,5 +22,6 @@ replay onnx 10000 "$top_srcdir/www/sample/model.onnx"
 replay onnx 1000 "$corpus"/onnx/*
 replay oip 10000 "$corpus"/oip/*
 replay range 10000 "$corpus"/range/*
+replay negotiate 10000 "$corpus"/negotiate/*
 replay route 10000 "$corpus"/route/*
 done_testing
