@@ -272,8 +272,8 @@ static int run(struct larderd *d)
 
 	if (listen_open(d->ctx.settings, &d->sockets) != 0)
 		return 1;
-	if (start_store(d) != 0 || start_residency(d) != 0 || pull_open(&d->ctx, &d->ctx.pull) != 0 ||
-	    warm_open(&d->ctx, &d->ctx.warm) != 0)
+	if (start_store(d) != 0 || start_residency(d) != 0 ||
+	    pull_open(&d->ctx, &d->ctx.pull) != 0 || warm_open(&d->ctx, &d->ctx.warm) != 0)
 		goto out;
 	pulse_start(d->ctx.loop);
 	patience_start(d->ctx.loop);

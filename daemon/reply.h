@@ -59,7 +59,8 @@ struct reply {
 	struct reply_part one; /* where a body of one part lives */
 	struct store_map *map; /* owned; parts may point into it */
 	uint64_t length;       /* of all parts, bytes */
-	const struct reply_source *source; /* instead of the parts; borrowed until DONE; or NULL */
+	/* instead of the parts; borrowed until DONE; or NULL */
+	const struct reply_source *source;
 	/* for answer.c */
 	struct answer_kept *ready; /* this response is sent, and header[] is not looked at; owned */
 	struct answer_kept **keep; /* where the response may be kept; NULL = nowhere */
