@@ -6,6 +6,8 @@
 #include "tests/store/faultfs.h"
 #include "tests/store/fixture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -451,6 +453,86 @@ START_TEST(more_than_one_round)
 }
 END_TEST
 
+/* Several importers at once; each model is there when its import returned, or was evicted whole. */
+static void *import_many(void *arg)
+{
+	unsigned who = *(unsigned *)arg;
+
+	for (unsigned i = 0; i < 25; i++) {
+		struct store_digest digest;
+		struct store_import *im;
+		struct store_writer *w;
+		struct store_error err;
+		char content[64], model[16], commit[STORE_COMMIT_HEX + 1];
+		int status;
+
+		snprintf(model, sizeof(model), "t%u-%u", who, i);
+		snprintf(content, sizeof(content), "%-50s", model);
+		if (store_writer_open(fx.store, &w, &err) != 0)
+			return NULL;
+		status = store_writer_append(w, content, 50, &err);
+		if (status != 0) {
+			store_writer_abort(w);
+			/* all room may be taken by what the others have not named yet */
+			if (status == STORE_QUOTA)
+				continue;
+			return NULL;
+		}
+		if (store_writer_commit(w, NULL, &digest, NULL, &err) != 0 ||
+		    store_import_begin(fx.store, model, "main", &im, &err) != 0)
+			return NULL;
+		if (store_import_add(im, "f", &digest, &err) != 0 ||
+		    store_import_commit(im, commit, &err) != 0)
+			return NULL;
+		if (i % 7 == 0) {
+			struct store_evicted out;
+
+			if (store_evict(fx.store, 50, NULL, NULL, &out, &err) != 0 &&
+			    err.status != STORE_QUOTA)
+				return NULL;
+		}
+	}
+	return arg;
+}
+
+static atomic_bool watching;
+
+/* The quota holds at every moment. */
+static void *watch(void *arg)
+{
+	while (atomic_load(&watching)) {
+		struct store_stats s;
+		struct store_error err;
+
+		if (store_stats_get(fx.store, &s, &err) != 0 || s.blob_bytes > 300)
+			return NULL;
+	}
+	return arg;
+}
+
+START_TEST(many_at_once)
+{
+	static unsigned who[4] = {0, 1, 2, 3};
+	pthread_t importer[4], watcher;
+	void *result;
+
+	store_evict_limits(fx.store, &(struct store_limits){.max_bytes = 300});
+	atomic_store(&watching, true);
+	ck_assert_int_eq(pthread_create(&watcher, NULL, watch, who), 0);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&importer[i], NULL, import_many, &who[i]), 0);
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_int_eq(pthread_join(importer[i], &result), 0);
+		ck_assert_ptr_eq(result, &who[i]);
+	}
+	atomic_store(&watching, false);
+	ck_assert_int_eq(pthread_join(watcher, &result), 0);
+	ck_assert_ptr_nonnull(result);
+	ck_assert_uint_gt(stats().evicted.models, 10);
+	expect_sound();
+}
+END_TEST
+
 /* ---- old snapshots ------------------------------------------------------------------------------
  */
 
@@ -606,6 +688,7 @@ Suite *check_store_evict(void)
 	tcase_add_test(t, shared_content_frees_nothing_alone);
 	tcase_add_test(t, a_lowered_limit);
 	tcase_add_test(t, more_than_one_round);
+	tcase_add_test(t, many_at_once);
 	suite_add_tcase(s, t);
 	t = tcase_create("old");
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);

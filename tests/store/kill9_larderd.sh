@@ -53,7 +53,7 @@ same() {
 lost= half= litter= unsound= started=
 round=1
 while [ "$round" -le "$rounds" ]; do
-  larderd_start --offline || started="$started $round"
+  larderd_start --offline --keep-snapshots 1000000 || started="$started $round"
   import_from $(($(cat "$larderd_dir/begun" 2>/dev/null || echo 0) + 1)) &
   importer=$!
   dice 700
@@ -61,7 +61,7 @@ while [ "$round" -le "$rounds" ]; do
   kill -9 "$larderd_pid"
   wait "$larderd_pid" 2>/dev/null
   wait $importer
-  larderd_start --offline || started="$started $round"
+  larderd_start --offline --keep-snapshots 1000000 || started="$started $round"
   [ -z "$(ls "$larderd_dir/state/tmp")" ] || litter="$litter $round"
   # the latest each time, all of them after the last kill
   tail -n "$([ "$round" -lt "$rounds" ] && echo 6 || echo +1)" "$acks" >"$larderd_dir/look"
