@@ -447,37 +447,63 @@ static void loops_in_loops(struct pbuild *m)
 
 #define DEEP 10000
 
-/* An If in the branch of an If, and so on. */
+/* Bytes that are written from their end. */
+struct backwards {
+	uint8_t *data;
+	size_t at, cap;
+};
+
+static void before(struct backwards *b, struct pbuild *piece)
+{
+	ck_assert_uint_le(piece->size, b->at);
+	b->at -= piece->size;
+	memcpy(b->data + b->at, piece->data, piece->size);
+	pbuild_free(piece);
+}
+
+/* An If in the branch of an If, and so on: what is inside comes last in each message, so that all
+ * of them are headers in front of it. */
 static void branches_in_branches(struct pbuild *m)
 {
-	struct pbuild graph = {0};
+	struct backwards all = {.at = DEEP * 400, .cap = DEEP * 400};
+	struct pbuild yes_tensor = {0};
 	uint8_t yes = 1;
-	struct pbuild t = {0};
 	struct body b;
 
 	start(m);
-	pbuild_tensor(&t, "yes", BOOL, 0, none, &yes, 1);
-	pbuild_init(m, &t);
+	pbuild_tensor(&yes_tensor, "yes", BOOL, 0, none, &yes, 1);
+	pbuild_init(m, &yes_tensor);
+	all.data = malloc(all.cap);
+	ck_assert_ptr_nonnull(all.data);
 	pbuild_node(body_start(&b), "Relu", "x", "r", NULL);
 	pbuild_output(&b.m, "r", FLOAT);
-	graph = b.graph;
+	before(&all, &b.graph);
 	for (int i = 0; i < DEEP; i++) {
-		struct pbuild attrs = {0}, copy = {0};
+		struct pbuild attr = {0}, node = {0}, other = {0};
 
+		pbuild_string(&attr, 1, "then_branch");
+		pbuild_int(&attr, 20, 5);
+		pbuild_number(&attr, 6 << 3 | 2);
+		pbuild_number(&attr, all.cap - all.at);
+		before(&all, &attr);
 		pbuild_node(body_start(&b), "Relu", "x", "r", NULL);
 		pbuild_output(&b.m, "r", FLOAT);
-		copy = b.graph;
-		pbuild_attr_graph(&attrs, "then_branch", &graph);
-		pbuild_attr_graph(&attrs, "else_branch", &copy);
-		if (i == DEEP - 1) {
-			pbuild_node(m, "If", "yes", "y", &attrs);
-			break;
-		}
-		pbuild_node(body_start(&b), "If", "yes", "r", &attrs);
-		pbuild_output(&b.m, "r", FLOAT);
-		graph = b.graph;
+		pbuild_attr_graph(&other, "else_branch", &b.graph);
+		pbuild_string(&node, 1, "yes");
+		pbuild_string(&node, 2, "r");
+		pbuild_string(&node, 4, "If");
+		pbuild_raw(&node, other.data, other.size);
+		pbuild_free(&other);
+		pbuild_number(&node, 5 << 3 | 2);
+		pbuild_number(&node, all.cap - all.at);
+		before(&all, &node);
+		pbuild_output(body_start(&b), "r", FLOAT);
+		pbuild_number(&b.graph, 1 << 3 | 2);
+		pbuild_number(&b.graph, all.cap - all.at);
+		before(&all, &b.graph);
 	}
-	end(m);
+	pbuild_raw(m->graph, all.data + all.at, all.cap - all.at);
+	free(all.data);
 }
 
 /* optional(optional(optional(… */
