@@ -7,6 +7,7 @@
  *	                weights and the bias), the sum with another tensor, an activation
  *	larder.MatMul   (from MatMul and Gemm) a bias, the sum with another tensor, an
  *	                activation
+ *	MatMul of two tensors   a number that it is multiplied with or divided by
  *	larder.ScaleShift  an activation
  *	larder.MatMulIntegerToFloat, larder.ConvIntegerToFloat  an activation
  *
@@ -328,6 +329,28 @@ static bool make_matmul(struct rt_fuse *f, int node)
 	return true;
 }
 
+/* A product of two tensors takes in one number that it is multiplied with or divided by. */
+static bool take_alpha(struct rt_fuse *f, int node, int next)
+{
+	const struct rt_node *n = node_at(f, node), *g = node_at(f, next);
+	const bool divides = rt_pass_fuse_is(g, RT_ONNX, "Div");
+	float by;
+	if (!rt_pass_fuse_is(n, RT_ONNX, "MatMul") || g->in_count != 2 ||
+	    rt_pass_fuse_constant(f, n->in[1]) || rt_pass_fuse_constant(f, n->in[0]) ||
+	    (!divides && !rt_pass_fuse_is(g, RT_ONNX, "Mul")) ||
+	    (divides && g->in[0] != n->out[0]) ||
+	    !rt_pass_fuse_number(f, other_of(g, n->out[0]), &by) ||
+	    f->graph->values[other_of(g, n->out[0])].constant.shape.rank != 0 || by == 0.0f)
+		return false;
+	if (!rt_pass_fuse_set(f, node,
+			      &(struct rt_attr){.name = "alpha",
+						.kind = RT_ATTR_FLOAT,
+						.f = divides ? 1.0f / by : by}))
+		return false;
+	rt_pass_fuse_rename(f, node, RT_LARDER, "MatMul", 1);
+	return true;
+}
+
 static bool take_bias(struct rt_fuse *f, int node, int next)
 {
 	const struct rt_node *n = node_at(f, node), *g = node_at(f, next);
@@ -352,6 +375,8 @@ static bool take(struct rt_fuse *f, int node, int next)
 		return take_scale(f, node, next) || take_sum(f, node, next) ||
 		       take_activation(f, node, next);
 	case MATMUL:
+		if (!rt_pass_fuse_constant(f, node_at(f, node)->in[1]))
+			return take_alpha(f, node, next);
 		return make_matmul(f, node) &&
 		       (take_bias(f, node, next) || take_sum(f, node, next) ||
 			take_activation(f, node, next));

@@ -3,6 +3,7 @@
 #ifndef LARDER_RUNTIME_KERNELS_BYTES_AVX2_H
 #define LARDER_RUNTIME_KERNELS_BYTES_AVX2_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -55,6 +56,18 @@ static inline void vi_to_bytes(uint8_t *p, vi x)
 	_mm_storel_epi64(
 	    (__m128i *)(void *)p,
 	    _mm_unpacklo_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+}
+
+#define VI_PAIR
+static inline void vi_pair_to_bytes(uint8_t *p, vi x, vi y, int32_t zero, int32_t least,
+				    const bool is_signed)
+{
+	__m256i both = _mm256_packs_epi32(x, y);
+	both = _mm256_adds_epi16(both, _mm256_set1_epi16((int16_t)zero));
+	both = _mm256_max_epi16(both, _mm256_set1_epi16((int16_t)least));
+	both = is_signed ? _mm256_packs_epi16(both, both) : _mm256_packus_epi16(both, both);
+	both = _mm256_permutevar8x32_epi32(both, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5));
+	_mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(both));
 }
 
 #endif

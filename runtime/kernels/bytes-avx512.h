@@ -3,6 +3,7 @@
 #ifndef LARDER_RUNTIME_KERNELS_BYTES_AVX512_H
 #define LARDER_RUNTIME_KERNELS_BYTES_AVX512_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -49,6 +50,19 @@ static inline vi vi_from_i8(const uint8_t *p)
 static inline void vi_to_bytes(uint8_t *p, vi x)
 {
 	_mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(x));
+}
+
+#define VI_PAIR
+static inline void vi_pair_to_bytes(uint8_t *p, vi x, vi y, int32_t zero, int32_t least,
+				    const bool is_signed)
+{
+	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13);
+	__m512i both = _mm512_packs_epi32(x, y);
+	both = _mm512_adds_epi16(both, _mm512_set1_epi16((int16_t)zero));
+	both = _mm512_max_epi16(both, _mm512_set1_epi16((int16_t)least));
+	both = is_signed ? _mm512_packs_epi16(both, both) : _mm512_packus_epi16(both, both);
+	_mm256_storeu_si256((__m256i *)(void *)p,
+			    _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, both)));
 }
 
 #endif

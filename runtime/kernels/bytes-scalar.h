@@ -8,6 +8,9 @@
  *	vi_nearest(x)     each lane as the nearest integer, ties to even; |x| < 2³¹; of NaN only
  *that the low byte is 0 vi_from_u8(p)     V bytes, zero-extended; vi_from_i8 sign-extended
  *	vi_to_bytes(p, x) the low byte of each lane to V bytes
+ *	vi_pair_to_bytes(p, x, y, zero, least, is_signed)
+ *	                  where VI_PAIR is defined: 2·V bytes, lanes of x, then of y, each + zero,
+ *	                  not below least, saturated
  */
 #ifndef LARDER_RUNTIME_KERNELS_BYTES_SCALAR_H
 #define LARDER_RUNTIME_KERNELS_BYTES_SCALAR_H

@@ -43,21 +43,27 @@ REDUCE_SUM(sum, term_sum)
 REDUCE_SUM(sum_square, term_square)
 REDUCE_SUM(sum_abs, term_abs)
 
-/* Two accumulators; a NaN stays where it is once it is there. */
+/* Four accumulators, which lose NaN; the last one seen is kept beside them. */
 #define REDUCE_EXTREME(name, pick, start, better)                                                  \
 	static float name(size_t n, const float *x)                                                \
 	{                                                                                          \
 		float lanes[2 * V], best = start;                                                  \
-		v a = v_set1(best), b = a;                                                         \
-		for (; n >= 2 * V; n -= 2 * V, x += 2 * V) {                                       \
-			a = v_select(v_isnan(a), a, pick(a, v_load(x)));                           \
-			b = v_select(v_isnan(b), b, pick(b, v_load(x + V)));                       \
+		v a = v_set1(best), b = a, c = a, d = a, bad = v_set1(0.0f);                       \
+		for (; n >= 4 * V; n -= 4 * V, x += 4 * V) {                                       \
+			const v p = v_load(x), q = v_load(x + V), r = v_load(x + 2 * V),           \
+				s = v_load(x + 3 * V);                                             \
+			a = pick(a, p), b = pick(b, q), c = pick(c, r), d = pick(d, s);            \
+			bad = v_select(v_isnan(p), p, v_select(v_isnan(q), q, bad));               \
+			bad = v_select(v_isnan(r), r, v_select(v_isnan(s), s, bad));               \
 		}                                                                                  \
-		v_store(lanes, a);                                                                 \
-		v_store(lanes + V, b);                                                             \
-		for (size_t i = 0; i < 2 * V; i++)                                                 \
-			if (!(best != best) && !(best better lanes[i]))                            \
+		v_store(lanes, pick(pick(a, b), pick(c, d)));                                      \
+		v_store(lanes + V, bad);                                                           \
+		for (size_t i = 0; i < V; i++) {                                                   \
+			if (lanes[V + i] != lanes[V + i])                                          \
+				return lanes[V + i];                                               \
+			if (lanes[i] better best)                                                  \
 				best = lanes[i];                                                   \
+		}                                                                                  \
 		for (size_t i = 0; i < n; i++)                                                     \
 			if (!(best != best) && !(best better x[i]))                                \
 				best = x[i];                                                       \

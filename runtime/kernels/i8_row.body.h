@@ -159,10 +159,51 @@ static inline void columns(const struct rt_i8_finish *f, size_t at, const int32_
 	}
 }
 
+#ifdef VI_PAIR
+/* 2·V columns of all rows, as bytes.  What is below int32 becomes its least and saturates. */
+static inline void pair_columns(const struct rt_i8_finish *f, size_t at, const bool rows,
+				const bool is_signed)
+{
+	const vi more[2] = {vi_load(f->add + at), vi_load(f->add + at + V)};
+	const v by[2] = {v_load(f->scale + at), v_load(f->scale + at + V)}, hi = v_set1(f->hi);
+	const int32_t zero = f->zero, least = (int32_t)f->lo + zero;
+	const size_t m = f->m, ld_sum = f->ld_sum, ldy = f->ldy;
+	const int32_t *from = f->sum + at;
+	uint8_t *to = (uint8_t *)f->y + at;
+	for (size_t r = 0; r < m; r++, from += ld_sum, to += ldy) {
+		vi sum[2] = {vi_add(vi_load(from), more[0]), vi_add(vi_load(from + V), more[1])};
+		if (rows) {
+			const vi row = vi_set1(f->row[r]);
+			sum[0] = vi_add(sum[0], vi_mul(vi_load(f->row_mul + at), row));
+			sum[1] = vi_add(sum[1], vi_mul(vi_load(f->row_mul + at + V), row));
+		}
+		vi_pair_to_bytes(to, vi_nearest(v_min(hi, v_mul(vi_floats(sum[0]), by[0]))),
+				 vi_nearest(v_min(hi, v_mul(vi_floats(sum[1]), by[1]))), zero,
+				 least, is_signed);
+	}
+}
+
+/* As many columns as are whole pairs; how many. */
+static inline size_t whole_pairs(const struct rt_i8_finish *f, const bool rows)
+{
+	const bool is_signed = f->lo + (float)f->zero < 0;
+	size_t i = 0;
+	for (; i + 2 * V <= f->n; i += 2 * V)
+		is_signed ? pair_columns(f, i, rows, true) : pair_columns(f, i, rows, false);
+	return i;
+}
+#else
+static inline size_t whole_pairs(const struct rt_i8_finish *f, const bool rows)
+{
+	(void)f, (void)rows;
+	return 0;
+}
+#endif
+
 static inline void finish(const struct rt_i8_finish *f, const enum out out, const bool rows)
 {
 	static const float none[V];
-	for (size_t i = 0; i < f->n; i += V) {
+	for (size_t i = out == I8 ? whole_pairs(f, rows) : 0; i < f->n; i += V) {
 		const size_t lanes = f->n - i < V ? f->n - i : V;
 		int32_t more[V] = {0}, times[V] = {0};
 		float by[V] = {0}, bias[V] = {0};

@@ -192,7 +192,7 @@ struct rt_i8_pair {
 };
 /*
  * Rounding is to nearest, ties to even.  Bounds are integers such that the result
- * with the zero point is a byte, int8 or uint8; NaN becomes the zero point.
+ * with the zero point is a byte, int8 or uint8; NaN becomes the zero point, or in to_i8 the least.
  */
 struct rt_i8_row {
 	/* y = clamp(x / scale), rounded, + zero; bounds: lo, hi, before zero is added */

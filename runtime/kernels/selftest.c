@@ -261,7 +261,7 @@ static bool finishes(const struct rt_i8_row *ref, const struct rt_i8_row *got, b
 				 .row_mul = mul,
 				 .scale = scale,
 				 .bias = bias,
-				 .lo = -120,
+				 .lo = -119,
 				 .hi = 130,
 				 .zero = 119,
 				 .ldy = LD};

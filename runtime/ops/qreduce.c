@@ -297,7 +297,7 @@ static void reduce_run(const struct rt_run *r)
 		/* dims that go between the first and the last: [N][pixels][C] */
 		const struct rt_kernels *const *kernels = r->state;
 		struct planes all = {r, *kernels, j.m, p->count, p->kept_dims[1]};
-		if (p->kept_strides[0] == p->count * p->kept_dims[1]) {
+		if (p->kept_dims[0] == 1 || p->kept_strides[0] == p->count * p->kept_dims[1]) {
 			rt_team_for(r->team, (size_t)(p->kept_dims[0] * ((all.channels + 63) / 64)),
 				    rt_walk_grain(p->count * 16), planes_range, &all);
 			return;
