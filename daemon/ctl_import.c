@@ -27,6 +27,7 @@
 
 #include "daemon/ctl_bundle.h"
 #include "daemon/ctl_progress.h"
+#include "daemon/ctl_room.h"
 #include "daemon/ctl_walk.h"
 
 struct import {
@@ -77,101 +78,6 @@ static int send_file(struct import *im, int fd, const char *path, const char *sh
 	return status;
 }
 
-static int send_folder(struct import *im, const char *dir)
-{
-	struct ctl_walk w;
-	int status = CTL_FAILED;
-
-	ctl_walk_init(&w);
-	if (ctl_walk_folder(&w, dir)) {
-		status = w.count > 0 ? CTL_OK : ctl_fail("%s: no files in it", dir);
-		im->progress.total = w.bytes;
-		for (size_t i = 0; status == CTL_OK && i < w.count; i++) {
-			int fd = ctl_walk_open(&w, w.files[i].path);
-
-			if (fd < 0)
-				status = ctl_fail("%s: %s", w.files[i].path, strerror(errno));
-			else
-				status = send_file(im, fd, w.files[i].path, NULL);
-		}
-		ctl_progress_wipe(&im->progress);
-		if (status == CTL_OK && w.left_out > 0)
-			fprintf(stderr,
-				"larderctl: left out %u folders of tools, links to folders or "
-				"special files\n",
-				w.left_out);
-	}
-	ctl_walk_release(&w);
-	return status;
-}
-
-static const char *last_segment(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL ? slash + 1 : path;
-}
-
-static int send_files(struct import *im, int count, char **paths)
-{
-	int status = CTL_OK;
-	struct stat st;
-
-	for (int i = 0; i < count; i++) {
-		if (stat(paths[i], &st) == 0 && S_ISREG(st.st_mode))
-			im->progress.total += (uint64_t)st.st_size;
-	}
-	for (int i = 0; status == CTL_OK && i < count; i++) {
-		int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-		if (fd < 0)
-			status = ctl_fail("%s: %s", paths[i], strerror(errno));
-		else
-			status = send_file(im, fd, last_segment(paths[i]), NULL);
-	}
-	ctl_progress_wipe(&im->progress);
-	return status;
-}
-
-/* ---- a bundle ------------------------------------------------------------------------- */
-
-/* Is a content stored already? */
-static bool is_stored(struct import *im, const char *sha256)
-{
-	char target[32 + CTL_DIGEST_HEX], err[256];
-	struct ctl_http_request rq = {.method = "GET", .target = target};
-	struct ctl_http_answer answer;
-	bool stored;
-
-	snprintf(target, sizeof target, "/admin/v1/blobs/%s", sha256);
-	if (ctl_http_call(im->ctl->http, &rq, &answer, err) != 0)
-		return false; /* sending it will say why */
-	stored = answer.status == 200;
-	ctl_http_drop(&answer);
-	return stored;
-}
-
-/* Room for what is not stored yet, before any of it goes. */
-static int make_room(struct import *im, const struct ctl_bundle *b)
-{
-	uint64_t bytes = 0;
-	char *target = NULL;
-	json_t *root;
-	int status;
-
-	for (size_t i = 0; i < b->count; i++) {
-		if (!is_stored(im, b->files[i].sha256))
-			bytes += b->files[i].size;
-	}
-	if (bytes == 0)
-		return CTL_OK;
-	if (asprintf(&target, "/admin/v1/gc?room=%llu", (unsigned long long)bytes) < 0)
-		abort();
-	status = ctl_ask(im->ctl, "POST", target, &root);
-	json_decref(root);
-	return status;
-}
-
 /* A content that needs not be sent. */
 static int list_file(struct import *im, const struct ctl_bundle_file *f, const char *why)
 {
@@ -184,6 +90,154 @@ static int list_file(struct import *im, const struct ctl_bundle_file *f, const c
 	if (!im->ctl->terminal && !im->ctl->json)
 		printf("%s %s, %s\n", f->path, ctl_bytes(f->size, size), why);
 	return CTL_OK;
+}
+
+/* The files of a folder, or those that were given one by one. */
+struct source {
+	const struct ctl_walk *walk; /* NULL: paths */
+	char **paths;
+	size_t count;
+	struct known { /* [count]; NULL when nobody looked */
+		char sha256[CTL_DIGEST_HEX + 1];
+		uint64_t size;
+	} * known;
+};
+
+static const char *last_segment(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* Their names in the model. */
+static const char *source_path(const struct source *src, size_t i)
+{
+	return src->walk != NULL ? src->walk->files[i].path : last_segment(src->paths[i]);
+}
+
+/* -1 after a message. */
+static int source_open(const struct source *src, size_t i)
+{
+	const char *name = src->walk != NULL ? src->walk->files[i].path : src->paths[i];
+	int fd = src->walk != NULL ? ctl_walk_open(src->walk, name)
+				   : open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		(void)ctl_fail("%s: %s", name, strerror(errno));
+	return fd;
+}
+
+/* Digest and size of one of them. */
+static int look_at(const struct source *src, size_t i)
+{
+	struct known *k = &src->known[i];
+	int fd = source_open(src, i);
+	int status = CTL_OK;
+	struct stat st;
+
+	if (fd < 0)
+		return CTL_FAILED;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		status = ctl_fail("%s: not a file", source_path(src, i));
+	else if (!ctl_bundle_hash(fd, k->sha256, NULL))
+		status = ctl_fail("%s: %s", source_path(src, i), strerror(errno));
+	k->size = (uint64_t)st.st_size;
+	close(fd);
+	return status;
+}
+
+/*
+ * For a store that may be too small: look at all files first, so that only what
+ * is not stored yet is sent and counts.  Elsewhere each file is read once only.
+ */
+static int room_for(struct import *im, struct source *src)
+{
+	struct ctl_room room;
+	int status = CTL_OK;
+
+	if (!ctl_room_is_tight(im->ctl, im->progress.total))
+		return CTL_OK;
+	src->known = calloc(src->count, sizeof *src->known);
+	if (src->known == NULL)
+		return ctl_fail("out of memory");
+	ctl_room_init(&room, im->ctl);
+	for (size_t i = 0; status == CTL_OK && i < src->count; i++) {
+		status = look_at(src, i);
+		if (status == CTL_OK)
+			ctl_room_add(&room, src->known[i].sha256, src->known[i].size);
+	}
+	return ctl_room_make(&room, status);
+}
+
+static int send_one(struct import *im, const struct source *src, size_t i)
+{
+	const struct known *k = src->known != NULL ? &src->known[i] : NULL;
+	const char *path = source_path(src, i);
+	int fd;
+
+	if (k != NULL && ctl_room_has(im->ctl, k->sha256))
+		return list_file(im, &(struct ctl_bundle_file){path, k->sha256, k->size},
+				 "stored already");
+	fd = source_open(src, i);
+	return fd < 0 ? CTL_FAILED : send_file(im, fd, path, k != NULL ? k->sha256 : NULL);
+}
+
+static int send_all(struct import *im, struct source *src)
+{
+	int status = room_for(im, src);
+
+	for (size_t i = 0; status == CTL_OK && i < src->count; i++)
+		status = send_one(im, src, i);
+	ctl_progress_wipe(&im->progress);
+	free(src->known);
+	return status;
+}
+
+static int send_folder(struct import *im, const char *dir)
+{
+	struct ctl_walk w;
+	int status = CTL_FAILED;
+
+	ctl_walk_init(&w);
+	if (ctl_walk_folder(&w, dir)) {
+		im->progress.total = w.bytes;
+		status = w.count > 0 ? send_all(im, &(struct source){.walk = &w, .count = w.count})
+				     : ctl_fail("%s: no files in it", dir);
+		if (status == CTL_OK && w.left_out > 0)
+			fprintf(stderr,
+				"larderctl: left out %u folders of tools, links to folders or "
+				"special files\n",
+				w.left_out);
+	}
+	ctl_walk_release(&w);
+	return status;
+}
+
+static int send_files(struct import *im, int count, char **paths)
+{
+	struct stat st;
+
+	for (int i = 0; i < count; i++) {
+		if (stat(paths[i], &st) == 0 && S_ISREG(st.st_mode))
+			im->progress.total += (uint64_t)st.st_size;
+	}
+	return send_all(im, &(struct source){.paths = paths, .count = (size_t)count});
+}
+
+/* ---- a bundle ------------------------------------------------------------------------- */
+
+/* Room for what is not stored yet, before any of it goes. */
+static int room_for_bundle(struct import *im, const struct ctl_bundle *b)
+{
+	struct ctl_room room;
+
+	if (!ctl_room_is_tight(im->ctl, b->bytes))
+		return CTL_OK;
+	ctl_room_init(&room, im->ctl);
+	for (size_t i = 0; i < b->count; i++)
+		ctl_room_add(&room, b->files[i].sha256, b->files[i].size);
+	return ctl_room_make(&room, CTL_OK);
 }
 
 /* tmp/ of the state folder, if we may write there. */
@@ -252,7 +306,7 @@ static int send_content(struct import *im, int dir, const struct ctl_bundle_file
 {
 	int fd;
 
-	if (is_stored(im, f->sha256))
+	if (ctl_room_has(im->ctl, f->sha256))
 		return list_file(im, f, "stored already");
 	fd = ctl_bundle_open(dir, f);
 	if (fd < 0)
@@ -272,7 +326,7 @@ static int send_bundle(struct import *im, int dir, const struct ctl_bundle *b)
 	status = ctl_bundle_check(b, dir, &im->progress);
 	im->progress.done = 0;
 	if (status == CTL_OK)
-		status = make_room(im, b);
+		status = room_for_bundle(im, b);
 	im->tmp = status == CTL_OK ? open_tmp(im) : -1;
 	for (size_t i = 0; status == CTL_OK && i < b->count; i++)
 		status = send_content(im, dir, &b->files[i]);

@@ -87,6 +87,25 @@ else
   skip 'metrics, uploads' 'curl is not installed'
 fi
 
+# ---- an import of several files fits as a whole, or nothing goes for it
+mkdir "$dir/folder"
+for i in 1 2 3; do head -c 30000 /dev/urandom >"$dir/folder/$i"; done
+case $(ctl import "$dir/folder") in *'do not fit'*) ok 'a folder that cannot fit is refused' 0 ;;
+  *) ok 'a folder that cannot fit is refused' 1 ;; esac
+is 'before any of it is sent' "$(models)$(stored)" 'b 40000'
+rm "$dir/folder/3"
+cp "$dir/folder/1" "$dir/folder/same"
+ctl import "$dir/folder" >/dev/null
+is 'what is there twice counts once' "$(models)" 'b folder '
+head -c 1000 /dev/urandom >"$dir/folder/4"
+rm "$dir/folder/2"
+ctl pin folder >/dev/null
+ctl import --name other "$dir/folder" >/dev/null
+is 'what is stored already does not count' "$(models)$(stored)" 'b folder other 101000'
+ctl unpin folder >/dev/null
+ctl rm folder >/dev/null
+ctl rm other >/dev/null
+
 # ---- old snapshots
 for i in 1 2 3 4; do
   echo $i >"$dir/v"

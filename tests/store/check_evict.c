@@ -354,6 +354,35 @@ START_TEST(downloads_share_it_too)
 }
 END_TEST
 
+START_TEST(what_is_taken_over_needs_room_too)
+{
+	struct store_digest digest = fixture_digest("content"), got;
+	char hex[STORE_DIGEST_HEX + 1];
+	uint64_t size;
+
+	store_digest_hex(&digest, hex);
+	import("a", 40);
+	limit(45, STORE_KEEP_ALL);
+	ok(store_model_pin(fx.store, "a", true, &fx.err));
+	fixture_write_file(fixture_path("tmp/%s", hex), "content", 7);
+	fails(store_writer_adopt(fx.store, &digest, &got, &size, &fx.err), STORE_QUOTA);
+	ck_assert_int_eq(fixture_count("tmp"), 0);
+	expect_sound();
+}
+END_TEST
+
+START_TEST(an_evicted_file_is_not_remembered)
+{
+	struct store_file file;
+
+	import("a", 40);
+	use("a");
+	limit(60, STORE_KEEP_ALL);
+	import("b", 40);
+	fails(store_file_find(fx.store, "a", "main", "f", &file, &fx.err), STORE_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(what_an_import_lists_stays)
 {
 	struct store_import *im;
@@ -683,6 +712,8 @@ Suite *check_store_evict(void)
 	tcase_add_test(t, what_cannot_fit_takes_nothing_with_it);
 	tcase_add_test(t, writers_share_the_quota);
 	tcase_add_test(t, downloads_share_it_too);
+	tcase_add_test(t, what_is_taken_over_needs_room_too);
+	tcase_add_test(t, an_evicted_file_is_not_remembered);
 	tcase_add_test(t, what_an_import_lists_stays);
 	tcase_add_test(t, what_is_mapped_goes_last_and_stays_valid);
 	tcase_add_test(t, shared_content_frees_nothing_alone);
