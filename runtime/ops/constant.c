@@ -121,7 +121,8 @@ static int of_shape_bind(struct rt_bind *b, struct rt_error *err)
 	const struct rt_attr *a = rt_node_attr(b->node, "value");
 	int64_t n;
 
-	if (a != NULL && (!rt_shape_elems(&a->tensor.shape, &n) || n != 1))
+	if (a != NULL && (a->kind != RT_ATTR_TENSOR || a->tensor.data == NULL ||
+			  !rt_shape_elems(&a->tensor.shape, &n) || n != 1))
 		return rt_error_set(err, RT_MALFORMED, "the value is not one element");
 	return RT_OK;
 }
@@ -147,6 +148,20 @@ static int of_shape_infer(struct rt_infer *f, struct rt_error *err)
 	return RT_OK;
 }
 
+/* Every element of ${t}, of less than 8 bits, is the lowest of ${byte}. */
+static void fill_packed(const struct rt_tensor *t, unsigned byte)
+{
+	unsigned bits = rt_dtype_bits(t->dtype), all = 0;
+	size_t bytes = rt_tensor_bytes(t), rest = (size_t)rt_tensor_elems(t) * bits % 8;
+	uint8_t *out = t->data;
+
+	for (unsigned at = 0; at < 8; at += bits)
+		all |= (byte & ((1u << bits) - 1)) << at;
+	memset(out, (int)all, bytes);
+	if (rest > 0)
+		out[bytes - 1] &= (uint8_t)((1u << rest) - 1);
+}
+
 static void of_shape_run(const struct rt_run *r)
 {
 	const struct rt_attr *a = rt_node_attr(r->node, "value");
@@ -155,6 +170,10 @@ static void of_shape_run(const struct rt_run *r)
 
 	if (bytes == 0)
 		return;
+	if (size == 0) {
+		fill_packed(&r->out[0], a != NULL ? *(const uint8_t *)a->tensor.data : 0);
+		return;
+	}
 	memset(out, 0, size);
 	if (a != NULL)
 		memcpy(out, a->tensor.data, size);

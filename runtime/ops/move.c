@@ -102,10 +102,33 @@ static int transpose_infer(struct rt_infer *f, struct rt_error *err)
 	}
 	rt_walk_strides(out, strides[0]);
 	status = one_move(f, out->rank, out->dims, strides, err);
+	if (rt_move_size(f->in[0].dtype) == 0)
+		f->scratch_bytes = 2 * (size_t)rt_tensor_elems(&f->in[0]);
 	if (status == RT_OK)
 		((struct rt_moves *)f->shape_state)->x32 =
 		    ((const struct transpose *)f->state)->x32;
 	return status;
+}
+
+static void transpose_run(const struct rt_run *r)
+{
+	const struct rt_moves *list = r->shape_state;
+	unsigned bits = rt_dtype_bits(r->in[0].dtype), per = 8 / bits;
+	int64_t n = rt_tensor_elems(&r->in[0]);
+	uint8_t *from = r->scratch, *to = from + n, *out = r->out[0].data;
+	const uint8_t *in = r->in[0].data;
+
+	if (bits >= 8) {
+		rt_move_run(r);
+		return;
+	}
+	/* several elements in a byte: a byte for each, there and back */
+	for (int64_t i = 0; i < n; i++)
+		from[i] = (uint8_t)(in[i / per] >> i % per * bits & ((1u << bits) - 1));
+	rt_walk_copy_with(&list->moves[0].walk, r->team, 1, to, from, NULL);
+	memset(out, 0, rt_tensor_bytes(&r->out[0]));
+	for (int64_t i = 0; i < n; i++)
+		out[i / per] |= (uint8_t)(to[i] << i % per * bits);
 }
 
 const struct rt_op rt_op_transpose = {
@@ -116,7 +139,7 @@ const struct rt_op rt_op_transpose = {
     .state_bytes = sizeof(struct transpose),
     .bind = transpose_bind,
     .infer = transpose_infer,
-    .run = rt_move_run,
+    .run = transpose_run,
 };
 
 /* ---- Expand, Tile ---------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include "tests/lib/op_case.h"
+#include "tests/runtime/one_op.h"
 #include "tests/runtime/suites.h"
 
 static const struct op_case cases[] = {
@@ -277,11 +278,49 @@ static const struct op_case cases[] = {
     {"Multinomial", 7, "sample_size=5 dtype=7", "f32[2,3] 1 2 3 0 0 1", "i64[2,5] ?"},
     {"RandomUniform", 1, "shape=[2,3] low=1.0 high=2.0 dtype=11", "", "f64[2,3] ?"},
     {"RandomNormal", 22, "shape=[2,3] dtype=10", "", "f16[2,3] ?"},
+    {"Transpose", 25, "perm=[1,0]", "u4[2,3] 1 2 3 4 5 15", "u4[3,2] 1 4 2 5 3 15"},
+    {"Transpose", 25, "perm=[1,0]", "i4[2,3] 1 -2 3 -4 5 -6", "i4[3,2] 1 -4 -2 5 3 -6"},
 };
 
 START_TEST(peer_cases)
 {
 	op_case_check(&cases[_i]);
+}
+END_TEST
+
+/* ConstantOfShape of elements of less than a byte: five of them, the bits behind the last are 0. */
+static const struct {
+	int64_t type; /* TensorProto's number */
+	uint8_t value, want[3];
+	size_t bytes;
+} fills[] = {
+    {21, 0xA7, {0x77, 0x77, 0x07}, 3}, /* uint4 */
+    {22, 0x0F, {0xFF, 0xFF, 0x0F}, 3}, /* int4 */
+    {23, 0x03, {0x33, 0x33, 0x03}, 3}, /* float4e2m1 */
+    {25, 0x02, {0xAA, 0x02}, 2},       /* uint2 */
+    {26, 0x03, {0xFF, 0x03}, 2},       /* int2 */
+};
+
+START_TEST(packed_fill)
+{
+	struct pbuild attrs = {0}, a = {0}, t = {0};
+	struct one_op o;
+	int64_t five = 5;
+
+	one_op_begin(&o, "", 25);
+	pbuild_tensor(&t, "", fills[_i].type, 1, (int64_t[]){1}, &fills[_i].value, 1);
+	pbuild_string(&a, 1, "value"); /* AttributeProto */
+	pbuild_message(&a, 5, &t);
+	pbuild_int(&a, 20, 4);
+	pbuild_message(&attrs, 5, &a);
+	pbuild_raw(&o.attrs, attrs.data, attrs.size);
+	pbuild_free(&attrs);
+	one_op_const(&o, RT_I64, 1, (int64_t[]){1}, &five);
+	one_op_run(&o, "ConstantOfShape", 1);
+	one_op_shape(&o, 0, 1, 5);
+	ck_assert_uint_eq(rt_tensor_bytes(&o.out[0]), fills[_i].bytes);
+	ck_assert_mem_eq(o.out[0].data, fills[_i].want, fills[_i].bytes);
+	one_op_end(&o);
 }
 END_TEST
 
@@ -291,6 +330,7 @@ Suite *check_runtime_ops_peer(void)
 	TCase *tc = tcase_create("cases");
 
 	tcase_add_loop_test(tc, peer_cases, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_loop_test(tc, packed_fill, 0, sizeof(fills) / sizeof(fills[0]));
 	suite_add_tcase(s, tc);
 	return s;
 }
