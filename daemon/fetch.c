@@ -60,7 +60,7 @@ struct fetch {
 	struct fetch_head head;
 	bool told;     /* head() was called */
 	uint64_t seen; /* bytes of this hop's body */
-	bool wants_room, wants_rate, stalled;
+	bool wants_room, wants_rate, stalled, unreachable;
 	const char *refusal; /* why it was broken off by us */
 	char refused_text[400];
 	char error[CURL_ERROR_SIZE];
@@ -421,6 +421,7 @@ static void end(struct fetch *t, enum fetch_end how, const char *text)
 	(void)snprintf(r.text, sizeof(r.text), "%s", text);
 	memcpy(r.commit, t->lines.commit, sizeof(r.commit));
 	r.stalled = t->stalled;
+	r.unreachable = t->unreachable;
 	drop(t);
 	done(arg, &r);
 }
@@ -495,8 +496,12 @@ static void answered(struct fetch *t)
 
 static void ended(struct fetch *t, CURLcode code)
 {
-	const char *text = t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
+	/* what goes to clients names no address; the log may */
+	const char *text = curl_easy_strerror(code);
 
+	if (t->error[0] != '\0')
+		log_debug("fetch", "upstream=%s url=\"%.200s\" text=\"%s\"", t->up->name, t->url,
+			  t->error);
 	(void)curl_multi_remove_handle(t->fetcher->multi, t->easy);
 	t->added = false;
 	if (t->refusal != NULL)
@@ -511,6 +516,8 @@ static void ended(struct fetch *t, CURLcode code)
 		end(t, FETCH_REFUSED, text);
 	else {
 		t->stalled = code == CURLE_OPERATION_TIMEDOUT;
+		t->unreachable =
+		    code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
 		end(t, FETCH_AGAIN, t->stalled ? "nothing came for too long" : text);
 	}
 }

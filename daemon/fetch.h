@@ -45,6 +45,7 @@ struct fetch_result {
 	enum fetch_end end;
 	unsigned status;        /* of the last answer; 0 = none */
 	unsigned retry_after_s; /* 0 = not said */
+	bool unreachable;       /* there was no connection */
 	bool stalled;           /* nothing came for as long as is allowed */
 	char commit[41];        /* X-Repo-Commit, also of a 404; "" = none */
 	char text[400];         /* what went wrong, without the upstream's name */

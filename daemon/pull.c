@@ -244,6 +244,11 @@ int pull_miss(struct request *rq, struct fault *fault)
 		return 1;
 	if (p->offline)
 		return fault_set(fault, 504, "that is not stored, and the daemon is offline");
+	if (up->down_until_ms > uv_now(p->ctx->loop)) {
+		(void)fault_set(fault, 503, "upstream %s cannot be reached", up->name);
+		fault->retry_after_s = 2;
+		return -1;
+	}
 	return wait_for(p, rq, up, model, name == NULL ? "" : name->commit, fault);
 }
 
@@ -298,7 +303,7 @@ struct pull_ticket *pull_fetch(struct pull *p, const struct pull_want *want, pul
 	if (t == NULL)
 		return NULL;
 	t->listener.changed = ticket_changed;
-	t->listener.whole = true;
+	t->listener.whole = t->listener.patient = true;
 	t->fn = fn;
 	t->arg = arg;
 	t->flight = pull_flight_get(&p->flights, want->upstream, want->model, want->revision,

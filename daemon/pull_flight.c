@@ -108,6 +108,15 @@ static bool wanted(const struct pull_flight *f)
 	return wanted_whole(f);
 }
 
+bool pull_flight_patient(const struct pull_flight *f)
+{
+	for (const struct pull_listener *l = f->listeners; l != NULL; l = l->next) {
+		if (l->patient)
+			return true;
+	}
+	return false;
+}
+
 bool pull_flight_whole(const struct pull_flight *f)
 {
 	return wanted_whole(f);
@@ -275,7 +284,7 @@ static void write_work(void *arg)
 	if (f->status == STORE_FULL &&
 	    store_partial_sweep(f->all->ctx->store, 0, NULL, &f->store_error) == 0)
 		f->status = pull_lane_write_batch(f, &f->store_error);
-	if (now - f->saved_ns >= SAVE_EVERY_NS || f->failing ||
+	if (now - f->saved_ns >= SAVE_EVERY_NS || f->last_words ||
 	    store_partial_arrived(f->partial) == f->size) {
 		int status = store_partial_save(f->partial, &f->store_error);
 
@@ -336,9 +345,10 @@ static void ended(void *arg)
 		f->has_digest = true;
 		f->done = true;
 		metrics_add(METRIC_pulled_files, 1);
-		name = f->publish ? pull_names_set(f->all->names, f->model, f->revision,
-						   f->up->name, f->commit)
-				  : NULL;
+		name = f->publish ? pull_names_find(f->all->names, f->model, f->revision) : NULL;
+		if (f->publish && (name == NULL || f->commit[0] != '\0'))
+			name = pull_names_set(f->all->names, f->model, f->revision, f->up->name,
+					      f->commit);
 		if (name != NULL)
 			pull_names_keep(f->all->names, name);
 		over(f);
@@ -426,6 +436,16 @@ static bool complete(const struct pull_flight *f)
 	       !store_partial_gap(f->partial, 0, &offset, &size);
 }
 
+/* Has the name been given to another commit since the first answer? */
+static bool name_moved(const struct pull_flight *f)
+{
+	const struct pull_name *name =
+	    f->publish ? pull_names_find(f->all->names, f->model, f->revision) : NULL;
+
+	return name != NULL && name->commit[0] != '\0' && f->commit[0] != '\0' &&
+	       strcmp(name->commit, f->commit) != 0;
+}
+
 static void go_on(struct pull_flight *f)
 {
 	if (judge(f))
@@ -445,6 +465,10 @@ static void go_on(struct pull_flight *f)
 	}
 	if (!f->busy && complete(f)) {
 		pull_lane_cancel(f);
+		if (name_moved(f)) {
+			pull_flight_fail(f, 503, "its name moved on meanwhile");
+			return;
+		}
 		f->state = FLIGHT_ENDING;
 		on_pool(f, check_work, checked);
 		return;
@@ -471,6 +495,7 @@ static void step(struct pull_flight *f)
 		if (f->busy)
 			return;
 		if (f->state == FLIGHT_COMING && f->queue != NULL && f->status == 0) {
+			f->last_words = true;
 			pull_lane_take_batch(f);
 			on_pool(f, write_work, wrote);
 			return;
@@ -611,8 +636,8 @@ uint64_t pull_flight_readable(const struct pull_flight *f, uint64_t at)
 {
 	uint64_t n, limit;
 
-	if (f->partial == NULL || f->size == FETCH_UNKNOWN || at >= f->size ||
-	    (f->state < FLIGHT_COMING && !f->done))
+	if ((f->state < FLIGHT_COMING && !f->done) || f->partial == NULL ||
+	    f->size == FETCH_UNKNOWN || at >= f->size)
 		return 0;
 	n = store_partial_run(f->partial, at);
 	if (f->done || f->verified)

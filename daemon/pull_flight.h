@@ -45,8 +45,9 @@ enum pull_flight_state {
 struct pull_listener {
 	void (*changed)(struct pull_listener *l, struct pull_flight *f);
 	bool listed;
-	bool whole;  /* wants all of it */
-	bool hungry; /* waits for the byte at ${at} */
+	bool patient; /* has time: a job, not a page */
+	bool whole;   /* wants all of it */
+	bool hungry;  /* waits for the byte at ${at} */
 	uint64_t at;
 	uint64_t need; /* bytes from there that it wants at all; 0 = who knows */
 	bool told;     /* in this round */
@@ -115,6 +116,7 @@ struct pull_flight {
 	int status;
 	struct store_error store_error;
 	uint64_t saved_ns;
+	bool last_words; /* what is written now is all that will be */
 	struct pull_flight *next, **link;
 };
 
@@ -151,6 +153,8 @@ void pull_flight_kick(struct pull_flight *f);
  */
 void pull_flight_fail(struct pull_flight *f, unsigned http, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* pull_flight_patient(f): somebody who has time waits for it. */
+bool pull_flight_patient(const struct pull_flight *f);
 /* pull_flight_whole(f): somebody wants all of it. */
 bool pull_flight_whole(const struct pull_flight *f);
 /* pull_flight_key: under which the bytes of a file are kept while they come. */

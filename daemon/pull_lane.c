@@ -30,6 +30,8 @@
 #define BACKOFF_MS 250u
 #define BACKOFF_MAX_MS 30000u
 #define RETRY_AFTER_MAX_S 300u
+#define HASTY_RETRIES 2u /* of pages that wait for the first answer of an upstream */
+#define DOWN_MS 2000u    /* how long an upstream that cannot be reached is left alone by pages */
 
 struct pull_piece {
 	uint64_t offset;
@@ -188,6 +190,7 @@ static const char *lane_head(void *arg, const struct fetch_head *h)
 	struct pull_flight *f = lane->flight;
 	const char *expected = expected_commit(f);
 
+	f->up->down_until_ms = 0;
 	if (h->commit[0] != '\0' && expected[0] != '\0' && strcmp(h->commit, expected) != 0) {
 		if (f->pinned)
 			return "its commit is not the one that was asked for";
@@ -281,14 +284,19 @@ static bool lane_data(void *arg, const void *data, size_t size)
 static void retry_later(struct pull_flight *f, const struct fetch_result *r)
 {
 	uint64_t came = f->queued + (f->partial == NULL ? 0 : store_partial_arrived(f->partial));
+	unsigned most = f->up->retries;
 	uint64_t ms;
 
+	if (!f->confirmed && !pull_flight_patient(f) && most > HASTY_RETRIES)
+		most = HASTY_RETRIES;
 	if (came > f->arrived_then)
 		f->attempts = 0;
 	f->arrived_then = came;
 	f->attempts += r->stalled ? 2 : 1;
-	if (f->attempts > f->up->retries) {
+	if (f->attempts > most) {
 		f->retry_after_s = r->retry_after_s;
+		if (r->unreachable)
+			f->up->down_until_ms = uv_now(f->all->ctx->loop) + DOWN_MS;
 		pull_flight_fail(f, r->stalled ? 504 : r->status == 429 ? 503 : 502, "%s", r->text);
 		return;
 	}

@@ -50,8 +50,9 @@ struct upstream {
 	uint64_t revalidate_s, negative_s, stall_s;
 	const char *proxy, *ca_file; /* NULL = none, the system's */
 	/* event loop: */
-	unsigned active; /* transfers */
-	double bucket;   /* bytes that may be read now; negative: too many were */
+	unsigned active;        /* transfers */
+	uint64_t down_until_ms; /* it could not be reached: pages do not wait for it until then */
+	double bucket;          /* bytes that may be read now; negative: too many were */
 	uint64_t bucket_ns;
 };
 

@@ -187,7 +187,7 @@ static void on_ticket(void *arg, const struct pull_outcome *out)
 		f->done = f->total = out->size;
 		if (item->commit[0] == '\0')
 			memcpy(item->commit, out->commit, sizeof(item->commit));
-	} else if (out->absent && item->refresh) {
+	} else if (out->absent && (item->refresh || f->spare)) {
 		f->state = WARM_CANCELLED;
 		f->wanted = false;
 	} else {
@@ -299,6 +299,9 @@ static void fetch_files(struct warm_job *job, struct warm_item *item)
 		return;
 	if (failed > 0)
 		warm_finish(job, WARM_FAILED);
+	else if (waiting == 0 && !item->only && item->commit[0] != '\0' &&
+		 (warm_listing_move(job, item), item->only))
+		warm_kick(job->warm); /* the files that the name has go along */
 	else if (waiting == 0)
 		give_name(job, item);
 	else

@@ -26,6 +26,7 @@ struct warm_file {
 	uint64_t done, total; /* bytes */
 	bool stored;          /* digest is that of a blob */
 	bool wanted;          /* of the listing that counts */
+	bool spare;           /* the name has it; if its successor has not, it is let go */
 	struct store_digest digest;
 	struct pull_ticket *ticket;
 	char error[500];

@@ -55,19 +55,19 @@ static int keep_path(void *arg, const struct store_file_info *info)
 	struct warm_job *job = arg;
 	struct warm_file *f = warm_job_file(job, job->now, info->path);
 
-	if (f != NULL)
-		f->wanted = true;
+	if (f != NULL && !f->wanted)
+		f->wanted = f->spare = true;
 	return 0;
 }
 
 /* Does the item's name mean another commit now?  Then its files all have to be fetched. */
-static void plan_move(struct warm_job *job, struct warm_item *item)
+void warm_listing_move(struct warm_job *job, struct warm_item *item)
 {
 	const struct pull_name *name =
 	    pull_names_find(pull_names_of(job->warm->pull), item->model, item->revision);
 	struct store_error err;
 
-	if (name == NULL || name->commit[0] == '\0' || item->commit[0] == '\0' ||
+	if (item->only || name == NULL || name->commit[0] == '\0' || item->commit[0] == '\0' ||
 	    strcmp(name->commit, item->commit) == 0)
 		return;
 	item->only = true;
@@ -85,7 +85,7 @@ static void take_listing(struct warm_job *job, struct warm_item *item)
 
 	same = item->commit[0] != '\0' && strcmp(item->commit, job->listed_commit) == 0;
 	memcpy(item->commit, job->listed_commit, sizeof(item->commit));
-	plan_move(job, item);
+	warm_listing_move(job, item);
 	for (i = 0; i < job->file_count; i++)
 		job->file[i]->state = job->file[i]->wanted && job->file[i]->item == job->now
 					  ? WARM_CANCELLED /* unless the listing has it */

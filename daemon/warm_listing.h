@@ -11,5 +11,10 @@ struct warm_job;
  * the item is FETCHING or the job has failed when it is over.
  */
 void warm_listing_ask(struct warm_job *job, struct warm_item *item);
+/*
+ * warm_listing_move(job, item): when the item's commit is another than that of
+ * its name, the files that the name has are wanted too, and item->only is set.
+ */
+void warm_listing_move(struct warm_job *job, struct warm_item *item);
 
 #endif

@@ -326,8 +326,10 @@ static void forget(struct store_partial *p)
 	p->checked = false;
 	p->size = STORE_PARTIAL_UNKNOWN;
 	p->tag[0] = '\0';
+	pthread_mutex_lock(&p->lock);
 	p->run_count = 0;
 	p->arrived = p->saved = 0;
+	pthread_mutex_unlock(&p->lock);
 }
 
 /* Room for, map and hash the open file of p->size bytes. */

@@ -129,6 +129,20 @@ export const cases = [
     assert.equal((await larder.get(url('a.json'))).status, 200);
   }]),
 
+  ['bad: an upstream that is down: pages are told soon, and sooner the next time', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    await hub.stop();
+    defer(() => hub.start());
+    let r = await larder.get(url('a.json'));
+    assert.equal(r.status, 502);
+    assert.ok(r.ms < 3000, `${r.ms} ms`);
+    assert.ok(!r.body.toString().includes('127.0.0.1'), r.body.toString());
+    r = await larder.get(url('b.json'));
+    assert.equal(r.status, 503);
+    assert.ok(r.ms < 300, `${r.ms} ms`);
+    assert.ok(r.headers['retry-after']);
+  }],
+
   ['bad: loopback behind a public upstream', async (defer) => {
     const hub = new Hub();
     await hub.start();

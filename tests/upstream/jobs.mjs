@@ -131,6 +131,16 @@ export const cases = [
     assert.equal(await larder.files('org/m'), 2);
   }],
 
+  ['files by name move a name as a whole, too', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    hub.put('org/m', A, { 'a.json': Buffer.from('{"v":1}'), 'b.json': Buffer.from('{"v":1}'), 'gone.json': Buffer.from('{}') });
+    await larder.jobOver(await larder.warm({ model: 'org/m' }));
+    hub.put('org/m', B, { 'a.json': Buffer.from('{"v":2}'), 'b.json': Buffer.from('{"v":2}') });
+    assert.equal((await larder.jobOver(await larder.warm({ model: 'org/m', files: ['a.json'] }))).state, 'done');
+    assert.equal((await larder.get(url('b.json'))).body.toString(), '{"v":2}');
+    assert.equal(await larder.files('org/m'), 2);
+  }],
+
   ['larderctl warm and jobs', async (defer) => {
     const { hub, larder } = await pair(defer);
     hub.put('org/m', A, { 'config.json': Buffer.from('{}'), 'model.onnx': content(19, 2_000_000) });
