@@ -25,6 +25,7 @@
 #include "daemon/oip_binary.h"
 #include "daemon/oip_cut.h"
 #include "daemon/oip_data.h"
+#include "daemon/oip_frame.h"
 #include "daemon/oip_ports.h"
 #include "daemon/text.h"
 
@@ -139,7 +140,7 @@ static int parse_input(struct parser *p, size_t i, json_t *v)
 {
 	struct input in = {.name = NULL};
 	struct rt_tensor t = {.dtype = RT_NONE};
-	const json_t *binary;
+	const json_t *binary, *transform;
 	json_error_t why;
 	size_t port;
 	char names[320];
@@ -157,10 +158,16 @@ static int parse_input(struct parser *p, size_t i, json_t *v)
 		    oip_ports_names(p->ports->inputs, p->ports->input_count, names, sizeof names));
 	if (p->rq->inputs[port].dtype != RT_NONE)
 		return fault_set(p->fault, 400, "input \"%.100s\" is given twice", in.name);
-	if (parse_shape(in.shape, in.name, &t.shape, p->fault) != 0 ||
+	transform = json_object_get(in.parameters, "transform");
+	if (parse_shape(in.shape, in.name, &t.shape, p->fault) != 0)
+		return -1;
+	if (transform == NULL &&
 	    check_port(p->ports->inputs[port], in.datatype, &t.shape, p->fault) != 0)
 		return -1;
-	t.dtype = p->ports->inputs[port]->dtype;
+	t.dtype = rt_dtype_of_oip(in.datatype);
+	if (transform != NULL && t.dtype != RT_U8)
+		return fault_set(p->fault, 400,
+				 "input \"%.100s\": the datatype of a frame is UINT8", in.name);
 	binary = json_object_get(in.parameters, "binary_data_size");
 	if ((binary != NULL) == (in.data != NULL))
 		return fault_set(p->fault, 400,
@@ -180,6 +187,9 @@ static int parse_input(struct parser *p, size_t i, json_t *v)
 				   p->fault) != 0)
 			return -1;
 	}
+	if (transform != NULL && oip_frame_parse(transform, p->ports, p->ports->inputs[port], &t,
+						 p->arena, &t, p->fault) != 0)
+		return -1;
 	p->rq->inputs[port] = t;
 	return 0;
 }

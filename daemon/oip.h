@@ -22,6 +22,7 @@
 
 struct arena;
 struct fault;
+struct frame_spec;
 struct text;
 
 /* Bounds on what a request may look like, whatever the size of its body. */
@@ -33,6 +34,8 @@ struct oip_ports {
 	size_t input_count, output_count;
 	const struct rt_port *const *inputs;
 	const struct rt_port *const *outputs;
+	const struct frame_spec
+	    *frame; /* how frames become its input (frame.h); NULL = not known */
 };
 
 struct oip_output {

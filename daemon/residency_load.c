@@ -11,9 +11,15 @@
 
 #include "daemon/residency_load.h"
 
+#include "daemon/fault.h"
+#include "daemon/frame.h"
+
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define FRAME_JSON_MAX 65536
 
 /* What find_data needs to know. */
 struct finder {
@@ -87,8 +93,37 @@ static int list_ports(struct residency_load *l, struct rt_error *err)
 		l->port_list[i] = rt_model_input(l->model, i);
 	for (size_t i = 0; i < outs; i++)
 		l->port_list[ins + i] = rt_model_output(l->model, i);
-	l->ports = (struct oip_ports){ins, outs, l->port_list, l->port_list + ins};
+	l->ports = (struct oip_ports){ins, outs, l->port_list, l->port_list + ins, NULL};
 	return RT_OK;
+}
+
+/*
+ * How frames become the model's input, if its snapshot says so.  A description that
+ * is not understood is as none: the model runs on tensors all the same.
+ */
+static void find_frame(struct residency_load *l, const struct runnable *what, struct store *store)
+{
+	struct frame_spec *spec = malloc(sizeof *spec);
+	struct store_file file;
+	struct store_error why;
+	struct store_map *map = NULL;
+	struct fault fault;
+	json_t *root = NULL;
+
+	if (spec != NULL &&
+	    store_file_find(store, what->model, what->file.commit, "preprocessor_config.json",
+			    &file, &why) == 0 &&
+	    file.size <= FRAME_JSON_MAX && store_map_open(store, &file.digest, &map, &why) == 0 &&
+	    store_map_populate(map, 0, store_map_size(map), &why) == 0)
+		root = json_loadb(store_map_data(map), store_map_size(map), 0, NULL);
+	if (root != NULL && frame_spec_parse(root, spec, &fault) == 0) {
+		l->frame = spec;
+		l->ports.frame = spec;
+		spec = NULL;
+	}
+	json_decref(root);
+	store_map_unref(map);
+	free(spec);
 }
 
 int residency_load_open(struct residency_load *l, const struct runnable *what,
@@ -110,6 +145,8 @@ int residency_load_open(struct residency_load *l, const struct runnable *what,
 		status = rt_model_open(bytes, &model_opts, &l->model, err);
 	if (status == RT_OK)
 		status = list_ports(l, err);
+	if (status == RT_OK)
+		find_frame(l, what, opts->store);
 	if (status != RT_OK)
 		residency_load_close(l);
 	return status;
@@ -122,5 +159,6 @@ void residency_load_close(struct residency_load *l)
 		store_map_unref(l->maps[i]);
 	free(l->maps);
 	free(l->port_list);
+	free(l->frame);
 	memset(l, 0, sizeof *l);
 }

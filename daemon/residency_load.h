@@ -17,6 +17,7 @@ struct residency_load {
 	size_t map_count, map_cap;
 	uint64_t mapped_bytes;
 	struct oip_ports ports;
+	struct frame_spec *frame; /* of its preprocessor_config.json; NULL = none */
 	const struct rt_port **port_list;
 };
 

@@ -39,7 +39,7 @@ static const struct rt_port output1 = {"output1", RT_I64, {.rank = 1, DIMS(2)}, 
 
 #define MODEL(name, ins, outs, ...)                                                                \
 	static const struct rt_port *const name##_ports[] = {__VA_ARGS__};                         \
-	static const struct oip_ports name = {ins, outs, name##_ports, name##_ports + (ins)}
+	static const struct oip_ports name = {ins, outs, name##_ports, name##_ports + (ins), NULL}
 
 MODEL(example, 2, 1, &input0, &input1, &output0);
 MODEL(frames, 1, 2, &image, &output0, &output1);
@@ -101,7 +101,7 @@ static int parse_data(enum rt_dtype dtype, const char *shape, const char *data)
 {
 	struct rt_port port = {"x", dtype, {.rank = -1}, {NULL}, false};
 	const struct rt_port *ports[] = {&port, &output0};
-	struct oip_ports model = {1, 1, ports, ports + 1};
+	struct oip_ports model = {1, 1, ports, ports + 1, NULL};
 	char *json = arena_printf(
 	    &arena, "{\"inputs\":[{\"name\":\"x\",\"shape\":%s,\"datatype\":\"%s\",\"data\":%s}]}",
 	    shape, rt_dtype_oip(dtype), data);
