@@ -41,7 +41,7 @@ static bool put_output(struct rt_eval *e, int i, const struct rt_tensor *t, stru
 }
 
 /* A new list, which goes with the frame's next run. */
-static struct rt_list *new_list(struct rt_eval *e, int64_t count)
+struct rt_list *rt_eval_new_list(struct rt_eval *e, int64_t count)
 {
 	struct rt_list *l = rt_list_new(pool_of(e), count);
 
@@ -58,7 +58,7 @@ static struct rt_tensor as_value(enum rt_dtype t, const struct rt_list *l)
 
 struct rt_list *rt_eval_list(struct rt_eval *e, int i, int64_t count)
 {
-	struct rt_list *l = new_list(e, count);
+	struct rt_list *l = rt_eval_new_list(e, count);
 
 	must(i >= 0 && i < e->run.out_count);
 	if (l != NULL) {
@@ -124,7 +124,7 @@ bool rt_eval_convert(struct rt_eval *e, struct rt_tensor *t, enum rt_dtype want)
 	}
 	if (rt_dtype_in(RT_OPT, t->dtype) != want)
 		return false;
-	l = new_list(e, 1);
+	l = rt_eval_new_list(e, 1);
 	if (l == NULL || !rt_eval_item_copy(e, l, 0, t))
 		return false;
 	*t = as_value(want, l);

@@ -117,6 +117,8 @@ void *rt_eval_output(struct rt_eval *e, int i, const struct rt_shape *shape);
  */
 struct rt_shared; /* who keeps a list alive: list.h */
 struct rt_list *rt_eval_list(struct rt_eval *e, int i, int64_t count);
+/* rt_eval_new_list(e, count): the same for a list that is to be an item of another. */
+struct rt_list *rt_eval_new_list(struct rt_eval *e, int64_t count);
 void *rt_eval_item(struct rt_eval *e, struct rt_list *l, int64_t k, enum rt_dtype t,
 		   const struct rt_shape *shape);
 bool rt_eval_item_copy(struct rt_eval *e, struct rt_list *l, int64_t k, const struct rt_tensor *t);

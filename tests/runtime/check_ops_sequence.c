@@ -515,6 +515,82 @@ START_TEST(empty_optional_has_nothing_to_get)
 }
 END_TEST
 
+/* ---- maps ------------------------------------------------------------------------------------ */
+
+static void import_ml(struct pbuild *m, struct pbuild *attrs)
+{
+	struct pbuild import = {0};
+
+	pbuild_string(&import, 1, "ai.onnx.ml");
+	pbuild_int(&import, 2, 3);
+	pbuild_message(m, 8, &import);
+	pbuild_string(attrs, 7, "ai.onnx.ml");
+}
+
+/* {"a": 4, "c": 8} by the words a, c, b, z is 4, 8, 0, 0 (ai.onnx.ml DictVectorizer-1's example).
+ */
+static void attr_words(struct pbuild *attrs, const char *name)
+{
+	struct pbuild a = {0};
+
+	pbuild_string(&a, 1, name);
+	pbuild_string(&a, 9, "a");
+	pbuild_string(&a, 9, "c");
+	pbuild_string(&a, 9, "b");
+	pbuild_string(&a, 9, "z");
+	pbuild_int(&a, 20, 8);
+	pbuild_message(attrs, 5, &a);
+}
+
+START_TEST(maps_come_and_go)
+{
+	const enum rt_dtype map = (enum rt_dtype)(RT_MAP_STR | RT_F32);
+	int64_t dims[] = {-1, 4};
+	float x[] = {1, 2, 3, 4, 5, 6, 7, 8}, values[] = {4, 8, 1}, want[] = {4, 8, 0, 0};
+	struct rt_str keys[] = {{"a", 1}, {"c", 1}, {"unknown", 7}};
+	struct rt_tensor items[2] = {{RT_STR, {1, {3}}, keys}, {RT_F32, {1, {3}}, values}};
+	struct rt_list pair = {2, items};
+	struct rt_tensor in[2] = {{RT_F32, {2, {2, 4}}, x}, as_value(map, &pair)}, out[2];
+	struct pbuild zip = {0}, dict = {0}, map_type = {0}, info = {0}, type = {0}, elem = {0};
+	struct opened o = {.model = NULL};
+	const struct rt_list *l, *one;
+
+	pbuild_model(&o.m, 17);
+	pbuild_input(&o.m, "x", FLOAT, 2, dims);
+	/* map(string, tensor(float)) */
+	pbuild_int(&elem, 1, FLOAT);
+	pbuild_message(&type, 1, &elem);
+	pbuild_int(&map_type, 1, STRING);
+	pbuild_message(&map_type, 2, &type);
+	pbuild_message(&type, 5, &map_type);
+	pbuild_string(&info, 1, "m");
+	pbuild_message(&info, 2, &type);
+	pbuild_message(o.m.graph, 11, &info);
+	import_ml(&o.m, &zip);
+	attr_words(&zip, "classlabels_strings");
+	pbuild_node(&o.m, "ZipMap", "x", "y", &zip);
+	pbuild_string(&dict, 7, "ai.onnx.ml");
+	attr_words(&dict, "string_vocabulary");
+	pbuild_node(&o.m, "DictVectorizer", "m", "v", &dict);
+	pbuild_output(&o.m, "y", 0);
+	pbuild_output(&o.m, "v", FLOAT);
+	opened_open(&o, NULL);
+	opened_run(&o, in, out);
+	l = list_of(&out[0], (enum rt_dtype)(RT_SEQ | RT_MAP_STR | RT_F32), 2);
+	one = list_of(&l->items[1], map, 2);
+	ck_assert_int_eq(((const struct rt_str *)one->items[0].data)[3].bytes[0], 'z');
+	same(&one->items[1], 4, x + 4);
+	same(&out[1], 4, want);
+	ck_assert_int_eq(out[1].shape.rank, 2);
+	items[1].shape.dims[0] = 2;
+	opened_refuses(&o, in, RT_INPUT, "a map without keys and values");
+	items[1].shape.dims[0] = 3;
+	in[0].shape.dims[1] = 3;
+	opened_refuses(&o, in, RT_INPUT, "[?,4]");
+	opened_close(&o);
+}
+END_TEST
+
 /* ---- sessions -------------------------------------------------------------------------------- */
 
 /* A sequence that goes through is the session's own on the way out. */
@@ -609,6 +685,7 @@ Suite *check_runtime_ops_sequence(void)
 	tcase_add_test(t, optional_of_a_sequence);
 	tcase_add_test(t, optional_without_an_input);
 	tcase_add_test(t, empty_optional_has_nothing_to_get);
+	tcase_add_test(t, maps_come_and_go);
 	tcase_add_test(t, identity_of_a_sequence);
 	tcase_add_test(t, inputs_that_are_no_sequences);
 	tcase_add_test(t, operators_that_take_no_sequence);
