@@ -329,11 +329,14 @@ void pull_progress(const struct pull_ticket *t, uint64_t *ret_done, uint64_t *re
 {
 	const struct pull_flight *f = t->flight;
 
+	*ret_total = *ret_done = 0;
+	if (f->state < FLIGHT_COMING && !f->done)
+		return; /* the pool may have it */
 	*ret_total = f->size == FETCH_UNKNOWN ? 0 : f->size;
-	*ret_done = f->done ? f->size
-		    : f->partial != NULL && f->state >= FLIGHT_COMING
-			? store_partial_saved(f->partial)
-			: 0;
+	if (f->done)
+		*ret_done = f->size;
+	else if (f->partial != NULL)
+		*ret_done = store_partial_saved(f->partial);
 }
 
 void pull_key(const struct pull_want *want, struct store_digest *out)
