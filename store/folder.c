@@ -359,6 +359,11 @@ int store_folder_discard(const struct store_folder *f, enum store_shelf shelf, c
 	return unlinkat(f->shelf[shelf], name, 0) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
+int store_folder_settle(const struct store_folder *f, enum store_shelf shelf)
+{
+	return fsync(f->shelf[shelf]) == 0 ? 0 : -errno;
+}
+
 #define LOST ".lost"
 
 void store_folder_lose(const struct store_folder *f, enum store_shelf shelf, const char *name)

@@ -91,8 +91,12 @@ bool store_folder_holds(const struct store_folder *f, enum store_shelf shelf, co
 void store_folder_lose(const struct store_folder *f, enum store_shelf shelf, const char *name);
 int store_folder_unlose(const struct store_folder *f, enum store_shelf shelf,
 			struct store_error *err) STORE_MUST_CHECK;
-/* store_folder_discard: 0, also when there was none, or -errno. */
+/*
+ * store_folder_discard: 0, also when there was none, or -errno.  That it is
+ * gone is for store_folder_settle to bring to the disk.
+ */
 int store_folder_discard(const struct store_folder *f, enum store_shelf shelf, const char *name);
+int store_folder_settle(const struct store_folder *f, enum store_shelf shelf); /* 0 or -errno */
 /*
  * store_folder_walk(f, shelf, fn, arg, err): fn(arg, name, err) for every
  * entry, in no order; what is not 0 ends the walk.  ${fn} may remove the entry.

@@ -140,7 +140,7 @@ static int write_one(struct store *store, struct store_conn *conn, const struct 
 	return status;
 }
 
-/* Remove the manifest of what is not in the index (any more). */
+/* Remove the manifest of what is not in the index (any more): 1 removed, 0 not, or a status. */
 static int remove_one(struct store *store, struct store_conn *conn, const struct key *key,
 		      struct store_error *err)
 {
@@ -155,16 +155,37 @@ static int remove_one(struct store *store, struct store_conn *conn, const struct
 	if (status != 0)
 		return status < 0 ? status : 0;
 	rc = store_folder_discard(&store->folder, shelf_of(key), name);
-	return rc == 0 ? 0 : store_status_errno(err, -rc, "removing a manifest");
+	return rc == 0 ? 1 : store_status_errno(err, -rc, "removing a manifest");
 }
 
-/* What stays too long is litter; the next comparison finds it. */
+static bool remove_kind(struct store *store, struct store_conn *conn, const struct due *due,
+			enum kind kind)
+{
+	bool removed = false;
+
+	for (size_t i = 0; i < due->count; i++) {
+		int rc = 0;
+
+		if (due->keys[i].kind == kind)
+			rc = remove_one(store, conn, &due->keys[i], NULL);
+		if (rc < 0)
+			store->remains = true;
+		removed = removed || rc == 1;
+	}
+	return removed;
+}
+
+/*
+ * What stays too long is litter; the next comparison finds it.  A model's
+ * manifest is gone from the disk before the lists that it names go, and the
+ * blobs after them: else a lost index would get back half a model.
+ */
 static void remove_gone(struct store *store, struct store_conn *conn, const struct due *due)
 {
-	for (size_t i = 0; i < due->count; i++) {
-		if (remove_one(store, conn, &due->keys[i], NULL) != 0)
-			store->remains = true;
-	}
+	if (remove_kind(store, conn, due, MODEL) &&
+	    store_folder_settle(&store->folder, STORE_SHELF_MODELS) != 0)
+		store->remains = true;
+	(void)remove_kind(store, conn, due, SNAPSHOT);
 }
 
 /* After a rollback: manifests that got ahead of the index, back to what it says. */
@@ -331,7 +352,7 @@ static int sort_out_snapshot(void *arg, const char *name, struct store_error *er
 	conn = store_index_lock(store->index);
 	status = remove_one(store, conn, &key, err);
 	store_index_unlock(store->index);
-	return status;
+	return status < 0 ? status : 0;
 }
 
 static int ignore_line(void *arg, const struct store_manifest_line *line, struct store_error *err)
@@ -373,7 +394,7 @@ static int sort_out_model(void *arg, const char *name, struct store_error *err)
 	conn = store_index_lock(store->index);
 	status = remove_one(store, conn, &key, err);
 	store_index_unlock(store->index);
-	return status;
+	return status < 0 ? status : 0;
 }
 
 int store_manifest_compare(struct store *store, struct store_error *err)

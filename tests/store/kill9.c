@@ -320,9 +320,10 @@ static const char *const proofs[] = {
     "tmp is empty after open",
     "every blob on the disk has a row and every row a sound blob",
     "the child fails at nothing but being killed",
-    "no litter: at the end every blob is named",
+    "no litter: at the end every blob is named, and every manifest of something",
+    "an index lost in the kill is made again from blobs and manifests",
 };
-enum { COMMITS, REVISIONS, WHOLE, REMOVED, DERIVED, TMP, SOUND, CHILD, LITTER, PROOFS };
+enum { COMMITS, REVISIONS, WHOLE, REMOVED, DERIVED, TMP, SOUND, CHILD, LITTER, REBUILT, PROOFS };
 static int failures[PROOFS];
 
 static void disproved(int proof, int round, const char *why)
@@ -411,13 +412,13 @@ static void settle_import(struct store *store, int round)
 	acknowledge(n, commit);
 }
 
-static int count_tmp(void)
+static int count_in(const char *folder)
 {
 	char path[80];
 	int count = 0;
 	DIR *d;
 
-	snprintf(path, sizeof(path), "%s/tmp", dir);
+	snprintf(path, sizeof(path), "%s/%s", dir, folder);
 	d = opendir(path);
 	if (d == NULL)
 		return -1;
@@ -489,6 +490,36 @@ static void prove_derived(struct store *store, unsigned n, int round)
 	store_map_unref(map);
 }
 
+/*
+ * As if the disk had lost the index in the moment of the kill; all that is
+ * expected of the store afterwards stays the same.
+ */
+static void lose_index(int round)
+{
+	static const char *const names[] = {"index.sqlite", "index.sqlite-wal", "index.sqlite-shm"};
+	struct store_opts opts = {.dir = dir, .grace_s = 1, .degrade = true};
+	struct store_health health;
+	struct store_rebuild seen;
+	struct store_error err;
+	struct store *store;
+	char path[80];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	if (store_open(&opts, &store, &err) != 0) {
+		disproved(REBUILT, round, err.text);
+		return;
+	}
+	store_health_get(store, &health);
+	if (health.index_lost && store_rebuild(store, NULL, NULL, &seen, &err) != 0)
+		disproved(REBUILT, round, err.text);
+	else if (health.index_lost && seen.damaged + seen.missing + seen.lost + seen.recovered != 0)
+		disproved(REBUILT, round, "something was lost");
+	store_close(store);
+}
+
 static void prove(int round)
 {
 	struct store_opts opts = {.dir = dir, .grace_s = 1};
@@ -501,7 +532,7 @@ static void prove(int round)
 		disproved(COMMITS, round, err.text);
 		return;
 	}
-	if (count_tmp() != 0)
+	if (count_in("tmp") != 0)
 		disproved(TMP, round, "files in tmp");
 	settle_remove(store, round);
 	settle_import(store, round);
@@ -567,6 +598,8 @@ static void prove_no_litter(int rounds)
 	}
 	if (store_stats_get(store, &stats, &err) != 0 || stats.blobs != 0)
 		disproved(LITTER, rounds, "blobs without a model");
+	if (count_in("snapshots") + count_in("models") + count_in("tmp") != 0)
+		disproved(LITTER, rounds, "manifests without a model");
 	store_close(store);
 }
 
@@ -618,6 +651,8 @@ static bool run(int round, uint64_t *dice)
 		listen(in, round);
 		fclose(in);
 	}
+	if (round % 3 == 0)
+		lose_index(round);
 	prove(round);
 	return in != NULL;
 }
