@@ -12,12 +12,17 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "runtime/runtime.h"
 
 static const char *const names[RT_CPU_LEVEL_COUNT] = {
     [RT_CPU_SCALAR] = "scalar", [RT_CPU_SSE41] = "sse41", [RT_CPU_AVX2] = "avx2",
     [RT_CPU_AVX512] = "avx512", [RT_CPU_NEON] = "neon",   [RT_CPU_AVX512VNNI] = "avx512vnni",
+    [RT_CPU_AMX] = "amx",
 };
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -53,6 +58,20 @@ static bool has_avx512vnni(void)
 	return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 
+/* Tiles are large: Linux saves them only for processes that have asked (5.16 and newer). */
+static bool has_amx(void)
+{
+#if defined(__x86_64__) && defined(__linux__)
+	enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, the state's bit */
+	unsigned a, b, c, d;
+
+	return has_avx512vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+	       (d >> 24 & 3) == 3 && syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+#else
+	return false;
+#endif
+}
+
 #else
 
 static bool has_sse41(void)
@@ -71,6 +90,11 @@ static bool has_avx512(void)
 }
 
 static bool has_avx512vnni(void)
+{
+	return false;
+}
+
+static bool has_amx(void)
 {
 	return false;
 }
@@ -101,6 +125,7 @@ static bool built(enum rt_cpu_level level)
 #endif
 #ifdef RT_HAVE_AVX512VNNI
 	case RT_CPU_AVX512VNNI:
+	case RT_CPU_AMX: /* compiled with it, by attributes */
 #endif
 #ifdef RT_HAVE_NEON
 	case RT_CPU_NEON:
@@ -127,6 +152,8 @@ bool rt_cpu_has(enum rt_cpu_level level)
 		return has_avx512();
 	case RT_CPU_AVX512VNNI:
 		return has_avx512vnni();
+	case RT_CPU_AMX:
+		return has_amx();
 	case RT_CPU_NEON:
 		return has_neon();
 	case RT_CPU_LEVEL_COUNT:

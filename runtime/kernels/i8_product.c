@@ -16,7 +16,7 @@
 
 #define A_BYTES (256u * 1024u) /* of A per item */
 #define ITEM_WORK 1000000u     /* multiplications that are worth another thread */
-#define SUMS_MAX (24 * 64)     /* of a tile */
+#define SUMS_MAX (32 * 64)     /* of a tile */
 
 static size_t ceil_div(size_t a, size_t b)
 {

@@ -16,4 +16,9 @@
 #include "runtime/kernels/kinds.def"
 #undef KIND
 
+/* rt_selftest_fill(n, seed, x): a fixed sequence in −4 … 4 that holds no two equal neighbours. */
+void rt_selftest_fill(size_t n, uint32_t seed, float *x);
+/* rt_selftest_near(n, ref, got, scale): each within 2e-6 · (|ref| + scale), or NaN in both. */
+bool rt_selftest_near(size_t n, const float *ref, const float *got, float scale);
+
 #endif

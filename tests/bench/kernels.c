@@ -84,6 +84,7 @@ static double peak(enum rt_cpu_level level)
 		return peak_avx2();
 	case RT_CPU_AVX512:
 	case RT_CPU_AVX512VNNI:
+	case RT_CPU_AMX:
 		return peak_avx512();
 #elif defined(__aarch64__)
 	case RT_CPU_NEON:

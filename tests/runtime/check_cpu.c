@@ -30,7 +30,7 @@ START_TEST(levels_include_those_below)
 	ck_assert(rt_cpu_has(rt_cpu_best()));
 	ck_assert(!rt_cpu_has(RT_CPU_LEVEL_COUNT));
 #if defined(__x86_64__)
-	for (int i = RT_CPU_SSE41; i <= RT_CPU_AVX512VNNI; i++) {
+	for (int i = RT_CPU_SSE41; i <= RT_CPU_AMX; i++) {
 		if (rt_cpu_has((enum rt_cpu_level)i))
 			ck_assert(rt_cpu_has((enum rt_cpu_level)(i - 1)));
 	}

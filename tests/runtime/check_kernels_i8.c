@@ -101,7 +101,7 @@ static void try_tile(int row, size_t m, size_t k, bool narrow, bool a_signed)
 
 START_TEST(tiles)
 {
-	static const size_t ks[] = {0, 1, 2, 3, 4, 5, 31, 64, 67};
+	static const size_t ks[] = {0, 1, 2, 3, 4, 5, 31, 64, 67, 128};
 	const struct rt_i8_gemm *v = i8_gemm_list[_i].variant;
 	if (!rt_cpu_has(i8_gemm_list[_i].level))
 		return;
