@@ -16,7 +16,9 @@
 
 #include "daemon/context.h"
 #include "daemon/fetch.h"
+#include "daemon/job.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
 #include "daemon/must.h"
 #include "daemon/pull_check.h"
 #include "daemon/pull_flight.h"
@@ -29,6 +31,7 @@
 #define BLIND_BYTES (UINT64_C(16) << 20) /* the same for files whose digest nobody said */
 #define PROBE_BYTES UINT64_C(4096)       /* who asks for no more does not want the rest */
 #define ABSENT_SLOTS 1024
+#define PARTIAL_KEPT_S (14 * 86400) /* of a download that nobody takes up again */
 
 /* A file that was not there. */
 struct absent {
@@ -230,6 +233,7 @@ int pull_miss(struct request *rq, struct fault *fault)
 
 	if (p == NULL || rq->pulled || p->flights.stopped)
 		return 1;
+	metrics_add(METRIC_misses, 1);
 	model = real_model(rq);
 	name = pull_names_find(p->names, model, revision);
 	/* what is stored and not an upstream's is somebody's own, and complete */
@@ -367,6 +371,19 @@ struct pull_names *pull_names_of(struct pull *p)
 	return p->names;
 }
 
+/* Pool: downloads that nobody took up again. */
+static void sweep(void *arg)
+{
+	struct context *ctx = arg;
+	struct store_error err;
+	uint64_t bytes = 0;
+
+	if (store_partial_sweep(ctx->store, PARTIAL_KEPT_S, &bytes, &err) != 0)
+		log_warning("pull", "error=\"%s\"", err.text);
+	else if (bytes > 0)
+		log_info("pull", "swept_bytes=%llu", (unsigned long long)bytes);
+}
+
 int pull_open(struct context *ctx, struct pull **out)
 {
 	struct pull *p = calloc(1, sizeof(*p));
@@ -382,6 +399,7 @@ int pull_open(struct context *ctx, struct pull **out)
 	pull_flight_init(&p->flights, ctx, p->fetcher, p->names);
 	p->flights.absent = on_absent;
 	p->flights.arg = p;
+	job_background(ctx, sweep, NULL, ctx);
 	*out = p;
 	return 0;
 

@@ -20,7 +20,7 @@
 #include "daemon/pull_flight.h"
 #include "daemon/pull_names.h"
 
-#define PIECE_BYTES ((size_t)256 << 10)
+#define PIECE_BYTES ((size_t)96 << 10)
 #define QUEUE_BYTES ((size_t)4 << 20)     /* of one flight in memory, at most */
 #define SIZELESS_BYTES ((size_t)16 << 20) /* of a file whose size nobody says */
 #define SEGMENT_BYTES (UINT64_C(32) << 20)
