@@ -11,8 +11,10 @@
  * they reserved becomes stored with the row of the blob.
  *
  * Names go in one transaction and blobs after them, as in every removal
- * (collect.c).  A round ends with the index's writer unlocked, so others get
- * their turn while much has to go.
+ * (collect.c).  Who reads a file goes on: its mapping outlives its name.  That a
+ * file is mapped spares nothing, for the daemon keeps mappings of what it sent
+ * lately; last uses say better what is wanted.  A round ends with the index's writer unlocked, so
+ * others get their turn while much has to go.
  */
 #include <config.h>
 
@@ -20,7 +22,6 @@
 #include "store/evict.h"
 #include "store/index.h"
 #include "store/manifest.h"
-#include "store/map.h"
 #include "store/model.h"
 #include "store/snapshot.h"
 #include "store/state.h"
@@ -31,23 +32,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-	ROUND = 64,    /* things that go in one transaction */
-	RECENT_S = 60, /* whoever fetches a snapshot file by file asks again within this */
-};
+enum { ROUND = 64 }; /* things that go in one transaction */
 
 /* In the order in which they are taken. */
-enum stage { DERIVED, SNAPSHOT, MODEL, MODEL_IN_USE, STAGES };
+enum stage { DERIVED, SNAPSHOT, MODEL, STAGES };
 
-static const struct {
-	enum store_stmt list;  /* id, bytes, model, commit: what goes first comes first */
-	enum store_stmt blobs; /* of one of them, to see whether it is mapped */
-	bool spare_used;
-} stages[STAGES] = {
-    [DERIVED] = {.list = STMT_EVICT_DERIVED},
-    [SNAPSHOT] = {STMT_EVICT_SNAPSHOT, STMT_SNAPSHOT_BLOBS, true},
-    [MODEL] = {STMT_EVICT_MODEL, STMT_MODEL_BLOBS, true},
-    [MODEL_IN_USE] = {.list = STMT_EVICT_MODEL},
+/* id, bytes, model, commit: what goes first comes first */
+static const enum store_stmt lists[STAGES] = {
+    [DERIVED] = STMT_EVICT_DERIVED,
+    [SNAPSHOT] = STMT_EVICT_SNAPSHOT,
+    [MODEL] = STMT_EVICT_MODEL,
 };
 
 /* What was asked for, and what went so far. */
@@ -141,24 +135,6 @@ void store_evict_release(struct store *store, uint64_t bytes)
 
 /* ---- what goes --------------------------------------------------------------------------- */
 
-/* Is any content of this snapshot or model mapped by somebody?  1, 0 or a status. */
-static int is_used(struct store *store, struct store_conn *conn, enum store_stmt blobs, int64_t id,
-		   struct store_error *err)
-{
-	struct store_digest digest;
-	int status;
-
-	store_index_start(conn, blobs, ARGS(A_INT(id)));
-	while ((status = store_index_next(conn, blobs, err)) == 1) {
-		if (store_index_digest(conn, blobs, 0, &digest) &&
-		    store_map_used(store->maps, &digest)) {
-			store_index_stop(conn, blobs);
-			break;
-		}
-	}
-	return status;
-}
-
 /* The current row of a list becomes part of the round. */
 static void doom(struct store_conn *conn, enum store_stmt list, struct doomed *d)
 {
@@ -170,10 +146,10 @@ static void doom(struct store_conn *conn, enum store_stmt list, struct doomed *d
 }
 
 /* As much of one stage as seems to make up for ${over} bytes. */
-static int choose(struct store *store, struct store_conn *conn, enum stage stage, uint64_t over,
-		  struct doomed *d, struct store_error *err)
+static int choose(struct store_conn *conn, enum stage stage, uint64_t over, struct doomed *d,
+		  struct store_error *err)
 {
-	const enum store_stmt list = stages[stage].list;
+	const enum store_stmt list = lists[stage];
 	uint64_t sum = 0;
 	int status;
 
@@ -181,15 +157,6 @@ static int choose(struct store *store, struct store_conn *conn, enum stage stage
 	d->count = 0;
 	store_index_start(conn, list, NO_ARGS);
 	while ((status = store_index_next(conn, list, err)) == 1) {
-		if (stages[stage].spare_used)
-			status = is_used(store, conn, stages[stage].blobs,
-					 store_index_int(conn, list, 0), err);
-		if (status == 1 && stages[stage].spare_used)
-			continue;
-		if (status < 0) {
-			store_index_stop(conn, list);
-			return status;
-		}
 		sum += (uint64_t)store_index_int(conn, list, 1);
 		doom(conn, list, d);
 		if (sum >= over || d->count == ROUND) {
@@ -204,8 +171,6 @@ static int choose(struct store *store, struct store_conn *conn, enum stage stage
 static int choose_old(struct store *store, struct store_conn *conn, int64_t first, int64_t last,
 		      struct doomed *d, struct store_error *err)
 {
-	const enum store_stmt list = STMT_EVICT_OLD;
-	int64_t now_s = store_now_s();
 	uint64_t keep = store->quota.keep_snapshots;
 	int status;
 
@@ -213,21 +178,12 @@ static int choose_old(struct store *store, struct store_conn *conn, int64_t firs
 	d->count = 0;
 	if (keep > INT64_MAX)
 		return 0;
-	store_index_start(conn, list, ARGS(A_INT(first), A_INT(last), A_INT(keep)));
-	while ((status = store_index_next(conn, list, err)) == 1) {
-		int64_t id = store_index_int(conn, list, 0);
-		int64_t used_s = store_use_of(store->uses, id);
-		bool recent =
-		    now_s - used_s < RECENT_S || now_s - store_index_int(conn, list, 4) < RECENT_S;
-
-		status = recent ? 1 : is_used(store, conn, STMT_SNAPSHOT_BLOBS, id, err);
-		if (status == 1)
-			continue;
-		if (status == 0)
-			doom(conn, list, d);
-		if (status < 0 || d->count == ROUND) {
-			store_index_stop(conn, list);
-			return status;
+	store_index_start(conn, STMT_EVICT_OLD, ARGS(A_INT(first), A_INT(last), A_INT(keep)));
+	while ((status = store_index_next(conn, STMT_EVICT_OLD, err)) == 1) {
+		doom(conn, STMT_EVICT_OLD, d);
+		if (d->count == ROUND) {
+			store_index_stop(conn, STMT_EVICT_OLD);
+			return 0;
 		}
 	}
 	return status;
@@ -398,13 +354,13 @@ static int make_some_room(struct store *store, struct store_conn *conn, struct w
 	}
 	if (has_room(q, want))
 		return 1;
-	if (want->need > 0 && want->last == MODEL_IN_USE) {
+	if (want->need > 0 && want->last == MODEL) {
 		status = could_fit(store, conn, want, err);
 		if (status != 0)
 			return status;
 	}
 	for (int stage = DERIVED; stage <= (int)want->last && d->count == 0; stage++) {
-		status = choose(store, conn, (enum stage)stage, excess(q, want->need), d, err);
+		status = choose(conn, (enum stage)stage, excess(q, want->need), d, err);
 		if (status != 0)
 			return status;
 	}
@@ -444,8 +400,8 @@ int store_evict_reserve(struct store *store, uint64_t bytes, struct store_error 
 
 	if (reserve(&store->quota, bytes))
 		return 0;
-	return make_room(store, (struct want){.need = bytes, .last = MODEL_IN_USE, .take = true},
-			 &run, err);
+	return make_room(store, (struct want){.need = bytes, .last = MODEL, .take = true}, &run,
+			 err);
 }
 
 int store_evict_derived(struct store *store, uint64_t bytes, struct store_error *err)
@@ -482,8 +438,8 @@ int store_evict(struct store *store, uint64_t room_bytes, store_gone_f *fn, void
 	if (status == 0)
 		status = drop_old(store, 1, INT64_MAX, &run, err);
 	if (status == 0)
-		status = make_room(store, (struct want){.need = room_bytes, .last = MODEL_IN_USE},
-				   &run, err);
+		status =
+		    make_room(store, (struct want){.need = room_bytes, .last = MODEL}, &run, err);
 	*out = run.sum;
 	/* without a wish, as near to the quota as can be is what was asked for */
 	return status == STORE_QUOTA && room_bytes == 0 ? 0 : status;

@@ -220,18 +220,6 @@ void store_map_forget(struct store_maps *maps, const struct store_digest *digest
 		map_free(map);
 }
 
-bool store_map_used(struct store_maps *maps, const struct store_digest *digest)
-{
-	const struct store_map *m;
-	bool used;
-
-	pthread_mutex_lock(&maps->lock);
-	m = find_listed(maps, digest);
-	used = m != NULL && m->refs > 0;
-	pthread_mutex_unlock(&maps->lock);
-	return used;
-}
-
 uint64_t store_map_count(struct store_maps *maps)
 {
 	uint64_t count;

@@ -19,8 +19,6 @@ void store_map_table_close(struct store_maps *maps);
  * says so.
  */
 void store_map_forget(struct store_maps *maps, const struct store_digest *digest);
-/* store_map_used: is there a mapping of this blob that somebody refers to? */
-bool store_map_used(struct store_maps *maps, const struct store_digest *digest);
 /* store_map_count: mappings that exist, referenced or kept. */
 uint64_t store_map_count(struct store_maps *maps);
 

@@ -451,8 +451,8 @@ struct store_limits {
  *
  * What can go, in this order: derived blobs; snapshots without a name; whole
  * models, each time what was not used for longest.  Never: what is pinned, what
- * an open import lists, what was uploaded and waits for its name.  Models that
- * are mapped go after those that are not, and their mappings stay valid.
+ * an open import lists, what was uploaded and waits for its name.  Mappings of
+ * what went stay valid, and keep its bytes on the disk until they are given up.
  */
 void store_evict_limits(struct store *store, const struct store_limits *limits);
 /*
