@@ -432,7 +432,7 @@ static bool complete(const struct pull_flight *f)
 {
 	uint64_t offset, size;
 
-	return f->state == FLIGHT_COMING && f->confirmed && f->queued == 0 &&
+	return f->state == FLIGHT_COMING && f->confirmed && f->queued == 0 && f->batched == 0 &&
 	       !store_partial_gap(f->partial, 0, &offset, &size);
 }
 

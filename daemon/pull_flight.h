@@ -101,7 +101,7 @@ struct pull_flight {
 	enum pull_verdict verdict;
 	bool pinned, unranged, no_ranges, restarted;
 	struct pull_piece *queue, *batch; /* to be written; being written */
-	size_t queued;                    /* bytes of both */
+	size_t queued, batched;           /* bytes of them */
 	bool busy;                        /* the pool has the partial */
 	unsigned attempts;
 	uint64_t retry_at_ms, arrived_then;

@@ -21,7 +21,8 @@
 #include "daemon/pull_names.h"
 
 #define PIECE_BYTES ((size_t)96 << 10)
-#define QUEUE_BYTES ((size_t)4 << 20)     /* of one flight in memory, at most */
+#define QUEUE_BYTES ((size_t)2 << 20) /* of one flight that wait for the pool, which has as many   \
+				       */
 #define SIZELESS_BYTES ((size_t)16 << 20) /* of a file whose size nobody says */
 #define SEGMENT_BYTES (UINT64_C(32) << 20)
 #define PROBE_BYTES (UINT64_C(64) << 10)    /* the first request of one who wants little */
@@ -43,27 +44,29 @@ struct pull_piece {
 
 /* ---- the queue ------------------------------------------------------------------------- */
 
-static void free_pieces(struct pull_flight *f, struct pull_piece **at)
+static void free_pieces(struct pull_piece **at)
 {
 	while (*at != NULL) {
 		struct pull_piece *piece = *at;
 
 		*at = piece->next;
-		f->queued -= piece->used;
 		free(piece);
 	}
 }
 
 void pull_lane_drop_queue(struct pull_flight *f)
 {
-	free_pieces(f, &f->queue);
+	free_pieces(&f->queue);
+	f->queued = 0;
 }
 
 void pull_lane_take_batch(struct pull_flight *f)
 {
 	must(f->batch == NULL);
 	f->batch = f->queue;
+	f->batched = f->queued;
 	f->queue = NULL;
+	f->queued = 0;
 }
 
 int pull_lane_write_batch(struct pull_flight *f, struct store_error *err)
@@ -77,7 +80,8 @@ int pull_lane_write_batch(struct pull_flight *f, struct store_error *err)
 
 void pull_lane_batch_done(struct pull_flight *f)
 {
-	free_pieces(f, &f->batch);
+	free_pieces(&f->batch);
+	f->batched = 0;
 }
 
 /* The piece that the lane's next bytes go to. */
@@ -283,7 +287,8 @@ static bool lane_data(void *arg, const void *data, size_t size)
 
 static void retry_later(struct pull_flight *f, const struct fetch_result *r)
 {
-	uint64_t came = f->queued + (f->partial == NULL ? 0 : store_partial_arrived(f->partial));
+	uint64_t came =
+	    f->queued + f->batched + (f->partial == NULL ? 0 : store_partial_arrived(f->partial));
 	unsigned most = f->up->retries;
 	uint64_t ms;
 
