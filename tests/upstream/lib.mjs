@@ -26,7 +26,8 @@ export async function until(what, fn, ms = 20000) {
   }
 }
 
-let port = 20000 + (process.pid % 20000);
+// below the ports that the system gives out by itself
+let port = 11000 + ((process.pid * 37) % 20000);
 
 export class Larder {
   constructor(hub, section = {}, global = {}) {
@@ -43,6 +44,17 @@ export class Larder {
   }
 
   async start(...args) {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.startOnce(...args);
+      } catch (e) {
+        if (tries === 5 || !this.log.includes('Address already in use')) throw e;
+        this.log = '';
+      }
+    }
+  }
+
+  async startOnce(...args) {
     this.write();
     this.socket = path.join(this.dir, 's');
     this.port = port++;
