@@ -6,7 +6,8 @@
  *
  * Per shape one line: GFLOP/s (the best of many repeats: other work on the
  * machine only ever makes it slower) and percent of the FMA peak measured in the
- * same run.  Run by hand; no test depends on it.
+ * same run (products of bytes: GOP/s, and percent of that peak too, so that 400 is
+ * what VNNI can).  Run by hand; no test depends on it.
  */
 #include <config.h>
 
@@ -17,6 +18,7 @@
 #include <time.h>
 
 #include "runtime/kernels/gemm.h"
+#include "runtime/kernels/i8_product.h"
 
 static double seconds = 0.3;
 
@@ -134,6 +136,81 @@ static void bench_gemm(const struct rt_kernels *k, struct rt_team *team, double 
 	free(a), free(b), free(c), free(bias), free(w);
 }
 
+/* Bytes with one zero point each, to bytes. */
+static void bench_bytes(const struct rt_kernels *k, struct rt_team *team, double top, size_t m,
+			size_t n, size_t depth)
+{
+	uint8_t *a = (uint8_t *)floats(m * depth / 4 + 1);
+	uint8_t *b = (uint8_t *)floats(n * depth / 4 + 1), *y = (uint8_t *)floats(m * n / 4 + 1);
+	uint8_t *w = (uint8_t *)floats(rt_i8_product_bytes(k, n, depth) / 4 + 16);
+	int32_t *sums = (int32_t *)(void *)floats(n);
+	struct rt_i8_product g = {
+	    .kernels = k,
+	    .m = m,
+	    .n = n,
+	    .k = depth,
+	    .batch = 1,
+	    .a = a,
+	    .lda = depth,
+	    .w = w,
+	    .to = k->i8_row->to_i8,
+	    .y_bytes = 1,
+	    .finish = {.add = sums, .scale = floats(n), .lo = 0, .hi = 255, .y = y, .ldy = n}};
+	const struct rt_i8_weights from = {
+	    .b = b, .n = n, .k = depth, .row = n, .col = 1, .is_signed = true};
+	void *scratch = floats(rt_i8_product_scratch(&g, rt_team_threads(team)) / 4 + 16);
+	double best = 1e9, begin = now();
+	char shape[64];
+	rt_i8_product_pack(k, &from, 0, rt_i8_product_panels(k, n), w, sums);
+	for (int i = 0; i < 3 || now() - begin < seconds; i++) {
+		double t = now();
+		rt_i8_product_run(&g, team, scratch);
+		best = fmin(best, now() - t);
+	}
+	snprintf(shape, sizeof shape, "%zux%zux%zu", m, n, depth);
+	line("bytes", shape, 2.0 * (double)(m * n * depth), best, top);
+	free(a), free(b), free(y), free(w), free(sums), free(scratch);
+	free((float *)(uintptr_t)g.finish.scale);
+}
+
+/* Weights of four bits, block 32, three bytes per element of A, one thread. */
+static void bench_halves(const struct rt_kernels *k, double top, size_t m, size_t n, size_t depth)
+{
+	const struct rt_n4_gemm *kernel = k->n4_gemm;
+	const size_t blocks = depth / 32, mr = kernel->mr[3], each = depth * 3;
+	float *x = floats(m * depth), *scale = floats(blocks * n), *y = floats(m * n);
+	float *x_scale = floats(m * blocks);
+	struct rt_n4_sums *sums = (struct rt_n4_sums *)(void *)floats(m * blocks * 4);
+	int8_t *to = (int8_t *)floats(m * each / 4);
+	uint8_t *w = (uint8_t *)floats(n * depth / 8);
+	double best = 1e9, begin = now();
+	char shape[64];
+	for (int i = 0; i < 3 || now() - begin < seconds; i++) {
+		double t = now();
+		for (size_t b = 0; b < m * blocks; b++)
+			kernel->prepare(32, 3, 32, x + b * 32, to + b * 96, x_scale + b, sums + b);
+		for (size_t p = 0; p < n / 16; p++)
+			for (size_t r = 0; r < m; r += mr)
+				kernel->tile(&(struct rt_n4_tile){.m = m - r < mr ? m - r : mr,
+								  .n = 16,
+								  .blocks = blocks,
+								  .block = 32,
+								  .parts = 3,
+								  .x = to + r * each,
+								  .x_scale = x_scale + r * blocks,
+								  .x_sum = sums + r * blocks,
+								  .ldx = each,
+								  .w = w + p * depth * 8,
+								  .scale = scale + p * blocks * 16,
+								  .y = y + r * n + p * 16,
+								  .ldy = n});
+		best = fmin(best, now() - t);
+	}
+	snprintf(shape, sizeof shape, "%zux%zux%zu", m, n, depth);
+	line("four bits", shape, 2.0 * (double)(m * n * depth), best, top);
+	free(x), free(scale), free(y), free(x_scale), free(sums), free(to), free(w);
+}
+
 static void bench_dwconv(const struct rt_kernels *k, double top, size_t channels, size_t pixels,
 			 size_t taps, size_t stride)
 {
@@ -206,8 +283,12 @@ static void bench_level(enum rt_cpu_level level, int threads)
 	rt_team_enter(team);
 	for (size_t i = 0; i < sizeof gemms / sizeof *gemms; i++)
 		bench_gemm(k, team, top, gemms[i][0], gemms[i][1], gemms[i][2]);
+	for (size_t i = 0; i < 10; i++)
+		bench_bytes(k, team, top, gemms[i][0], gemms[i][1], gemms[i][2]);
 	rt_team_leave(team);
 	rt_team_free(team);
+	for (size_t m = 1; m <= 128 && k->n4_gemm->is_fast; m *= m == 1 ? 8 : 16)
+		bench_halves(k, peak(level), m, 2048, 2048);
 	bench_dwconv(k, top, 32, 112, 3, 1);
 	bench_dwconv(k, top, 96, 56, 3, 2);
 	bench_dwconv(k, top, 384, 14, 3, 1);
