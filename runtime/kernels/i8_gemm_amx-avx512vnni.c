@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * i8_gemm-amx.c — tiles of 32 × 32 sums of products of bytes on AMX: four
+ * i8_gemm_amx-avx512vnni.c — tiles of 32 × 32 sums of products of bytes on AMX: four
  * registers of 16 × 16 sums, two of A (16 rows of 64 bytes), two of W.
  *
  * W is packed as AMX wants it: 16 groups of four rows are a register.  K that is no
