@@ -8,6 +8,7 @@
 
 #include "tests/lib/op_case.h"
 #include "tests/runtime/one_op.h"
+#include "tests/runtime/opened.h"
 #include "tests/runtime/suites.h"
 
 static const struct op_case cases[] = {
@@ -324,13 +325,80 @@ START_TEST(packed_fill)
 }
 END_TEST
 
+/* ZipMap: a map for each row, with the labels as keys. */
+START_TEST(zip_map)
+{
+	static const float x[4] = {0.25f, 0.75f, 1, 0};
+	static const int64_t labels[2] = {7, -3};
+	const struct rt_list *l, *map;
+	struct one_op o;
+
+	one_op_begin(&o, "ai.onnx.ml", 1);
+	one_op_ints(&o, "classlabels_int64s", 2, labels);
+	one_op_in(&o, RT_F32, 2, (int64_t[]){2, 2}, x);
+	one_op_run(&o, "ZipMap", 1);
+	ck_assert_uint_eq((unsigned)o.out[0].dtype, RT_SEQ | RT_MAP_I64 | RT_F32);
+	l = o.out[0].data;
+	ck_assert_int_eq(l->count, 2);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_uint_eq((unsigned)l->items[i].dtype, RT_MAP_I64 | RT_F32);
+		map = l->items[i].data;
+		ck_assert_int_eq(map->count, 2);
+		ck_assert_int_eq(rt_tensor_elems(&map->items[0]), 2);
+		ck_assert_mem_eq(map->items[0].data, labels, sizeof(labels));
+		ck_assert_mem_eq(map->items[1].data, x + 2 * i, 2 * sizeof(*x));
+	}
+	one_op_end(&o);
+	one_op_begin(&o, "ai.onnx.ml", 1);
+	one_op_ints(&o, "classlabels_int64s", 2, labels);
+	one_op_in(&o, RT_F32, 2, (int64_t[]){1, 3}, x);
+	one_op_refused(&o, "ZipMap", "columns");
+	one_op_end(&o);
+}
+END_TEST
+
+/* DictVectorizer: a map of ZipMap in the order of a vocabulary. */
+START_TEST(dict_vectorizer)
+{
+	static const int64_t labels[2] = {7, -3}, words[3] = {-3, 5, 7}, zero;
+	static float x[2] = {0.25f, 0.75f}, want[3] = {0.75f, 0, 0.25f};
+	struct opened o = {.model = NULL};
+	struct pbuild zip = {0}, dict = {0}, import = {0};
+	struct rt_tensor in = opened_f32(x, 2, (int64_t[]){1, 2}), out;
+
+	pbuild_model(&o.m, 17);
+	pbuild_string(&import, 1, "ai.onnx.ml"); /* OperatorSetIdProto */
+	pbuild_int(&import, 2, 1);
+	pbuild_message(&o.m, 8, &import);
+	pbuild_input(&o.m, "x", 1, 2, (int64_t[]){1, 2});
+	pbuild_init_i64(&o.m, "zero", 0, NULL, &zero);
+	pbuild_attr_ints(&zip, "classlabels_int64s", 2, labels);
+	pbuild_string(&zip, 7, "ai.onnx.ml"); /* NodeProto.domain */
+	pbuild_attr_ints(&dict, "int64_vocabulary", 3, words);
+	pbuild_string(&dict, 7, "ai.onnx.ml");
+	pbuild_node(&o.m, "ZipMap", "x", "maps", &zip);
+	pbuild_node(&o.m, "SequenceAt", "maps zero", "map", NULL);
+	pbuild_node(&o.m, "DictVectorizer", "map", "y", &dict);
+	pbuild_output(&o.m, "y", 0);
+	opened_open(&o, NULL);
+	opened_run(&o, &in, &out);
+	ck_assert_int_eq(out.dtype, RT_F32);
+	ck_assert_int_eq(rt_tensor_elems(&out), 3);
+	ck_assert_mem_eq(out.data, want, sizeof(want));
+	opened_close(&o);
+}
+END_TEST
+
 Suite *check_runtime_ops_peer(void)
 {
 	Suite *s = suite_create("runtime/ops/peer");
 	TCase *tc = tcase_create("cases");
 
+	tcase_add_checked_fixture(tc, opened_start, opened_stop);
 	tcase_add_loop_test(tc, peer_cases, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_loop_test(tc, packed_fill, 0, sizeof(fills) / sizeof(fills[0]));
+	tcase_add_test(tc, zip_map);
+	tcase_add_test(tc, dict_vectorizer);
 	suite_add_tcase(s, tc);
 	return s;
 }
