@@ -200,6 +200,41 @@ START_TEST(every_call_of_a_removal)
 }
 END_TEST
 
+/* A verify says what failed, and finds damage in nothing that is only hard to reach just now. */
+START_TEST(every_call_of_a_verify)
+{
+	const struct way *way = &ways[_i];
+
+	fixture_close();
+	faultfs_install();
+	fixture_open();
+	for (int n = 1;; n = next(n)) {
+		struct store_verify seen;
+		bool fired;
+		int status;
+
+		ck_assert_int_lt(n, 100000);
+		start_over();
+		arm(way, n);
+		status = store_verify(fx.store, NULL, NULL, &seen, &fx.err);
+		fired = fault_disarm();
+		if (status != 0)
+			fixture_check_error(status);
+		else
+			ck_assert_uint_eq(seen.damaged + seen.missing, 0);
+		ck_assert(holds("kept", "kept"));
+		ck_assert(holds("m", "old"));
+		fixture_crash();
+		fixture_open();
+		ck_assert_int_eq(fixture_count("snapshots"), 2);
+		ck_assert_int_eq(fixture_count("models"), 2);
+		expect_sound(false);
+		if (!fired)
+			break;
+	}
+}
+END_TEST
+
 START_TEST(every_call_of_a_first_start)
 {
 	const struct way *way = &ways[_i];
@@ -436,6 +471,7 @@ Suite *check_store_faults(void)
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_loop_test(t, every_call_of_an_import, 0, WAYS);
 	tcase_add_loop_test(t, every_call_of_a_removal, 0, WAYS);
+	tcase_add_loop_test(t, every_call_of_a_verify, 0, WAYS);
 	tcase_add_loop_test(t, every_call_of_a_first_start, 0, WAYS);
 	tcase_add_loop_test(t, every_call_of_an_import_that_evicts, 0, WAYS);
 	tcase_add_loop_test(t, every_call_of_an_eviction, 0, WAYS);
