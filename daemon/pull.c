@@ -240,7 +240,7 @@ int pull_miss(struct request *rq, struct fault *fault)
 	if (name == NULL && store_model_find(p->ctx->store, model, revision, seen, NULL, &err) == 0)
 		return 1;
 	up = upstream_find(p->upstreams, name == NULL ? NULL : name->upstream);
-	if (up == NULL)
+	if (up == NULL && !p->offline)
 		return 1;
 	if (!store_name_ok(model) || !store_rev_ok(revision) || !store_path_ok(path))
 		return 1;
