@@ -21,8 +21,9 @@
 #include "daemon/pull_names.h"
 
 #define PIECE_BYTES ((size_t)96 << 10)
-#define QUEUE_BYTES ((size_t)2 << 20) /* of one flight that wait for the pool, which has as many   \
-				       */
+#define QUEUE_BYTES                                                                                \
+	((size_t)2 << 20) /* of one flight that wait for the pool, which has as many               \
+			   */
 #define SIZELESS_BYTES ((size_t)16 << 20) /* of a file whose size nobody says */
 #define SEGMENT_BYTES (UINT64_C(32) << 20)
 #define PROBE_BYTES (UINT64_C(64) << 10)    /* the first request of one who wants little */
