@@ -35,6 +35,7 @@
 #include "daemon/settings.h"
 #include "daemon/shelf.h"
 #include "daemon/tenure.h"
+#include "daemon/trim.h"
 #include "daemon/upkeep.h"
 #include "daemon/warm.h"
 #include "runtime/runtime.h"
@@ -293,6 +294,7 @@ static int run(struct larderd *d)
 		 (unsigned long long)stats.blob_bytes);
 	notify_send("READY=1\nSTATUS=serving %llu models, %.1f MB",
 		    (unsigned long long)stats.models, (double)stats.blob_bytes / 1e6);
+	trim_after_start();
 	(void)uv_run(d->ctx.loop, UV_RUN_DEFAULT);
 	log_info("stopped", "requests=%llu", (unsigned long long)metrics_get(METRIC_requests));
 	rc = 0;

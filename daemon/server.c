@@ -47,10 +47,12 @@
 #include "daemon/readahead.h"
 #include "daemon/request.h"
 #include "daemon/settings.h"
+#include "daemon/shelf.h"
 #include "daemon/stream.h"
 
 #define CONNECTION_MEMORY_BYTES ((size_t)16 << 10) /* cleared for every request */
 #define CONNECTION_INCREMENT_BYTES ((size_t)8 << 10)
+#define RETRY_MS 20  /* after descriptors ran out: few connections are taken at a time then */
 #define ROUNDS_MAX 8 /* of libmicrohttpd before the rest of the loop has its turn */
 
 struct listener {
@@ -61,6 +63,7 @@ struct listener {
 	uint64_t due_ms;  /* when the timer fires, if it is active */
 	uint64_t arrived; /* requests so far */
 	bool unix_socket, running, again, quiet;
+	bool troubled; /* libmicrohttpd complained: it may have stopped to accept */
 };
 
 struct server {
@@ -88,8 +91,12 @@ static void arm(struct listener *l)
 	uint64_t now = uv_now(l->timer.loop), due;
 
 	if (MHD_get_timeout(l->mhd, &ms) != MHD_YES) {
-		(void)uv_timer_stop(&l->timer);
-		return;
+		if (!l->troubled) {
+			(void)uv_timer_stop(&l->timer);
+			return;
+		}
+		l->troubled = false;
+		ms = RETRY_MS;
 	}
 	due = now + ms;
 	if (uv_is_active((uv_handle_t *)&l->timer) && l->due_ms <= due && l->due_ms >= now)
@@ -474,6 +481,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 	ns = uv_hrtime() - rq->begin_ns;
 	if (rq->reply.status != 0)
 		count_answer(rq, ns);
+	/* what could not be sent may lie on pages that are not there any more */
+	if (how == MHD_REQUEST_TERMINATED_WITH_ERROR && rq->reply.map != NULL)
+		shelf_doubt(rq->reply.map);
 	if (log_wants(rq->reply.status >= 500 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG))
 		log_answer(rq, how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "ok" : "broken", ns);
 	*rq->link = rq->next;
@@ -517,9 +527,14 @@ static void on_log(void *cls, const char *fmt, va_list ap) __attribute__((format
 
 static void on_log(void *cls, const char *fmt, va_list ap)
 {
+	struct listener *l = cls;
 	char line[400];
 
-	(void)cls;
+	/*
+	 * Without descriptors it takes its socket out of its epoll, and only a later
+	 * MHD_run puts it back: with no connection left that must be asked for.
+	 */
+	l->troubled = true;
 	if (!log_wants(LOG_LEVEL_DEBUG))
 		return;
 	if (vsnprintf(line, sizeof(line), fmt, ap) > 0)
@@ -539,7 +554,7 @@ static int start_listener(struct server *s, struct listen_socket *socket)
 	l->mhd = MHD_start_daemon(
 	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
 		MHD_USE_SUPPRESS_DATE_NO_CLOCK /* answer.c writes it */,
-	    0, NULL, NULL, on_access, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+	    0, NULL, NULL, on_access, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, l,
 	    MHD_OPTION_LISTEN_SOCKET, socket->fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, l,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, l, MHD_OPTION_NOTIFY_CONNECTION,
 	    on_connection, l, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,

@@ -83,6 +83,16 @@ void shelf_clear(void)
 	}
 }
 
+void shelf_doubt(const struct store_map *map)
+{
+	for (size_t i = 0; i < SHELF_ITEMS; i++) {
+		if (items[i] != NULL && items[i]->map == map) {
+			shelf_item_unref(items[i]);
+			items[i] = NULL;
+		}
+	}
+}
+
 static void prepare(struct shelf_item *item)
 {
 	char base64[45];

@@ -31,6 +31,11 @@ struct shelf_item *shelf_item_ref(struct shelf_item *item);
 void shelf_item_unref(struct shelf_item *item); /* NULL is allowed */
 /* shelf_type(path, ret_download): its Content-Type, and whether it is a download to browsers. */
 const char *shelf_type(const char *path, bool *ret_download);
+/*
+ * shelf_doubt(map): something of ${map} could not be sent, perhaps because its file is
+ * not what it was: the store is asked for it again, and compares.
+ */
+void shelf_doubt(const struct store_map *map);
 /* shelf_clear(): let go of everything; before the store is closed. */
 void shelf_clear(void);
 
