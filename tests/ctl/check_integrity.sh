@@ -85,6 +85,8 @@ ok 'and says why' $?
 is 'the first is not disturbed' "$(health)" ok
 
 # ---- what it weighs when idle
+stop
+larderd_start --offline --scrub-rate 0
 sleep 1.5 # what is done a second after the start is done
 rss=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$larderd_pid/status")
 if grep -qE '__(asan|tsan|ubsan)_' "$top_builddir/larderd"; then
