@@ -5,7 +5,6 @@
 #include <config.h>
 
 #include "runtime/bind.h"
-#include "runtime/trim.h"
 
 const struct rt_tensor *rt_bind_constant(const struct rt_bind *b, int i)
 {
@@ -73,17 +72,17 @@ static void drop_inputs(struct rt_trim *trim, const struct rt_node *n)
 	}
 }
 
-/* ${trim} is NULL in sub-graphs, whose constants may be those of their parents. */
-static int bind_nodes(struct rt_graph *g, struct rt_trim *trim, struct rt_memory *memory,
-		      struct rt_error *err)
+int rt_bind_graph(struct rt_graph *g, struct rt_trim *trim, struct rt_memory *memory,
+		  struct rt_error *err)
 {
 	for (int i = 0; i < g->node_count; i++) {
 		struct rt_node *n = &g->nodes[i];
 		int status = rt_bind_node(g, n, memory, err);
 
 		for (int k = 0; k < n->attr_count && status == RT_OK; k++) {
-			if (n->attrs[k].kind == RT_ATTR_GRAPH) /* depth is bounded by the reader */
-				status = bind_nodes(n->attrs[k].graph, NULL, memory, err);
+			/* depth is bounded by the reader; constants may be the parents' */
+			if (n->attrs[k].kind == RT_ATTR_GRAPH)
+				status = rt_bind_graph(n->attrs[k].graph, NULL, memory, err);
 		}
 		if (status < 0)
 			return status;
@@ -91,15 +90,6 @@ static int bind_nodes(struct rt_graph *g, struct rt_trim *trim, struct rt_memory
 			drop_inputs(trim, n);
 	}
 	return RT_OK;
-}
-
-int rt_bind_graph(struct rt_graph *g, struct rt_memory *memory, struct rt_error *err)
-{
-	struct rt_trim *trim = rt_trim_open(g);
-	int status = bind_nodes(g, trim, memory, err);
-
-	rt_trim_close(trim);
-	return status;
 }
 
 void rt_bind_release_graph(struct rt_graph *g)

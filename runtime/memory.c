@@ -23,20 +23,6 @@ struct rt_memory_block {
 	unsigned char data[];
 };
 
-bool rt_ledger_take(struct rt_ledger *l, size_t bytes)
-{
-	if (l->bytes > l->budget || bytes > l->budget - l->bytes)
-		return false;
-	l->bytes += bytes;
-	return true;
-}
-
-void rt_ledger_give(struct rt_ledger *l, size_t bytes)
-{
-	must(bytes <= l->bytes);
-	l->bytes -= bytes;
-}
-
 void *rt_memory_take(struct rt_memory *m, size_t bytes, size_t align)
 {
 	size_t budget = m->budget != 0 ? m->budget : DEFAULT_BUDGET, at, need;

@@ -9,16 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct rt_memory_block;
+#include "runtime/ledger.h"
 
-/* What several memories may take together. */
-struct rt_ledger {
-	size_t bytes, budget;
-};
-/* rt_ledger_take(l, bytes): count them; false, and nothing counted, when they are over the
- * budget. */
-bool rt_ledger_take(struct rt_ledger *l, size_t bytes);
-void rt_ledger_give(struct rt_ledger *l, size_t bytes);
+struct rt_memory_block;
 
 struct rt_memory {
 	struct rt_memory_block *blocks;

@@ -49,7 +49,14 @@ static int open_graph(struct rt_model *m, const struct rt_model_opts *opts, stru
 	if (opts->check_only)
 		return RT_OK;
 	status = rt_graph_optimise(g, !opts->no_optimise, err);
-	return status < 0 ? status : rt_bind_graph(g, &m->memory, err);
+	if (status < 0)
+		return status;
+	m->trim =
+	    rt_trim_open(g); /* the model's: a page that is gone ends this function anywhere */
+	status = rt_bind_graph(g, m->trim, &m->memory, err);
+	rt_trim_close(m->trim);
+	m->trim = NULL;
+	return status;
 }
 
 /* Sub-graphs are made before the kernels are known. */
@@ -127,6 +134,7 @@ void rt_model_close(struct rt_model *m)
 		return;
 	if (m->graph != NULL)
 		rt_bind_release_graph(m->graph);
+	rt_trim_close(m->trim);
 	rt_memory_release(&m->memory);
 	rt_graph_free(m->graph);
 	free(m->inputs);

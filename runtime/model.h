@@ -13,6 +13,7 @@ struct rt_model {
 	struct rt_graph *graph;
 	struct rt_ledger ledger; /* what bind, the graph and its passes allocate */
 	struct rt_memory memory; /* what bind allocates */
+	struct rt_trim *trim;    /* while binding; NULL otherwise */
 	const struct rt_kernels *kernels;
 	size_t memory_budget;
 	struct rt_port *inputs, *outputs;

@@ -108,6 +108,6 @@ static int32_t sum(size_t k, const uint8_t *a, bool is_signed)
 	return rt_i8_gemm__avx512vnni.sum(k, a, is_signed);
 }
 
-const struct rt_i8_gemm rt_i8_gemm__amx = {
+const struct rt_i8_gemm rt_i8_gemm_amx__avx512vnni = {
     .mr = ROWS, .nr = WIDTH, .mr1 = ROWS, .tile = run, .sum = sum};
 #endif

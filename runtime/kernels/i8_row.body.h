@@ -114,7 +114,17 @@ static void sum_rows(size_t m, size_t n, const uint8_t *x, size_t ldx, bool is_s
 
 enum out { I32, F32, I8 };
 
-/* V columns of all rows; ${lanes}: how many of them are in Y. */
+/* The first ${lanes} of V; nothing behind them is read. */
+static inline vi sums_at(const int32_t *from, size_t lanes)
+{
+	int32_t part[V] = {0};
+	if (lanes == V)
+		return vi_load(from);
+	memcpy(part, from, lanes * sizeof *part);
+	return vi_load(part);
+}
+
+/* V columns of all rows; ${lanes}: how many of them there are. */
 static inline void columns(const struct rt_i8_finish *f, size_t at, const int32_t *more,
 			   const int32_t *row_mul, const float *by, const float *bias, size_t lanes,
 			   const enum out out, const bool rows)
@@ -124,7 +134,7 @@ static inline void columns(const struct rt_i8_finish *f, size_t at, const int32_
 	const v shift = out == F32 ? v_load(bias) : v_set1(0);
 	const vi zero = vi_set1(f->zero);
 	for (size_t r = 0; r < f->m; r++) {
-		vi sum = vi_add(vi_load(f->sum + r * f->ld_sum + at), plus);
+		vi sum = vi_add(sums_at(f->sum + r * f->ld_sum + at, lanes), plus);
 		const size_t to = r * f->ldy + at;
 		if (rows)
 			sum = vi_add(sum, vi_mul(times, vi_set1(f->row[r])));

@@ -92,16 +92,18 @@ INLINE void row(const struct rt_n4_rows *r, size_t j, const size_t m)
 	}
 }
 
-#define ROWS(m)                                                                                    \
+#define ROWS_OF(m)                                                                                 \
 	static void rows_##m(const struct rt_n4_rows *r)                                           \
 	{                                                                                          \
 		for (size_t j = 0; j < r->n; j++)                                                  \
 			row(r, j, m);                                                              \
 	}
-ROWS(1)
-ROWS(2) ROWS(3) ROWS(4)
+ROWS_OF(1)
+ROWS_OF(2)
+ROWS_OF(3)
+ROWS_OF(4)
 
-    static void run(const struct rt_n4_rows *r)
+static void run(const struct rt_n4_rows *r)
 {
 	static void (*const of[])(const struct rt_n4_rows *) = {rows_1, rows_2, rows_3, rows_4};
 	of[r->m - 1](r);

@@ -143,16 +143,22 @@ INLINE void row(const struct rt_n4_rows *r, size_t j, const float *x, float *y, 
 		y[n * r->ldy + j] = _mm512_reduce_add_ps(sum[n]) + (r->bias ? r->bias[j] : 0);
 }
 
-#define ROWS(m)                                                                                    \
+#define ROWS_OF(m)                                                                                 \
 	static void rows_##m(const struct rt_n4_rows *r)                                           \
 	{                                                                                          \
 		for (size_t j = 0; j < r->n; j++)                                                  \
 			row(r, j, r->x, r->y, m);                                                  \
 	}
-ROWS(1)
-ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8)
+ROWS_OF(1)
+ROWS_OF(2)
+ROWS_OF(3)
+ROWS_OF(4)
+ROWS_OF(5)
+ROWS_OF(6)
+ROWS_OF(7)
+ROWS_OF(8)
 
-    static void run(const struct rt_n4_rows *r)
+static void run(const struct rt_n4_rows *r)
 {
 	static void (*const of[])(const struct rt_n4_rows *) = {rows_1, rows_2, rows_3, rows_4,
 								rows_5, rows_6, rows_7, rows_8};

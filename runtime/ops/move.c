@@ -113,15 +113,17 @@ static int transpose_infer(struct rt_infer *f, struct rt_error *err)
 static void transpose_run(const struct rt_run *r)
 {
 	const struct rt_moves *list = r->shape_state;
-	unsigned bits = rt_dtype_bits(r->in[0].dtype), per = 8 / bits;
+	unsigned bits = rt_dtype_bits(r->in[0].dtype), per;
 	int64_t n = rt_tensor_elems(&r->in[0]);
-	uint8_t *from = r->scratch, *to = from + n, *out = r->out[0].data;
+	uint8_t *from = r->scratch, *to, *out = r->out[0].data;
 	const uint8_t *in = r->in[0].data;
 
 	if (bits >= 8) {
 		rt_move_run(r);
 		return;
 	}
+	per = 8 / bits;
+	to = from + n;
 	/* several elements in a byte: a byte for each, there and back */
 	for (int64_t i = 0; i < n; i++)
 		from[i] = (uint8_t)(in[i / per] >> i % per * bits & ((1u << bits) - 1));

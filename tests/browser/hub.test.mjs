@@ -39,7 +39,7 @@ let scratch;
 before(async () => {
   if (skip)
     return;
-  larder = await startLarder({ sample: false });
+  larder = await startLarder({ sample: false, offline: false });
   scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-hub-'));
   for (const [name, data] of Object.entries(files)) {
     fs.mkdirSync(path.join(scratch, 'm', path.dirname(name)), { recursive: true });

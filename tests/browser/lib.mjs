@@ -68,9 +68,10 @@ export async function freePort() {
 
 /**
  * Starts larderd with the sample model and an empty store. Returns { url, ctl(...words), stop() }.
- * `origins` are allowed from the start.
+ * `origins` are allowed from the start. It has no upstream; `offline: false` lets it say 404 for
+ * what is not stored, as a daemon does that is not told to stay offline.
  */
-export async function startLarder({ origins = [], sample = true, port } = {}) {
+export async function startLarder({ origins = [], sample = true, offline = true, port } = {}) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-browser-'));
   port ??= await freePort();
   const socket = path.join(dir, 'admin.sock');
@@ -78,7 +79,8 @@ export async function startLarder({ origins = [], sample = true, port } = {}) {
   fs.writeFileSync(config, origins.length ? `origins = ${origins.join(' ')}\n` : '');
   const child = spawn(path.join(BUILD, 'larderd'), [
     '--config', config, '--state-dir', path.join(dir, 'state'), '--admin-socket', socket,
-    '--listen', `127.0.0.1:${port}`, '--offline', ...(sample ? ['--sample'] : []),
+    '--listen', `127.0.0.1:${port}`,
+    ...(offline ? ['--offline'] : []), ...(sample ? ['--sample'] : []),
   ], { stdio: ['ignore', 'pipe', 'pipe'] });
   const abandoned = () => child.kill('SIGKILL');
   process.once('exit', abandoned);
