@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * index.c — SQLite, and nothing but SQLite.  Called by every file of store/
- * that needs a row.  It opens the index, brings its schema up to date, keeps
- * the connections and runs the statements of statements.def.  It must never
- * touch a blob, nor know what a statement is for.
+ * index.c — the open index: its connections, who may use one, and what happens
+ * when it is lost, held or swapped.  Called by every file of store/ that needs
+ * a row.  It must never touch a blob, nor know what a statement is for.
  *
  * Why it is set up as it is: WAL, so that readers on the event loop do not
  * wait for a writer's fsync; synchronous=FULL, so that a commit that returned
  * has survived a power cut; one writer under our own mutex, so that SQLite's
- * lock is never fought for inside the process.  Another process (a backup, a
- * shell) may still hold it: the writer waits BUSY_WRITE_MS, a reader hardly.
+ * lock is never fought for inside the process.
  */
 #include <config.h>
 
+#include "store/conn.h"
 #include "store/index.h"
 #include "store/must.h"
 #include "store/status.h"
@@ -26,19 +25,9 @@
 #include <unistd.h>
 
 enum {
-	BUSY_WRITE_MS = 5000,
-	BUSY_READ_MS = 2,
 	READERS_KEPT = 4, /* idle reading connections that stay open */
 	DIR_MAX = 4096,
 	URI_MAX = 3 * DIR_MAX + 64,
-};
-
-struct store_conn {
-	sqlite3 *db; /* NULL: every statement fails, and the index knows why */
-	struct store_index *index;
-	sqlite3_stmt *stmt[STMT_COUNT]; /* NULL where the statement is not for this connection */
-	bool writer;
-	struct store_conn *next; /* in the list of idle readers */
 };
 
 struct store_index {
@@ -60,200 +49,6 @@ struct store_index {
 };
 
 #define FILE_NAME "index.sqlite"
-
-static const struct {
-	enum { READ, WRITE } who;
-	const char *sql;
-} statements[STMT_COUNT] = {
-#define STATEMENT(name, who, sql) [STMT_##name] = {who, sql},
-#include "store/statements.def"
-#undef STATEMENT
-};
-
-static const struct {
-	int version;
-	const char *sql;
-} migrations[] = {
-#define MIGRATION(version, sql) {version, sql},
-#include "store/migrations.def"
-#undef MIGRATION
-};
-enum { NEWEST = sizeof(migrations) / sizeof(migrations[0]) };
-
-static const char temp_schema[] = "CREATE TEMP TABLE added ("
-				  "  import_id INTEGER NOT NULL,"
-				  "  path TEXT NOT NULL,"
-				  "  digest BLOB NOT NULL,"
-				  "  size INTEGER NOT NULL,"
-				  "  PRIMARY KEY (import_id, path)"
-				  ") STRICT, WITHOUT ROWID;"
-				  "CREATE INDEX temp.added_digest ON added (digest);";
-
-/* The status that an SQLite result stands for; texts of SQLite's own hold no paths. */
-static int index_fail(struct store_error *err, int rc)
-{
-	int status = STORE_IO;
-
-	switch (rc & 0xff) {
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		status = STORE_BUSY;
-		break;
-	case SQLITE_FULL:
-		status = STORE_FULL;
-		break;
-	case SQLITE_READONLY:
-		status = STORE_READONLY;
-		break;
-	case SQLITE_NOMEM:
-		status = STORE_MEMORY;
-		break;
-	case SQLITE_IOERR:
-		status = rc == SQLITE_IOERR_NOMEM ? STORE_MEMORY : STORE_IO;
-		break;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-	case SQLITE_CONSTRAINT:
-	case SQLITE_ERROR: /* a table that should be there is not */
-	case SQLITE_MISMATCH:
-	case SQLITE_SCHEMA:
-		status = STORE_INDEX;
-		break;
-	default:
-		break;
-	}
-	return store_status_fail(err, status, "index: %s", sqlite3_errstr(rc));
-}
-
-/* ---- connections ----------------------------------------------------------- */
-
-static void conn_free(struct store_conn *conn)
-{
-	if (conn == NULL)
-		return;
-	for (int i = 0; i < STMT_COUNT; i++)
-		sqlite3_finalize(conn->stmt[i]);
-	sqlite3_close(conn->db);
-	free(conn);
-}
-
-static int pragmas(sqlite3 *db, bool writer)
-{
-	static const char both[] = "PRAGMA trusted_schema = OFF;"
-				   "PRAGMA cell_size_check = ON;"
-				   "PRAGMA cache_size = -1024;" /* KiB */
-				   "PRAGMA temp_store = MEMORY;";
-	static const char write[] = "PRAGMA journal_mode = WAL;"
-				    "PRAGMA synchronous = FULL;"
-				    "PRAGMA foreign_keys = ON;"
-				    "PRAGMA journal_size_limit = 4194304;";
-	int rc;
-
-	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_busy_timeout(db, writer ? BUSY_WRITE_MS : BUSY_READ_MS);
-	rc = sqlite3_exec(db, both, NULL, NULL, NULL);
-	if (rc == SQLITE_OK && writer)
-		rc = sqlite3_exec(db, write, NULL, NULL, NULL);
-	return rc;
-}
-
-/* Open the file, without statements yet. */
-static int conn_open(struct store_index *index, bool writer, struct store_conn **out,
-		     struct store_error *err)
-{
-	int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-	struct store_conn *conn = calloc(1, sizeof(*conn));
-	int rc;
-
-	if (conn == NULL)
-		return store_status_fail(err, STORE_MEMORY, NULL);
-	conn->writer = writer;
-	conn->index = index;
-	flags |= writer ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-	rc = sqlite3_open_v2(index->uri, &conn->db, flags, NULL);
-	if (rc == SQLITE_OK)
-		rc = pragmas(conn->db, writer);
-	if (rc != SQLITE_OK) {
-		conn_free(conn);
-		return index_fail(err, rc);
-	}
-	*out = conn;
-	return 0;
-}
-
-static int conn_prepare(struct store_conn *conn, struct store_error *err)
-{
-	int rc = SQLITE_OK;
-
-	if (conn->writer)
-		rc = sqlite3_exec(conn->db, temp_schema, NULL, NULL, NULL);
-	for (int i = 0; rc == SQLITE_OK && i < STMT_COUNT; i++) {
-		if (statements[i].who == READ || conn->writer)
-			rc = sqlite3_prepare_v3(conn->db, statements[i].sql, -1,
-						SQLITE_PREPARE_PERSISTENT, &conn->stmt[i], NULL);
-	}
-	return rc == SQLITE_OK ? 0 : index_fail(err, rc);
-}
-
-/* ---- schema ---------------------------------------------------------------- */
-
-static int version_of(sqlite3 *db, int *out)
-{
-	sqlite3_stmt *stmt;
-	int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL);
-
-	if (rc != SQLITE_OK)
-		return rc;
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-		*out = sqlite3_column_int(stmt, 0);
-	sqlite3_finalize(stmt);
-	return rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
-/* One step of the schema: whole, or not at all. */
-static int migrate_to(sqlite3 *db, int i)
-{
-	char set[64];
-	int rc;
-
-	snprintf(set, sizeof(set), "PRAGMA user_version = %d", migrations[i].version);
-	rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, migrations[i].sql, NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, set, NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-	if (rc != SQLITE_OK && !sqlite3_get_autocommit(db))
-		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	return rc;
-}
-
-static int migrate(struct store_conn *conn, struct store_error *err)
-{
-	int version = 0;
-	int rc = version_of(conn->db, &version);
-
-	if (rc != SQLITE_OK)
-		return index_fail(err, rc);
-	if (version > NEWEST)
-		return store_status_fail(err, STORE_VERSION,
-					 "the index has version %d, this larder knows up to %d",
-					 version, (int)NEWEST);
-	if (version < NEWEST && !conn->writer)
-		return store_status_fail(err, STORE_VERSION,
-					 "the index has version %d and must be opened for writing "
-					 "once to become %d",
-					 version, (int)NEWEST);
-	for (int i = version; i < NEWEST; i++) {
-		must(migrations[i].version == i + 1);
-		rc = migrate_to(conn->db, i);
-		if (rc != SQLITE_OK)
-			return index_fail(err, rc);
-	}
-	return 0;
-}
 
 /* ---- open, close ------------------------------------------------------------- */
 
@@ -305,10 +100,22 @@ static int locate(struct store_index *index, const char *dir, const char *name,
 	return 0;
 }
 
+static int open_conn(struct store_index *index, bool writer, struct store_conn **out,
+		     struct store_error *err)
+{
+	int status = store_conn_open(index->uri, writer, out, err);
+
+	if (status == 0) {
+		(*out)->refusal = &index->refusal;
+		(*out)->trouble = writer ? &index->write_trouble : &index->read_trouble;
+	}
+	return status;
+}
+
 static int open_first(struct store_index *index, struct store_error *err)
 {
 	struct store_conn *conn;
-	int status = conn_open(index, !index->read_only, &conn, err);
+	int status = open_conn(index, !index->read_only, &conn, err);
 
 	if (status != 0)
 		return status;
@@ -318,9 +125,9 @@ static int open_first(struct store_index *index, struct store_error *err)
 	} else {
 		index->writer = conn;
 	}
-	status = migrate(conn, err);
+	status = store_conn_migrate(conn, err);
 	if (status == 0)
-		status = conn_prepare(conn, err);
+		status = store_conn_prepare(conn, err);
 	return status;
 }
 
@@ -334,7 +141,8 @@ static int index_new(const char *dir, const char *name, bool read_only, struct s
 	if (index == NULL)
 		return store_status_fail(err, STORE_MEMORY, NULL);
 	index->read_only = read_only;
-	index->nobody = (struct store_conn){.index = index, .writer = true};
+	index->nobody = (struct store_conn){
+	    .refusal = &index->refusal, .trouble = &index->write_trouble, .writer = true};
 	(void)store_status_fail(&index->refusal, STORE_READONLY, NULL);
 	pthread_mutex_init(&index->write_lock, NULL);
 	pthread_mutex_init(&index->idle_lock, NULL);
@@ -397,10 +205,10 @@ static void disconnect(struct store_index *index)
 		struct store_conn *conn = index->idle;
 
 		index->idle = conn->next;
-		conn_free(conn);
+		store_conn_free(conn);
 	}
 	index->idle_count = 0;
-	conn_free(index->writer); /* the last one: it folds the WAL into the index */
+	store_conn_free(index->writer); /* the last one: it folds the WAL into the index */
 	index->writer = NULL;
 }
 
@@ -509,18 +317,6 @@ int store_index_swap(struct store_index *index, bool read_only, store_index_swap
 	return failed;
 }
 
-/* Keep in mind what a connection failed with, or that it does no longer. */
-static void note(struct store_conn *conn, int status)
-{
-	atomic_int *trouble =
-	    conn->writer ? &conn->index->write_trouble : &conn->index->read_trouble;
-	int known = atomic_load_explicit(trouble, memory_order_relaxed);
-
-	if (status == STORE_MEMORY || known == STORE_INDEX || known == status)
-		return;
-	atomic_store_explicit(trouble, status, memory_order_relaxed);
-}
-
 static void fill_trouble(int status, struct store_error *out)
 {
 	if (status != 0)
@@ -587,8 +383,8 @@ static void leave(struct store_index *index, struct store_conn *conn)
 		index->idle_count++;
 	}
 	pthread_mutex_unlock(&index->idle_lock);
-	if (!keep)
-		conn_free(conn); /* before it is counted off: a swap waits for all to be closed */
+	if (!keep) /* before it is counted off: a swap waits for all to be closed */
+		store_conn_free(conn);
 	pthread_mutex_lock(&index->idle_lock);
 	if (--index->used_count == 0)
 		pthread_cond_signal(&index->unused);
@@ -598,15 +394,15 @@ static void leave(struct store_index *index, struct store_conn *conn)
 static int open_reader(struct store_index *index, struct store_conn **out, struct store_error *err)
 {
 	struct store_conn *conn;
-	int status = conn_open(index, false, &conn, err);
+	int status = open_conn(index, false, &conn, err);
 
 	if (status != 0)
 		return status;
-	status = conn_prepare(conn, err);
+	status = store_conn_prepare(conn, err);
 	if (status == 0)
 		*out = conn;
 	else
-		conn_free(conn);
+		store_conn_free(conn);
 	return status;
 }
 
@@ -632,7 +428,7 @@ int store_index_reader(struct store_index *index, struct store_conn **out, struc
 	if (status == 0)
 		status = store_index_begin(conn, err);
 	if (status != 0) {
-		conn_free(conn); /* it may be what is wrong */
+		store_conn_free(conn); /* it may be what is wrong */
 		leave(index, NULL);
 		return status;
 	}
@@ -644,106 +440,4 @@ void store_index_done(struct store_index *index, struct store_conn *conn)
 {
 	store_index_rollback(conn); /* nothing was written: it only ends */
 	leave(index, conn);
-}
-
-/* ---- statements -------------------------------------------------------------- */
-
-void store_index_start(struct store_conn *conn, enum store_stmt stmt, const struct store_arg *args)
-{
-	sqlite3_stmt *s = conn->stmt[stmt];
-
-	if (conn->db == NULL)
-		return;
-	must(s != NULL);
-	must(!sqlite3_stmt_busy(s));
-	for (int i = 1; args->kind != ARG_END; i++, args++) {
-		int rc = SQLITE_MISUSE;
-
-		if (args->kind == ARG_INT)
-			rc = sqlite3_bind_int64(s, i, args->number);
-		else if (args->kind == ARG_TEXT)
-			rc = sqlite3_bind_text(s, i, args->text, -1, SQLITE_STATIC);
-		else if (args->kind == ARG_DIGEST)
-			rc = sqlite3_bind_blob(s, i, args->digest->bytes, STORE_DIGEST_BYTES,
-					       SQLITE_STATIC);
-		must(rc == SQLITE_OK);
-	}
-}
-
-int store_index_next(struct store_conn *conn, enum store_stmt stmt, struct store_error *err)
-{
-	sqlite3_stmt *s = conn->stmt[stmt];
-	int rc, status;
-
-	if (conn->db == NULL) {
-		const struct store_error *why = &conn->index->refusal;
-
-		return store_status_fail(err, why->status, "%s", why->text);
-	}
-	rc = sqlite3_step(s);
-	if (rc == SQLITE_ROW)
-		return 1;
-	store_index_stop(conn, stmt);
-	status = rc == SQLITE_DONE ? 0 : index_fail(err, rc);
-	/* a broken constraint is no trouble of the disk's */
-	if ((rc & 0xff) != SQLITE_CONSTRAINT)
-		note(conn, status);
-	return status;
-}
-
-void store_index_stop(struct store_conn *conn, enum store_stmt stmt)
-{
-	if (conn->db == NULL)
-		return;
-	sqlite3_reset(conn->stmt[stmt]);
-	sqlite3_clear_bindings(conn->stmt[stmt]); /* they point to the caller's memory */
-}
-
-int store_index_row(struct store_conn *conn, enum store_stmt stmt, const struct store_arg *args,
-		    struct store_error *err)
-{
-	store_index_start(conn, stmt, args);
-	return store_index_next(conn, stmt, err);
-}
-
-int store_index_exec(struct store_conn *conn, enum store_stmt stmt, const struct store_arg *args,
-		     struct store_error *err)
-{
-	int status = store_index_row(conn, stmt, args, err);
-
-	must(status != 1);
-	return status;
-}
-
-int64_t store_index_int(struct store_conn *conn, enum store_stmt stmt, int column)
-{
-	return sqlite3_column_int64(conn->stmt[stmt], column);
-}
-
-const char *store_index_text(struct store_conn *conn, enum store_stmt stmt, int column)
-{
-	const unsigned char *text = sqlite3_column_text(conn->stmt[stmt], column);
-
-	return text == NULL ? "" : (const char *)text;
-}
-
-bool store_index_digest(struct store_conn *conn, enum store_stmt stmt, int column,
-			struct store_digest *out)
-{
-	const void *bytes = sqlite3_column_blob(conn->stmt[stmt], column);
-
-	if (bytes == NULL || sqlite3_column_bytes(conn->stmt[stmt], column) != STORE_DIGEST_BYTES)
-		return false;
-	memcpy(out->bytes, bytes, STORE_DIGEST_BYTES);
-	return true;
-}
-
-int64_t store_index_changes(struct store_conn *conn)
-{
-	return conn->db == NULL ? 0 : sqlite3_changes64(conn->db);
-}
-
-int64_t store_index_last_id(struct store_conn *conn)
-{
-	return conn->db == NULL ? 0 : sqlite3_last_insert_rowid(conn->db);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * index.h — the index as named statements.  Other files of store/ say which
- * statement, with which values, and read its columns; only index.c speaks
- * SQLite.
+ * statement, with which values, and read its columns; only conn.c, index.c and
+ * index_stmt.c speak SQLite.
  *
  * There is one connection that writes, under a mutex, and as many that read as
  * are wanted at once.  A reader never waits for the writer (WAL).
