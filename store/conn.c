@@ -12,6 +12,7 @@
 #include "store/must.h"
 #include "store/status.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -127,7 +128,11 @@ int store_conn_open(const char *uri, bool writer, struct store_conn **out, struc
 	if (rc == SQLITE_OK)
 		rc = pragmas(conn->db, writer);
 	if (rc != SQLITE_OK) {
+		int cause = sqlite3_system_errno(conn->db);
+
 		store_conn_free(conn);
+		if (rc == SQLITE_CANTOPEN && (cause == EMFILE || cause == ENFILE))
+			return store_status_errno(err, cause, "opening the index");
 		return store_conn_fail(err, rc);
 	}
 	*out = conn;

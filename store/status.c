@@ -76,5 +76,7 @@ int store_status_errno(struct store_error *err, int errnum, const char *what)
 		status = STORE_READONLY;
 	else if (errnum == ENOMEM)
 		status = STORE_MEMORY;
+	else if (errnum == EMFILE || errnum == ENFILE)
+		status = STORE_FILES;
 	return store_status_fail(err, status, "%s: %s", what, strerror_r(errnum, buf, sizeof(buf)));
 }

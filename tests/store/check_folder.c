@@ -165,7 +165,7 @@ START_TEST(temporaries)
 	fault_arm(FAULT_UNLINK, 1);
 	fails(store_folder_clear_tmp(&folder, &fx.err), STORE_READONLY);
 	fault_arm(FAULT_OPEN, 1);
-	fails(store_folder_clear_tmp(&folder, &fx.err), STORE_IO);
+	fails(store_folder_clear_tmp(&folder, &fx.err), STORE_FILES);
 	fault_arm(FAULT_OPENDIR, 1);
 	fails(store_folder_clear_tmp(&folder, &fx.err), STORE_MEMORY);
 	fault_disarm();
@@ -226,7 +226,7 @@ START_TEST(lists_hold_blobs_only)
 	ck_assert_int_eq(found, 1);
 	store_folder_list_free(&list);
 	fault_arm(FAULT_OPEN, 1);
-	fails(store_folder_list(&folder, ab, &list, &fx.err), STORE_IO);
+	fails(store_folder_list(&folder, ab, &list, &fx.err), STORE_FILES);
 	fault_arm(FAULT_OPENDIR, 1);
 	fails(store_folder_list(&folder, ab, &list, &fx.err), STORE_MEMORY);
 	for (int n = 1; n <= 8; n++) { /* 1, 2, 4, … 64, 128 */

@@ -229,7 +229,7 @@ START_TEST(failures_leave_nothing)
 	static const struct {
 		enum fault_call call;
 		int status;
-	} rows[] = {{FAULT_OPEN, STORE_IO},
+	} rows[] = {{FAULT_OPEN, STORE_FILES},
 		    {FAULT_MALLOC, STORE_MEMORY},
 		    {FAULT_STAT, STORE_IO},
 		    {FAULT_MMAP, STORE_MEMORY}};

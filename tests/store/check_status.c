@@ -52,7 +52,7 @@ START_TEST(errno_becomes_a_status)
 		int errnum, status;
 	} rows[] = {{ENOSPC, STORE_FULL},   {EDQUOT, STORE_FULL}, {EFBIG, STORE_FULL},
 		    {ENOMEM, STORE_MEMORY}, {EIO, STORE_IO},      {EROFS, STORE_READONLY},
-		    {EMFILE, STORE_IO}};
+		    {EMFILE, STORE_FILES},  {ENFILE, STORE_FILES}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		ck_assert_int_eq(store_status_errno(&fx.err, rows[i].errnum, "doing"),
