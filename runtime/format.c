@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * format.c — signatures of files that people take for models.  Called by
- * model.c; must never read beyond the bytes nor refuse what might be ONNX: a
- * ModelProto begins with a field key, in practice 0x08 (ir_version).
+ * format.c — signatures of files that are models, or that people take for
+ * models.  Called by model.c; must never read beyond the bytes nor take for
+ * something else what might be ONNX: a ModelProto begins with a field key, in
+ * practice 0x08 (ir_version).
  */
 #include <config.h>
 
@@ -10,33 +11,47 @@
 
 #include "runtime/format.h"
 
-static const struct {
-	size_t offset;
-	const char *signature;
-	const char *what;
-} formats[] = {
-    {4, "TFL3", "a TensorFlow Lite model"}, /* flatbuffer file identifier */
-    {4, "ORTM", "a model in ONNX Runtime's own .ort format"},
-    {0, "GGUF", "a GGUF model"},
-    {0, "{", "JSON (a TensorFlow.js model.json?)"},
-    {0, "\x89HDF\r\n", "an HDF5 file (Keras .h5)"},
-    {0, "PK\x03\x04", "a ZIP archive (.keras, .pt)"},
-    {0, "<", "an HTML or XML page"},
-    {0, "version https://git-lfs", "a Git LFS pointer, not the file it points to"},
+static const struct rt_format formats[] = {
+#define FORMAT(offset, signature, read, platform, what) {offset, signature, read, platform, what},
+#define FOREIGN(offset, signature, what) {offset, signature, NULL, NULL, what},
+#include "runtime/formats.def"
+#undef FORMAT
+#undef FOREIGN
 };
+static const struct rt_format onnx = {0, "", rt_onnx_read_model, "onnx_onnxv1", "an ONNX model"};
 
-const char *rt_format_foreign(struct rt_bytes file)
+static bool fits(const struct rt_format *f, struct rt_bytes file)
 {
+	const char *data = file.data;
+	size_t n = strlen(f->signature);
+
+	/* what stands before a flatbuffer's identifier is a small 32-bit offset; in ONNX it
+	 * is the length of a string */
+	if (f->offset == 4 && file.size > 4 && data[3] != 0)
+		return false;
+	return file.size >= f->offset + n && memcmp(data + f->offset, f->signature, n) == 0;
+}
+
+/* JSON may begin with blanks (RFC 8259 section 2), and some writers put a byte order mark there. */
+static struct rt_bytes without_blanks(struct rt_bytes file)
+{
+	const char *data = file.data;
+	size_t i = file.size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+
+	while (i < file.size &&
+	       (data[i] == ' ' || data[i] == '\n' || data[i] == '\r' || data[i] == '\t'))
+		i++;
+	if (i < file.size && (data[i] == '{' || data[i] == '['))
+		return (struct rt_bytes){data + i, file.size - i};
+	return file;
+}
+
+const struct rt_format *rt_format_of(struct rt_bytes file)
+{
+	file = without_blanks(file);
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
-		size_t n = strlen(formats[i].signature);
-		/* what stands before a flatbuffer's identifier is a small 32-bit offset; in ONNX it
-		 * is the length of a string */
-		if (formats[i].offset == 4 && file.size > 4 && ((const char *)file.data)[3] != 0)
-			continue;
-		if (file.size >= formats[i].offset + n &&
-		    memcmp((const char *)file.data + formats[i].offset, formats[i].signature, n) ==
-			0)
-			return formats[i].what;
+		if (fits(&formats[i], file))
+			return &formats[i];
 	}
-	return NULL;
+	return &onnx;
 }

@@ -68,6 +68,8 @@ struct rt_attr {
 };
 
 #define RT_NO_VALUE (-1) /* an input or output that is left out */
+/* A string attribute of a node of RT_OTHER: why it cannot run, instead of "no such operator". */
+#define RT_ATTR_WHY "larder.why"
 
 struct rt_value {
 	const char *name;    /* for messages; "" for values that passes made */

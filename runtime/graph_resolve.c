@@ -240,7 +240,12 @@ static int resolve_node(struct resolve *r, struct rt_graph *g, struct rt_node *n
 	}
 	row = rt_op_find(n->domain, n->op_type, n->opset);
 	if (row == NULL) {
-		if (rt_op_known(n->domain, n->op_type))
+		const struct rt_attr *why = rt_node_attr(n, RT_ATTR_WHY);
+
+		if (why != NULL && n->domain == RT_OTHER && why->kind == RT_ATTR_STRING)
+			cannot_run(r, n, "%.*s", why->s.size < 150 ? (int)why->s.size : 150,
+				   why->s.bytes);
+		else if (rt_op_known(n->domain, n->op_type))
 			cannot_run(r, n, "not at this opset");
 		else
 			cannot_run(r, n, "no such operator");

@@ -9,10 +9,9 @@
 #include <string.h>
 
 #include "runtime/bind.h"
-#include "runtime/guard.h"
 #include "runtime/format.h"
+#include "runtime/guard.h"
 #include "runtime/model.h"
-#include "runtime/onnx.h"
 
 #define DEFAULT_BUDGET ((size_t)4 << 30)
 
@@ -77,14 +76,15 @@ static int load(struct rt_model *m, struct rt_bytes file, const struct rt_model_
 	struct rt_onnx_opts onnx = {.find = opts->find,
 				    .find_arg = opts->find_arg,
 				    .memory_budget = m->memory_budget,
-				    .ledger = &m->ledger};
-	const char *foreign = rt_format_foreign(file);
+				    .ledger = &m->ledger,
+				    .check_only = opts->check_only};
 	int status;
 
-	if (foreign != NULL)
+	m->format = rt_format_of(file);
+	if (m->format->read == NULL)
 		return rt_error_set(err, RT_UNSUPPORTED, "this is %s; ONNX models run here",
-				    foreign);
-	status = rt_onnx_read_model(file, &onnx, &m->graph, err);
+				    m->format->what);
+	status = m->format->read(file, &onnx, &m->graph, err);
 	if (status < 0)
 		return status;
 	set_kernels(m->graph, m->kernels);
@@ -166,8 +166,7 @@ const struct rt_port *rt_model_output(const struct rt_model *m, size_t i)
 
 const char *rt_model_platform(const struct rt_model *m)
 {
-	(void)m;
-	return "onnx_onnxv1";
+	return m->format->platform;
 }
 
 int64_t rt_model_opset(const struct rt_model *m)

@@ -9,7 +9,10 @@
 #include "runtime/kernels/kernels.h"
 #include "runtime/runtime.h"
 
+struct rt_format;
+
 struct rt_model {
+	const struct rt_format *format; /* of formats.def */
 	struct rt_graph *graph;
 	struct rt_ledger ledger; /* what bind, the graph and its passes allocate */
 	struct rt_memory memory; /* what bind allocates */

@@ -33,7 +33,8 @@ struct rt_onnx_opts {
 	void *find_arg;
 	size_t memory_budget; /* of what cannot be a view; 0 = 4 GiB */
 	struct rt_ledger
-	    *ledger; /* what the graph takes counts here, as long as it lives; or NULL */
+	    *ledger;     /* what the graph takes counts here, as long as it lives; or NULL */
+	bool check_only; /* no weight will be read: what would have to be converted may stay 0 */
 };
 
 /*

@@ -96,7 +96,7 @@ size_t rt_model_input_count(const struct rt_model *m);
 size_t rt_model_output_count(const struct rt_model *m);
 const struct rt_port *rt_model_input(const struct rt_model *m, size_t i);
 const struct rt_port *rt_model_output(const struct rt_model *m, size_t i);
-const char *rt_model_platform(const struct rt_model *m);  /* "onnx_onnxv1" */
+const char *rt_model_platform(const struct rt_model *m);  /* "onnx_onnxv1", see formats.def */
 int64_t rt_model_opset(const struct rt_model *m);         /* of the domain ai.onnx */
 size_t rt_model_resident_bytes(const struct rt_model *m); /* heap it holds (packed weights, …) */
 enum rt_cpu_level rt_model_cpu_level(const struct rt_model *m);
