@@ -94,6 +94,7 @@ static void show_config(const json_t *c)
 
 	if (json_is_true(json_object_get(c, "runnable"))) {
 		printf("%-10s%s\n", "runs", ctl_text(c, "file"));
+		printf("%-10s%s\n", "platform", ctl_text(c, "platform"));
 		return;
 	}
 	printf("%-10sno: %s\n", "runs", ctl_text(c, "error"));

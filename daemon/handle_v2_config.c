@@ -63,12 +63,14 @@ static void add_file(struct text *t, const struct runnable *what, const struct r
 {
 	text_add(t, ",\"versions\":[");
 	text_json(t, what->file.commit);
-	text_add(t, "],\"platform\":\"onnx_onnxv1\",\"backend\":\"larder\",\"file\":");
+	text_add(t, "],\"backend\":\"larder\",\"file\":");
 	text_json(t, what->path);
 	if (status != RT_OK) {
 		add_reason(t, err->text);
 		return;
 	}
+	text_add(t, ",\"platform\":");
+	text_json(t, rt_model_platform(l->model));
 	text_add(t, ",\"runnable\":true,\"missing\":[],");
 	oip_ports_json(t, &l->ports);
 }

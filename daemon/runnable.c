@@ -19,13 +19,18 @@ static bool ends_with(const char *s, const char *end)
 	return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+/* By its name; the runtime looks at the bytes. */
+static bool is_model(const char *path)
+{
+	return ends_with(path, ".onnx") || ends_with(path, ".tflite") ||
+	       strcmp(path, "model.json") == 0 || ends_with(path, "/model.json");
+}
+
 void runnable_look(struct runnable_choice *c, const char *path)
 {
 	size_t used = strlen(c->names);
 
-	if (strcmp(path, "model.json") == 0 || ends_with(path, "/model.json"))
-		c->has_tfjs = true;
-	if (!ends_with(path, ".onnx"))
+	if (!is_model(path))
 		return;
 	c->count++;
 	if (c->count == 1)
@@ -74,13 +79,8 @@ static int refuse(const struct runnable_choice *c, const char *model, struct fau
 	if (c->count > 1)
 		return fault_set(fault, 409, "%.100s has several models, ?file= must name one: %s",
 				 model, c->names);
-	if (c->has_tfjs)
-		return fault_set(fault, 501,
-				 "%.100s holds a TensorFlow.js model; only ONNX models can be run "
-				 "yet",
-				 model);
-	return fault_set(fault, 501, "%.100s has no .onnx file; only ONNX models can be run",
-			 model);
+	return fault_set(fault, 501,
+			 "%.100s has no .onnx file, no .tflite and no model.json to run", model);
 }
 
 int runnable_find(struct store *store, const char *model, const char *revision, const char *path,
@@ -100,9 +100,10 @@ int runnable_find(struct store *store, const char *model, const char *revision, 
 		path = runnable_choose(&choice);
 		if (path == NULL)
 			return refuse(&choice, names.model, fault);
-	} else if (!ends_with(path, ".onnx")) {
-		return fault_set(fault, 501, "%.200s is not an .onnx file; only those can be run",
-				 path);
+	} else if (!is_model(path) && !ends_with(path, ".json")) {
+		return fault_set(
+		    fault, 501,
+		    "%.200s is not an .onnx file, a .tflite or a .json; only those can run", path);
 	}
 	if (store_file_find(store, names.model, names.commit, path, &out->file, &err) != 0)
 		return fault_store(fault, err.status, err.text);

@@ -2,8 +2,9 @@
 /*
  * runnable.h — which file of a model is the one that runs.
  *
- * The only `*.onnx` file there; else `model.onnx`; else `onnx/model.onnx`.
- * Several and none of these is for the client to decide, with ?file=.
+ * The only model file there (`*.onnx`, `*.tflite`, a TensorFlow.js `model.json`);
+ * else `model.onnx`; else `onnx/model.onnx`.  Several and none of these is for
+ * the client to decide, with ?file=, which takes any `.json` too.
  */
 #ifndef LARDER_DAEMON_RUNNABLE_H
 #define LARDER_DAEMON_RUNNABLE_H
@@ -29,10 +30,9 @@ int runnable_find(struct store *store, const char *model, const char *revision, 
 
 /* What runnable_choose looks through. */
 struct runnable_choice {
-	unsigned count;                 /* *.onnx files seen */
+	unsigned count;                 /* model files seen */
 	char first[STORE_PATH_MAX + 1]; /* the first of them */
 	bool has_model, has_onnx_model; /* model.onnx, onnx/model.onnx */
-	bool has_tfjs;                  /* a model.json */
 	char names[400];                /* of the first of them, for a message */
 };
 /* runnable_look(c, path): the next path of a snapshot; ${c} begins zeroed. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * check_runnable.c — which file of a model runs (daemon/runnable.c).  The rule is
- * the one that the browser module follows too: the only *.onnx, else model.onnx,
- * else onnx/model.onnx, else the client must say.
+ * the one that the browser module follows too: the only *.onnx, *.tflite or
+ * model.json, else model.onnx, else onnx/model.onnx, else the client must say.
  */
 #include <config.h>
 
@@ -26,7 +26,12 @@ static const struct {
     {{"a.onnx", "x/model.onnx"}, NULL},
     {{"a.onnx_data", "a.onnx"}, "a.onnx"},
     {{"A.ONNX"}, NULL},
-    {{"model.json", "group1-shard1of1.bin"}, NULL},
+    {{"model.json", "group1-shard1of1.bin"}, "model.json"},
+    {{"config.json", "web/model.json"}, "web/model.json"},
+    {{"config.json", "mymodel.json"}, NULL},
+    {{"a.tflite", "labels.txt"}, "a.tflite"},
+    {{"a.tflite", "model.json"}, NULL},
+    {{"a.tflite", "model.onnx"}, "model.onnx"},
     {{NULL}, NULL},
 };
 
