@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include "store/blob.h"
+#include "store/map.h"
 #include "store/state.h"
 #include "store/status.h"
 
@@ -109,4 +110,27 @@ int store_blob_put_fd(struct store *store, int fd, struct store_digest *ret_dige
 		return status;
 	}
 	return store_writer_commit(w, NULL, ret_digest, ret_size, err);
+}
+
+int store_blob_publish(struct store *store, struct store_conn *conn, const char *temp,
+		       const struct store_digest *digest, uint64_t size, bool *ret_named,
+		       struct store_error *err)
+{
+	int status = store_folder_publish(&store->folder, temp, digest, err);
+
+	if (status != 0)
+		return status;
+	if (ret_named != NULL)
+		*ret_named = true;
+	status = store_index_exec(conn, STMT_BLOB_PUT,
+				  ARGS(A_DIGEST(digest), A_INT(size), A_INT(store_now_s())), err);
+	if ((status == STORE_FULL || status == STORE_BUSY) &&
+	    store_folder_remove(&store->folder, digest) == 0)
+		return status;
+	if (status != 0)
+		store->remains = store->unsettled = true;
+	else
+		/* whoever mapped a damaged file of this name keeps it; the next maps this */
+		store_map_forget(store->maps, digest);
+	return status;
 }

@@ -32,5 +32,17 @@ int store_blob_next(struct store_conn *conn, struct store_blob_page *page,
 int store_blob_stored(struct store *store, struct store_conn *conn,
 		      const struct store_digest *digest, uint64_t size,
 		      struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_blob_publish(store, conn, temp, digest, size, ret_named, err): gives the synced file
+ * tmp/${temp} the name of ${digest}, and the row; with the index's writer locked.  ${*ret_named} is
+ * set once the file has its name; it may be NULL.
+ *
+ * When the row fails for want of space it was certainly not written, and the file goes again;
+ * after another failure of the index it may have been, so the file stays for the next open or
+ * verify to judge (fsck.c).
+ */
+int store_blob_publish(struct store *store, struct store_conn *conn, const char *temp,
+		       const struct store_digest *digest, uint64_t size, bool *ret_named,
+		       struct store_error *err) STORE_MUST_CHECK;
 
 #endif

@@ -13,7 +13,6 @@
 #include "store/digest.h"
 #include "store/evict.h"
 #include "store/fsck.h"
-#include "store/map.h"
 #include "store/partial.h"
 #include "store/state.h"
 #include "store/status.h"
@@ -59,7 +58,7 @@ int store_partial_check(struct store_partial *p, const struct store_digest *expe
 				 want);
 }
 
-/* Link, rename, row; with the index's writer locked.  See writer.c, publish. */
+/* Link, rename, row; with the index's writer locked. */
 static int publish(struct store_partial *p, struct store_conn *conn,
 		   const struct store_digest *digest, struct store_error *err)
 {
@@ -74,19 +73,7 @@ static int publish(struct store_partial *p, struct store_conn *conn,
 	store_folder_drop_temp(&store->folder, name);
 	if (linkat(p->dir, p->name, store->folder.tmp, name, 0) != 0)
 		return store_status_errno(err, errno, "publishing a download");
-	status = store_folder_publish(&store->folder, name, digest, err);
-	if (status != 0)
-		return status;
-	status = store_index_exec(
-	    conn, STMT_BLOB_PUT, ARGS(A_DIGEST(digest), A_INT(p->size), A_INT(store_now_s())), err);
-	if ((status == STORE_FULL || status == STORE_BUSY) &&
-	    store_folder_remove(&store->folder, digest) == 0)
-		return status;
-	if (status != 0)
-		store->remains = store->unsettled = true;
-	else
-		store_map_forget(store->maps, digest);
-	return status;
+	return store_blob_publish(store, conn, name, digest, p->size, NULL, err);
 }
 
 int store_partial_commit(struct store_partial *p, const struct store_digest *expect,

@@ -16,7 +16,6 @@
 #include "store/digest.h"
 #include "store/evict.h"
 #include "store/fsck.h"
-#include "store/map.h"
 #include "store/state.h"
 #include "store/status.h"
 
@@ -240,33 +239,6 @@ static int seems_stored(struct store_writer *w, const struct store_digest *diges
 	return status;
 }
 
-/*
- * Rename and row.  When the row fails for want of space it was certainly not
- * written, and the file goes again; after another failure of the index it may
- * have been, so the file stays for the next open or verify to judge (fsck.c).
- */
-static int publish(struct store_writer *w, struct store_conn *conn,
-		   const struct store_digest *digest, bool *ret_published, struct store_error *err)
-{
-	struct store *store = w->store;
-	int status = store_folder_publish(&store->folder, w->name, digest, err);
-
-	if (status != 0)
-		return status;
-	*ret_published = true;
-	status = store_index_exec(
-	    conn, STMT_BLOB_PUT, ARGS(A_DIGEST(digest), A_INT(w->size), A_INT(store_now_s())), err);
-	if ((status == STORE_FULL || status == STORE_BUSY) &&
-	    store_folder_remove(&store->folder, digest) == 0)
-		return status;
-	if (status != 0)
-		store->remains = store->unsettled = true;
-	else
-		/* whoever mapped a damaged file of this name keeps it; the next maps this */
-		store_map_forget(store->maps, digest);
-	return status;
-}
-
 /* With the writer of the index locked: claim the blob that is stored, or publish this one. */
 static int settle(struct store_writer *w, struct store_conn *conn,
 		  const struct store_digest *digest, bool synced, bool *ret_published,
@@ -285,7 +257,7 @@ static int settle(struct store_writer *w, struct store_conn *conn,
 		if (status != 0)
 			return status;
 	}
-	return publish(w, conn, digest, ret_published, err);
+	return store_blob_publish(w->store, conn, w->name, digest, w->size, ret_published, err);
 }
 
 /* The digest of what was appended, compared with ${expect}. */
