@@ -318,6 +318,71 @@ uint64_t store_partial_peek(struct store *store, const struct store_digest *key)
 int store_partial_sweep(struct store *store, int64_t older_s, uint64_t *ret_bytes,
 			struct store_error *err) STORE_MUST_CHECK;
 
+/* ---- chunks: what a new version has in common with what is stored (store/chunk*.c) ---- */
+
+/*
+ * A *chunk list* says of a file where it is cut (by its content and where its
+ * tensors begin; chunk.c) and the SHA-256 of each piece.  Two versions of a file
+ * have most of their chunks in common, so the new one can be put together from
+ * what is stored and a few ranges.  Kept as derived blobs of this kind, which
+ * is also the version of both the cutting and the format:
+ *
+ *   "larder-chunks 1" LF, SHA-256 in hex, blank, size, blank, count of chunks, LF
+ *   for each chunk its size (4 bytes, little-endian) and its SHA-256 (32 bytes)
+ */
+#define STORE_CHUNK_KIND "chunks:1"
+#define STORE_CHUNK_MIN ((size_t)8192)           /* bytes; only the last may be smaller */
+#define STORE_CHUNK_MAX ((size_t)131072)         /* bytes */
+#define STORE_CHUNK_FILE_MIN (UINT64_C(1) << 20) /* smaller files are not worth it */
+
+struct store_chunk {
+	struct store_digest digest;
+	uint32_t size; /* bytes */
+};
+struct store_chunk_list {
+	struct store_digest digest; /* of the whole */
+	uint64_t size;
+	struct store_chunk *chunk; /* [count]; owned */
+	size_t count;
+};
+/*
+ * store_chunk_list_make(data, size, out, err): cut and hash a file in memory.
+ * Takes about a second per GB.  store_chunk_list_drop frees what is in it.
+ */
+int store_chunk_list_make(const void *data, size_t size, struct store_chunk_list *out,
+			  struct store_error *err) STORE_MUST_CHECK;
+void store_chunk_list_drop(struct store_chunk_list *list);
+/* store_chunk_list_print(list, ret, ret_size, err): as above; the caller frees *ret. */
+int store_chunk_list_print(const struct store_chunk_list *list, void **ret, size_t *ret_size,
+			   struct store_error *err) STORE_MUST_CHECK;
+/* store_chunk_list_parse(data, size, out, err): STORE_INVALID when it is not one. */
+int store_chunk_list_parse(const void *data, size_t size, struct store_chunk_list *out,
+			   struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_chunk_list_of(store, digest, stop, out, err): that of a blob; made and
+ * kept when there is none yet.  ${stop} (may be NULL) is asked now and then and
+ * ends it with STORE_BUSY.  Write.
+ */
+int store_chunk_list_of(struct store *store, const struct store_digest *digest, bool (*stop)(void),
+			struct store_derived *out, struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_chunk_seed(store, p, list, model, path, stop, ret_bytes, err): after
+ * begin: put into the download ${p} what the store has of the file that ${list}
+ * tells of, from any of its blobs; those of ${model} and of the same ${path}
+ * first.  A find between two gaps that is too small to be worth a request of
+ * its own is left out.  *ret_bytes is how much was found.  Nothing of it is
+ * believed before the digest of the whole is checked.  Write.
+ */
+int store_chunk_seed(struct store *store, struct store_partial *p,
+		     const struct store_chunk_list *list, const char *model, const char *path,
+		     bool (*stop)(void), uint64_t *ret_bytes,
+		     struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_chunk_seed_kin(store, model, path, ret_any): is an older version of that
+ * file stored, worth a list?  *ret_any: is anything?  Read.
+ */
+bool store_chunk_seed_kin(struct store *store, const char *model, const char *path, bool *ret_any);
+
 /* ---- models: import (store/import.c) ---------------------------------------- */
 
 /*
