@@ -51,4 +51,15 @@ size_t rt_attention_scratch_bytes(const struct rt_attention *a, int threads);
 /* rt_attention_run(a, team, scratch): ${scratch} aligned to 64. */
 void rt_attention_run(const struct rt_attention *a, struct rt_team *team, void *scratch);
 
+/* The same in float64 (attention_f64.c): sizes, strides and masks of a struct rt_attention, the
+ * data of this; the mask may be float64 as well. */
+struct rt_attention_f64 {
+	const double *q, *k, *v;
+	double *y, *x;
+	double scale;
+};
+size_t rt_attention_f64_scratch(const struct rt_attention *a);
+void rt_attention_f64_run(const struct rt_attention *a, const struct rt_attention_f64 *d,
+			  void *scratch);
+
 #endif

@@ -31,9 +31,10 @@ struct shape_state {
 	struct rt_attention a;
 	size_t past, fresh; /* rows of past_key and of K */
 	size_t present_k,
-	    present_v; /* in the scratch block, when present is no output, in floats */
-	size_t core;   /* scratch of attention.c, in floats */
+	    present_v; /* in the scratch block, when present is no output, in elements */
+	size_t core;   /* scratch of attention.c, in elements */
 	bool joined;   /* K and V are copied behind the past, or into present */
+	double scale;  /* of float64 */
 };
 
 static int attention_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
@@ -121,6 +122,7 @@ static int read_operands(const struct rt_infer *f, struct shape_state *z, struct
 	a->v_size = v[3];
 	z->fresh = k[2];
 	a->scale = s->scale > 0 || s->scale < 0 ? s->scale : 1.0f / sqrtf((float)a->size);
+	z->scale = s->scale > 0 || s->scale < 0 ? (double)s->scale : 1 / sqrt((double)a->size);
 	return RT_OK;
 }
 
@@ -159,7 +161,9 @@ static int read_mask(const struct rt_infer *f, struct rt_attention *a, struct rt
 	if (!has(f, MASK))
 		return RT_OK;
 	a->mask_type = f->in[MASK].dtype;
-	if ((a->mask_type != RT_BOOL && a->mask_type != RT_F32) || m->rank < 1 || m->rank > 4)
+	if ((a->mask_type != RT_BOOL && a->mask_type != RT_F32 &&
+	     (a->mask_type != RT_F64 || f->in[Q].dtype != RT_F64)) ||
+	    m->rank < 1 || m->rank > 4)
 		return rt_error_set(err, RT_INPUT, "attn_mask is %s of rank %d",
 				    rt_dtype_name(a->mask_type), m->rank);
 	a->mask_cols = (size_t)m->dims[m->rank - 1];
@@ -237,23 +241,28 @@ static int attention_infer(struct rt_infer *f, struct rt_error *err)
 		z->present_v = present_elems(a, a->size);
 		z->core = z->present_v + present_elems(a, a->v_size);
 	}
-	f->scratch_bytes = z->core * sizeof(float) + rt_attention_scratch_bytes(a, f->threads);
+	if (f->in[Q].dtype == RT_F64)
+		f->scratch_bytes = z->core * sizeof(double) + rt_attention_f64_scratch(a);
+	else
+		f->scratch_bytes =
+		    z->core * sizeof(float) + rt_attention_scratch_bytes(a, f->threads);
 	f->shape_state = z;
 	return RT_OK;
 }
 
-/* past, then what is new, as [B][heads][T][size]. */
-static void join(const struct rt_attention *a, const float *past, size_t past_rows,
-		 const float *fresh, size_t fresh_rows, const struct rt_attention_operand *o,
-		 size_t size, float *to)
+/* past, then what is new, as [B][heads][T][size]; elements of ${e} bytes. */
+static void join(const struct rt_attention *a, const char *past, size_t past_rows,
+		 const char *fresh, size_t fresh_rows, const struct rt_attention_operand *o,
+		 size_t size, size_t e, char *to)
 {
 	for (size_t i = 0; i < a->batch * a->kv_heads; i++) {
-		const float *from = fresh + i / a->kv_heads * o->batch + i % a->kv_heads * o->head;
+		const char *from =
+		    fresh + (i / a->kv_heads * o->batch + i % a->kv_heads * o->head) * e;
 		if (past_rows)
-			memcpy(to, past + i * past_rows * size, past_rows * size * sizeof(float));
-		to += past_rows * size;
-		for (size_t r = 0; r < fresh_rows; r++, to += size)
-			memcpy(to, from + r * o->row, size * sizeof(float));
+			memcpy(to, past + i * past_rows * size * e, past_rows * size * e);
+		to += past_rows * size * e;
+		for (size_t r = 0; r < fresh_rows; r++, to += size * e)
+			memcpy(to, from + r * o->row * e, size * e);
 	}
 }
 
@@ -273,32 +282,50 @@ static bool lengths_ok(const struct rt_run *r, const struct rt_attention *a)
 	return true;
 }
 
+static void attend(const struct rt_run *r, const struct shape_state *z, struct rt_attention *a,
+		   const void *k, const void *v, char *scratch)
+{
+	void *x = r->out_count > 3 ? r->out[3].data : NULL;
+
+	if (r->in[Q].dtype == RT_F64) {
+		struct rt_attention_f64 d = {r->in[Q].data,  k, v,
+					     r->out[0].data, x, .scale = z->scale};
+		rt_attention_f64_run(a, &d, scratch + z->core * sizeof(double));
+		return;
+	}
+	a->q.data = r->in[Q].data;
+	a->k.data = k;
+	a->v.data = v;
+	a->y_data = r->out[0].data;
+	a->x = x;
+	rt_attention_run(a, r->team, scratch + z->core * sizeof(float));
+}
+
 static void attention_run(const struct rt_run *r)
 {
 	const struct shape_state *z = r->shape_state;
+	const size_t e = r->in[Q].dtype == RT_F64 ? sizeof(double) : sizeof(float);
 	struct rt_attention a = z->a;
-	float *scratch = r->scratch, *k = scratch + z->present_k, *v = scratch + z->present_v;
+	char *scratch = r->scratch, *k = scratch + z->present_k * e,
+	     *v = scratch + z->present_v * e;
 
-	a.q.data = r->in[Q].data;
-	a.k.data = r->in[K].data;
-	a.v.data = r->in[V].data;
 	a.mask = input(r, MASK);
 	a.lengths = input(r, NONPAD);
-	a.y_data = r->out[0].data;
-	a.x = r->out_count > 3 ? r->out[3].data : NULL;
 	if (!lengths_ok(r, &a))
 		return;
-	if (z->joined) {
-		k = r->out_count > 1 && r->out[1].data ? r->out[1].data : k;
-		v = r->out_count > 2 && r->out[2].data ? r->out[2].data : v;
-		join(&a, input(r, PAST_K), z->past, a.k.data, z->fresh, &a.k, a.size, k);
-		join(&a, input(r, PAST_V), z->past, a.v.data, z->fresh, &a.v, a.v_size, v);
-		a.k = (struct rt_attention_operand){k, a.kv_heads * a.cols * a.size,
-						    a.cols * a.size, a.size};
-		a.v = (struct rt_attention_operand){v, a.kv_heads * a.cols * a.v_size,
-						    a.cols * a.v_size, a.v_size};
+	if (!z->joined) {
+		attend(r, z, &a, r->in[K].data, r->in[V].data, scratch);
+		return;
 	}
-	rt_attention_run(&a, r->team, scratch + z->core);
+	k = r->out_count > 1 && r->out[1].data ? r->out[1].data : k;
+	v = r->out_count > 2 && r->out[2].data ? r->out[2].data : v;
+	join(&a, input(r, PAST_K), z->past, r->in[K].data, z->fresh, &a.k, a.size, e, k);
+	join(&a, input(r, PAST_V), z->past, r->in[V].data, z->fresh, &a.v, a.v_size, e, v);
+	a.k = (struct rt_attention_operand){NULL, a.kv_heads * a.cols * a.size, a.cols * a.size,
+					    a.size};
+	a.v = (struct rt_attention_operand){NULL, a.kv_heads * a.cols * a.v_size, a.cols * a.v_size,
+					    a.v_size};
+	attend(r, z, &a, k, v, scratch);
 }
 
 const struct rt_op rt_op_attention = {

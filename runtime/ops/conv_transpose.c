@@ -70,28 +70,6 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	return RT_OK;
 }
 
-struct job {
-	const struct shape_state *st;
-	const float *x, *w, *bias;
-	float *y;
-};
-
-/* Output row y[out] += input row x[in] spread by the kernel row w[kernel]. */
-static void add_row(const struct rt_spatial *s, const float *x, const float *w, float *y)
-{
-	const int64_t step = s->stride[2];
-	for (int64_t t = 0; t < s->kernel[2]; t++) {
-		/* input positions whose output i·step + at is in the row */
-		int64_t at = t * s->dilation[2] - s->begin[2];
-		int64_t first = at < 0 ? (-at + step - 1) / step : 0;
-		int64_t end = at < s->out[2] ? (s->out[2] - 1 - at) / step + 1 : 0;
-		if (end > s->in[2])
-			end = s->in[2];
-		for (int64_t i = first; i < end; i++)
-			y[i * step + at] += w[t] * x[i];
-	}
-}
-
 /* Output position of input ${i} and tap ${t} along ${d}; −1 when it is cut off. */
 static int64_t meets(const struct rt_spatial *s, int d, int64_t i, int64_t t)
 {
@@ -99,53 +77,23 @@ static int64_t meets(const struct rt_spatial *s, int d, int64_t i, int64_t t)
 	return o >= 0 && o < s->out[d] ? o : -1;
 }
 
-static void add_plane(const struct rt_spatial *s, const float *x, const float *w, float *y)
-{
-	const int64_t rows = s->in[0] * s->in[1], taps = s->kernel[0] * s->kernel[1];
-	for (int64_t i = 0; i < rows; i++) {
-		for (int64_t t = 0; t < taps; t++) {
-			int64_t d = meets(s, 0, i / s->in[1], t / s->kernel[1]);
-			int64_t h = meets(s, 1, i % s->in[1], t % s->kernel[1]);
-			if (d >= 0 && h >= 0)
-				add_row(s, x + i * s->in[2], w + t * s->kernel[2],
-					y + (d * s->out[1] + h) * s->out[2]);
-		}
-	}
-}
-
-/* Output planes ${begin} … ${end} − 1 of batch · out_channels. */
-static void planes(void *arg, size_t begin, size_t end, int thread)
-{
-	const struct job *j = arg;
-	const struct shape_state *st = j->st;
-	const struct rt_spatial *s = &st->s;
-	const int64_t in_plane = s->in[0] * s->in[1] * s->in[2];
-	const int64_t out_plane = s->out[0] * s->out[1] * s->out[2];
-	const int64_t kernel = s->kernel[0] * s->kernel[1] * s->kernel[2];
-	const int64_t in_group = st->in_channels / st->group;
-	const int64_t out_group = st->out_channels / st->group;
-	(void)thread;
-	for (int64_t i = (int64_t)begin; i < (int64_t)end; i++) {
-		int64_t n = i / st->out_channels, m = i % st->out_channels;
-		float *y = j->y + i * out_plane;
-		for (int64_t k = 0; k < out_plane; k++)
-			y[k] = j->bias ? j->bias[m] : 0.0f;
-		for (int64_t c = 0; c < in_group; c++) {
-			int64_t channel = m / out_group * in_group + c;
-			add_plane(s, j->x + (n * st->in_channels + channel) * in_plane,
-				  j->w + (channel * out_group + m % out_group) * kernel, y);
-		}
-	}
-}
+#define REAL float
+#define SUFFIXED(name) name##_f32
+#include "runtime/ops/conv_transpose.body.h"
+#undef REAL
+#undef SUFFIXED
+#define REAL double
+#define SUFFIXED(name) name##_f64
+#include "runtime/ops/conv_transpose.body.h"
 
 static void conv_run(const struct rt_run *r)
 {
-	const struct shape_state *st = r->shape_state;
-	struct job j = {.st = st, .x = r->in[0].data, .w = r->in[1].data, .y = r->out[0].data};
-	if (r->in_count > 2)
-		j.bias = r->in[2].data;
-	if (rt_tensor_elems(&r->out[0]) > 0)
-		rt_team_for(r->team, (size_t)(st->batch * st->out_channels), 1, planes, &j);
+	if (rt_tensor_elems(&r->out[0]) == 0)
+		return;
+	if (r->in[0].dtype == RT_F64)
+		spread_f64(r);
+	else
+		spread_f32(r);
 }
 
 const struct rt_op rt_op_conv_transpose = {

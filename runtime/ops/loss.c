@@ -84,26 +84,41 @@ static int loss_infer(struct rt_infer *f, struct rt_error *err)
 	f->out[0].shape = s->reduction == NONE ? *t : rt_shape_of(0);
 	if (f->out_count > 1)
 		f->out[1].shape = *x;
-	f->scratch_bytes = z->batch * z->classes * z->inner * sizeof(float);
+	f->scratch_bytes = z->batch * z->classes * z->inner * rt_dtype_bits(f->in[0].dtype) / 8;
 	f->shape_state = z;
 	return RT_OK;
 }
 
+/* Elements of a float32 or float64 tensor. */
+static double get(const struct rt_tensor *t, size_t i)
+{
+	return t->dtype == RT_F64 ? ((const double *)t->data)[i]
+				  : (double)((const float *)t->data)[i];
+}
+
+static void put(const struct rt_tensor *t, size_t i, double v)
+{
+	if (t->dtype == RT_F64)
+		((double *)t->data)[i] = v;
+	else
+		((float *)t->data)[i] = (float)v;
+}
+
 /* y = log softmax of x over the classes. */
-static void log_softmax(const struct shape_state *z, const float *x, float *y)
+static void log_softmax(const struct shape_state *z, const struct rt_tensor *x,
+			const struct rt_tensor *y)
 {
 	for (size_t n = 0; n < z->batch; n++)
 		for (size_t d = 0; d < z->inner; d++) {
 			size_t at = n * z->classes * z->inner + d;
-			float top = -INFINITY;
-			double sum = 0;
+			double top = -INFINITY, sum = 0;
 			for (size_t c = 0; c < z->classes; c++)
-				top = fmaxf(top, x[at + c * z->inner]);
+				top = fmax(top, get(x, at + c * z->inner));
 			for (size_t c = 0; c < z->classes; c++)
-				sum += exp((double)(x[at + c * z->inner] - top));
+				sum += exp(get(x, at + c * z->inner) - top);
 			for (size_t c = 0; c < z->classes; c++)
-				y[at + c * z->inner] =
-				    (float)((double)(x[at + c * z->inner] - top) - log(sum));
+				put(y, at + c * z->inner,
+				    get(x, at + c * z->inner) - top - log(sum));
 		}
 }
 
@@ -116,35 +131,36 @@ static void loss_run(const struct rt_run *r)
 {
 	const struct loss *s = r->state;
 	const struct shape_state *z = r->shape_state;
-	const float *x = r->in[0].data, *w = r->in_count > 2 ? r->in[2].data : NULL;
-	float *out = r->out[0].data;
+	const struct rt_tensor *w = r->in_count > 2 && r->in[2].data ? &r->in[2] : NULL;
+	const struct rt_tensor *out = r->out[0].data ? &r->out[0] : NULL;
+	struct rt_tensor x = r->in[0];
 	double sum = 0, weights = 0;
 
 	if (s->softmax) {
-		float *log_prob = r->out_count > 1 && r->out[1].data ? r->out[1].data : r->scratch;
-		log_softmax(z, x, log_prob);
-		x = log_prob;
+		x.data = r->out_count > 1 && r->out[1].data ? r->out[1].data : r->scratch;
+		log_softmax(z, &r->in[0], &x);
 	}
 	for (size_t i = 0; i < z->batch * z->inner; i++) {
 		int64_t t = target_at(&r->in[1], i);
-		float loss = 0;
+		double loss = 0;
 		if (!s->has_ignore || t != s->ignore) {
 			if (t < 0 || (uint64_t)t >= z->classes) {
 				rt_run_fault(r, "target %lld is not one of %zu classes",
 					     (long long)t, z->classes);
 				return;
 			}
-			float weight = w ? w[t] : 1.0f;
-			loss = -weight *
-			       x[(i / z->inner * z->classes + (size_t)t) * z->inner + i % z->inner];
-			weights += (double)weight;
-			sum += (double)loss;
+			double weight = w ? get(w, (size_t)t) : 1;
+			loss =
+			    -weight * get(&x, (i / z->inner * z->classes + (size_t)t) * z->inner +
+						  i % z->inner);
+			weights += weight;
+			sum += loss;
 		}
 		if (s->reduction == NONE && out)
-			out[i] = loss;
+			put(out, i, loss);
 	}
 	if (s->reduction != NONE && out)
-		*out = (float)(s->reduction == SUM ? sum : sum / weights);
+		put(out, 0, s->reduction == SUM ? sum : sum / weights);
 }
 
 #define LOSS(object, how)                                                                          \

@@ -157,8 +157,9 @@ static int bind_weights(struct rt_bind *b, struct rt_recurrent *s, struct rt_err
 	const struct rt_tensor *bias = rt_bind_constant(b, 3);
 	size_t gh, input;
 
-	if (!w || !r || (rt_bind_has(b, 3) && !bias) || w->shape.rank != 3 || r->shape.rank != 3)
-		return RT_OK; /* infer checks, run packs */
+	if (!w || !r || (rt_bind_has(b, 3) && !bias) || w->shape.rank != 3 || r->shape.rank != 3 ||
+	    w->dtype != RT_F32 || r->dtype != RT_F32 || (bias && bias->dtype != RT_F32))
+		return RT_OK; /* infer checks, run packs; float64 is not packed */
 	if (s->hidden == 0)
 		s->hidden = (size_t)r->shape.dims[2];
 	gh = (size_t)s->cell->gates * s->hidden;
@@ -338,7 +339,10 @@ int rt_recurrent_infer(struct rt_infer *f, struct rt_error *err)
 	    elems > SIZE_MAX / 64)
 		return rt_error_set(err, RT_BUDGET, "a sequence of %zu × %zu is too large",
 				    z->steps, z->batch);
-	lay_out(f, &local, z, &f->scratch_bytes);
+	if (f->in[0].dtype == RT_F64)
+		f->scratch_bytes = rt_recurrent_f64_scratch(&local);
+	else
+		lay_out(f, &local, z, &f->scratch_bytes);
 	f->shape_state = z;
 	int64_t S = (int64_t)z->steps, B = (int64_t)z->batch, D = s->directions,
 		H = (int64_t)local.hidden;
@@ -565,6 +569,10 @@ void rt_recurrent_run(const struct rt_run *r)
 		s.hidden = (size_t)r->in[2].shape.dims[2];
 	if (!lens_ok(r, lens, z))
 		return;
+	if (r->in[0].dtype == RT_F64) {
+		rt_recurrent_f64_run(r, &s);
+		return;
+	}
 	if (y && lens) /* what lies behind the end of a sequence is 0 */
 		memset(y, 0, rt_tensor_bytes(&r->out[0]));
 	for (size_t d = 0; d < (size_t)s.directions; d++) {

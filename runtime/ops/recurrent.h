@@ -80,6 +80,11 @@ rt_op_bind_f rt_recurrent_bind_lstm, rt_recurrent_bind_gru, rt_recurrent_bind_rn
 rt_op_infer_f rt_recurrent_infer;
 rt_op_run_f rt_recurrent_run;
 
+/* In float64 (recurrent_f64.c): bytes of scratch, and all of a run; s->hidden is known, and
+ * sequence_lens are within bounds. */
+size_t rt_recurrent_f64_scratch(const struct rt_recurrent *s);
+void rt_recurrent_f64_run(const struct rt_run *r, const struct rt_recurrent *s);
+
 /* rt_recurrent_product(s, part, a, lda, residual, ld, bias, out, ldc): out = a · R_part
  * (+ bias + residual rows). */
 void rt_recurrent_product(const struct rt_step *s, int part, const float *a, const float *residual,
