@@ -10,6 +10,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "daemon/confine.h"
 #include "daemon/health.h"
 #include "daemon/job.h"
 #include "daemon/metrics.h"
@@ -197,6 +198,8 @@ int handle_admin_stats(struct request *rq, struct fault *fault)
 	text_add(&t, ",");
 	text_add(&t, "\n\"health\":");
 	health_json(rq->ctx, &t);
+	text_add(&t, ",\n\"confinement\":");
+	confine_json(&t);
 	text_add(&t, ",\n\"scrub\":");
 	scrub_json(&t);
 	text_add(&t, ",");

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "daemon/confine.h"
 #include "daemon/context.h"
 #include "daemon/health.h"
 #include "daemon/encode.h"
@@ -273,6 +274,9 @@ static int run(struct larderd *d)
 
 	if (listen_open(d->ctx.settings, &d->sockets) != 0)
 		return 1;
+	/* before the first thread, which would stay outside */
+	if (confine_enter(d->ctx.settings) != 0)
+		goto out;
 	if (start_store(d) != 0 || start_residency(d) != 0 ||
 	    pull_open(&d->ctx, &d->ctx.pull) != 0 || warm_open(&d->ctx, &d->ctx.warm) != 0)
 		goto out;
@@ -334,6 +338,10 @@ int main(int argc, char **argv)
 		puts("larderd: the configuration is fine");
 		settings_unref(d.ctx.settings);
 		return 0;
+	case SETTINGS_PROBE:
+		rc = confine_probe(d.ctx.settings, stdout) == 0 ? 0 : 1;
+		settings_unref(d.ctx.settings);
+		return rc;
 	case SETTINGS_OPS:
 		printf("%zu operators\n", rt_ops_print(stdout));
 		return 0;

@@ -547,6 +547,7 @@ static void print_help(void)
 		       o->fallback, o->fallback[0] == '\0' ? "" : "]");
 	}
 	puts("  --check-config            read the configuration, say what is wrong with it, stop\n"
+	     "  --check-confinement       try what the daemon must not be able to do, stop\n"
 	     "  --ops                     print the operators that models may have\n"
 	     "  --version                 print the version\n"
 	     "  --help                    print this\n\n"
@@ -610,6 +611,10 @@ static int read_command(struct loader *l, int argc, char **argv, struct command 
 		}
 		if (strcmp(arg, "--check-config") == 0) {
 			c->action = SETTINGS_CHECK;
+			continue;
+		}
+		if (strcmp(arg, "--check-confinement") == 0) {
+			c->action = SETTINGS_PROBE;
 			continue;
 		}
 		if (strncmp(arg, "--", 2) != 0 || !key_of(arg + 2, size - 2, key))
@@ -691,7 +696,9 @@ enum settings_action settings_load(int argc, char **argv, FILE *messages, struct
 		break;
 	case SETTINGS_RUN:
 	case SETTINGS_CHECK:
+	case SETTINGS_PROBE:
 		l.file = c.file != NULL ? c.file : LARDER_CONFIG_FILE;
+		l.s->file = keep(&l, l.file, strlen(l.file));
 		read_file(&l, c.file != NULL);
 		fallbacks(&l);
 		for (size_t i = 0; i < OPTION_COUNT; i++)

@@ -42,6 +42,7 @@ struct settings {
 #undef OPTION
 	struct settings_upstream *upstream;
 	unsigned upstream_count;
+	const char *file; /* the configuration file, whether it is there or not */
 	/* private */
 	unsigned refs;
 	void *memory;
@@ -51,6 +52,7 @@ struct settings {
 enum settings_action {
 	SETTINGS_RUN,
 	SETTINGS_CHECK,   /* --check-config: was fine */
+	SETTINGS_PROBE,   /* --check-confinement: to be tried */
 	SETTINGS_HELP,    /* --help: printed */
 	SETTINGS_VERSION, /* --version: printed */
 	SETTINGS_OPS,     /* --ops: to be printed */
@@ -61,7 +63,7 @@ enum settings_action {
 /*
  * settings_load(argc, argv, out, ret): read the command line and the file it
  * names.  Help and version go to stdout, what is wrong to ${messages}, one
- * `file:line: key: what` per line.  *ret is set for RUN and CHECK; the caller
+ * `file:line: key: what` per line.  *ret is set for RUN, CHECK and PROBE; the caller
  * holds one reference.  Loop thread (or before there is a loop).
  */
 enum settings_action settings_load(int argc, char **argv, FILE *messages, struct settings **ret);
