@@ -68,7 +68,7 @@ static void SUFFIXED(planes)(void *arg, size_t begin, size_t end, int thread)
 			y[k] = j->bias ? j->bias[m] : 0;
 		for (int64_t c = 0; c < per_group; c++)
 			SUFFIXED(add_plane)
-			(s, x + c * in_plane, j->w + (m * per_group + c) * kernel, y);
+		(s, x + c * in_plane, j->w + (m * per_group + c) * kernel, y);
 	}
 }
 

@@ -35,8 +35,8 @@ static void SUFFIXED(add_plane)(const struct rt_spatial *s, const REAL *x, const
 			int64_t h = meets(s, 1, i % s->in[1], t % s->kernel[1]);
 			if (d >= 0 && h >= 0)
 				SUFFIXED(add_row)
-				(s, x + i * s->in[2], w + t * s->kernel[2],
-				 y + (d * s->out[1] + h) * s->out[2]);
+			(s, x + i * s->in[2], w + t * s->kernel[2],
+			 y + (d * s->out[1] + h) * s->out[2]);
 		}
 	}
 }
