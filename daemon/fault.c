@@ -31,7 +31,7 @@ static const struct row store_rows[] = {
     {STORE_IO, 500, false, NULL},       {STORE_MEMORY, 507, false, NULL},
     {STORE_INDEX, 503, false, NULL},    {STORE_VERSION, 500, false, NULL},
     {STORE_QUOTA, 507, true, NULL},     {STORE_READONLY, 507, false, NULL},
-    {STORE_FILES, 503, false, NULL},
+    {STORE_FILES, 503, false, NULL},    {STORE_STOPPED, 503, false, NULL},
 };
 
 /* A model is never a reason for 500: it is the client's, or more than this machine has. */

@@ -56,7 +56,7 @@ static int verify(struct request *rq, void *arg, struct fault *fault)
 
 	(void)arg;
 	text_init(&bad.t, &rq->arena);
-	if (store_verify(rq->ctx->store, bad_blob, &bad, &v, &err) != 0)
+	if (store_verify(rq->ctx->store, bad_blob, &bad, request_cancel_flag(rq), &v, &err) != 0)
 		return fault_store(fault, err.status, err.text);
 	text_init(&t, &rq->arena);
 	text_printf(&t,
@@ -77,7 +77,7 @@ static int rebuild(struct request *rq, void *arg, struct fault *fault)
 
 	(void)arg;
 	text_init(&bad.t, &rq->arena);
-	if (store_rebuild(rq->ctx->store, bad_blob, &bad, &r, &err) != 0) {
+	if (store_rebuild(rq->ctx->store, bad_blob, &bad, request_cancel_flag(rq), &r, &err) != 0) {
 		log_error("rebuild", "error=\"%s\"", err.text);
 		return fault_store(fault, err.status, err.text);
 	}

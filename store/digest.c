@@ -123,8 +123,8 @@ void store_digest_drop(struct store_hash *hash)
 	free(hash);
 }
 
-int store_digest_of_fd(int fd, struct store_digest *out, uint64_t *ret_size,
-		       struct store_error *err)
+int store_digest_of_fd(int fd, const atomic_bool *stop, struct store_digest *out,
+		       uint64_t *ret_size, struct store_error *err)
 {
 	struct store_hash *hash;
 	uint64_t size = 0;
@@ -144,7 +144,9 @@ int store_digest_of_fd(int fd, struct store_digest *out, uint64_t *ret_size,
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (stop != NULL && atomic_load_explicit(stop, memory_order_relaxed))
+			status = store_status_fail(err, STORE_STOPPED, NULL);
+		else if (n < 0)
 			status = store_status_errno(err, errno, "reading a blob");
 		else if (n > 0)
 			status = store_digest_add(hash, buf, (size_t)n, err);

@@ -17,10 +17,11 @@ int store_digest_end(struct store_hash *hash, struct store_digest *out,
 /* store_digest_drop(hash): NULL is allowed. */
 void store_digest_drop(struct store_hash *hash);
 /*
- * store_digest_of_fd(fd, out, ret_size, err): what a file holds, read from its
- * start to its end.  STORE_IO when it cannot be read.
+ * store_digest_of_fd(fd, stop, out, ret_size, err): what a file holds, read from
+ * its start to its end.  STORE_IO when it cannot be read, STORE_STOPPED soon after
+ * ${*stop} has become true (NULL: nobody stops it).
  */
-int store_digest_of_fd(int fd, struct store_digest *out, uint64_t *ret_size,
-		       struct store_error *err) STORE_MUST_CHECK;
+int store_digest_of_fd(int fd, const atomic_bool *stop, struct store_digest *out,
+		       uint64_t *ret_size, struct store_error *err) STORE_MUST_CHECK;
 
 #endif

@@ -35,7 +35,8 @@ struct run {
 	struct store_conn *conn;   /* its writer, locked */
 	store_verify_f *fn;        /* may be NULL */
 	void *arg;
-	uint64_t bad_models; /* manifests of models that cannot be read */
+	const atomic_bool *stop; /* may be NULL */
+	uint64_t bad_models;     /* manifests of models that cannot be read */
 	struct store_rebuild seen;
 };
 
@@ -47,8 +48,8 @@ static int tell(struct run *run, const struct store_digest *digest, const char *
 /* ---- blobs ------------------------------------------------------------------------ */
 
 /* Hash one file.  ${*ret_what}: what is wrong with it, NULL when it is well. */
-static int judge(int fd, const struct store_digest *want, uint64_t *ret_size, const char **ret_what,
-		 struct store_error *err)
+static int judge(int fd, const struct store_digest *want, const atomic_bool *stop,
+		 uint64_t *ret_size, const char **ret_what, struct store_error *err)
 {
 	struct store_digest got;
 	struct stat st;
@@ -56,7 +57,7 @@ static int judge(int fd, const struct store_digest *want, uint64_t *ret_size, co
 
 	*ret_what = NULL;
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	status = store_digest_of_fd(fd, &got, ret_size, err);
+	status = store_digest_of_fd(fd, stop, &got, ret_size, err);
 	if (status == STORE_IO) {
 		*ret_size = fstat(fd, &st) == 0 && st.st_size > 0 ? (uint64_t)st.st_size : 0;
 		*ret_what = "damaged: the disk cannot read it";
@@ -78,7 +79,7 @@ static int add_blob(struct run *run, const struct store_digest *digest, struct s
 		return 0; /* removed since the folder was read */
 	if (fd < 0)
 		return store_status_errno(err, -fd, "opening a blob");
-	status = judge(fd, digest, &size, &what, err);
+	status = judge(fd, digest, run->stop, &size, &what, err);
 	close(fd);
 	if (status == 0)
 		status = store_index_exec(
@@ -462,10 +463,10 @@ static int put_in_place(void *arg, struct store_error *err)
 	return status;
 }
 
-int store_rebuild(struct store *store, store_verify_f *fn, void *arg, struct store_rebuild *out,
-		  struct store_error *err)
+int store_rebuild(struct store *store, store_verify_f *fn, void *arg, const atomic_bool *stop,
+		  struct store_rebuild *out, struct store_error *err)
 {
-	struct run run = {.store = store, .fn = fn, .arg = arg};
+	struct run run = {.store = store, .fn = fn, .arg = arg, .stop = stop};
 	int status = store_writable(store, err);
 
 	if (status != 0)

@@ -26,6 +26,7 @@
 #ifndef LARDER_STORE_STORE_H
 #define LARDER_STORE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -538,14 +539,15 @@ struct store_verify {
 	uint64_t foreign;      /* on disk, not in the index: removed */
 };
 /*
- * store_verify(store, fn, arg, out, err): hash every blob again.  A damaged
+ * store_verify(store, fn, arg, stop, out, err): hash every blob again.  A damaged
  * blob is quarantined: never mapped or served again until the same content is
  * written anew.  ${fn} (may be NULL) is called per blob that is not well.
- * Blocks for as long as the disk takes.  Write.
+ * Blocks for as long as the disk takes, or until ${*stop} becomes true (any
+ * thread; NULL: never): STORE_STOPPED, and what was found so far stays so.  Write.
  */
 typedef int store_verify_f(void *arg, const struct store_digest *digest, const char *what);
-int store_verify(struct store *store, store_verify_f *fn, void *arg, struct store_verify *out,
-		 struct store_error *err) STORE_MUST_CHECK;
+int store_verify(struct store *store, store_verify_f *fn, void *arg, const atomic_bool *stop,
+		 struct store_verify *out, struct store_error *err) STORE_MUST_CHECK;
 
 /*
  * store_scrub_new → store_scrub_step* → store_scrub_free: the same, a little at
@@ -581,15 +583,15 @@ struct store_rebuild {
 	uint64_t recovered; /* snapshots of a model that is not known: `recovered/COMMIT` */
 };
 /*
- * store_rebuild(store, fn, arg, out, err): make the index again from blobs and
+ * store_rebuild(store, fn, arg, stop, out, err): make the index again from blobs and
  * manifests, each blob hashed, and put it in the place of the one there is,
  * which is set aside as index.aside-N.sqlite.  Until then reads go on where
  * they can and writes fail with STORE_BUSY; after a failure everything is as
  * before.  Blobs that nothing names wait to be named, as after a write.  Blocks
- * for as long as the disk takes.  Write.
+ * for as long as the disk takes, or until ${*stop} becomes true, as above.  Write.
  */
-int store_rebuild(struct store *store, store_verify_f *fn, void *arg, struct store_rebuild *out,
-		  struct store_error *err) STORE_MUST_CHECK;
+int store_rebuild(struct store *store, store_verify_f *fn, void *arg, const atomic_bool *stop,
+		  struct store_rebuild *out, struct store_error *err) STORE_MUST_CHECK;
 
 /* How the store is; ${text} is for operators and empty when all is well. */
 struct store_health {

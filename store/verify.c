@@ -25,17 +25,19 @@ struct run {
 	struct store *store;
 	store_verify_f *fn; /* may be NULL */
 	void *arg;
+	const atomic_bool *stop; /* may be NULL */
 	struct store_verify seen;
 };
 
 enum verdict { WELL, DAMAGED, MISSING };
 
 /* Hash the file behind ${fd}; what is wrong goes into ${what}.  Or a status. */
-static int judge(const struct store_blob_row *row, int fd, char what[100], struct store_error *err)
+static int judge(const struct store_blob_row *row, int fd, const atomic_bool *stop, char what[100],
+		 struct store_error *err)
 {
 	struct store_digest digest;
 	uint64_t size = 0;
-	int status = store_digest_of_fd(fd, &digest, &size, err);
+	int status = store_digest_of_fd(fd, stop, &digest, &size, err);
 
 	if (status == STORE_IO) {
 		snprintf(what, 100, "damaged: the disk cannot read it");
@@ -108,7 +110,7 @@ static int look_at(struct run *run, const struct store_blob_row *row, struct sto
 		return store_status_errno(err, -fd, "opening a blob");
 	if (fd >= 0) {
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-		verdict = judge(row, fd, what, err);
+		verdict = judge(row, fd, run->stop, what, err);
 		run->seen.bytes += (uint64_t)row->size;
 	}
 	status = verdict;
@@ -149,10 +151,10 @@ static int look_at_all(struct run *run, struct store_error *err)
 	return status;
 }
 
-int store_verify(struct store *store, store_verify_f *fn, void *arg, struct store_verify *out,
-		 struct store_error *err)
+int store_verify(struct store *store, store_verify_f *fn, void *arg, const atomic_bool *stop,
+		 struct store_verify *out, struct store_error *err)
 {
-	struct run run = {.store = store, .fn = fn, .arg = arg};
+	struct run run = {.store = store, .fn = fn, .arg = arg, .stop = stop};
 	int status = store_writable(store, err);
 
 	if (status == 0)

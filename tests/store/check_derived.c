@@ -172,13 +172,13 @@ START_TEST(damage)
 	fixture_import("m", "main", "a", "source", NULL);
 	ok(put("source", "gzip", "zipped"));
 	fixture_write_file(fixture_blob_path(&zipped), "ZIPPED", 6);
-	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	ck_assert_uint_eq(seen.damaged, 1);
 	expect("source", "gzip", NULL);
 	ok(put("source", "gzip", "zipped")); /* made again, it is well again */
 	expect("source", "gzip", "zipped");
 	fixture_write_file(fixture_blob_path(&source), "SOURCE", 6);
-	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	fails(put("source", "zstd", "x"), STORE_NOT_FOUND); /* nor is it stored for others */
 	fails(store_derived_name(fx.store, &source, "zstd", &zipped, &fx.err), STORE_DAMAGED);
 }

@@ -63,6 +63,7 @@ END_TEST
 START_TEST(of_a_file)
 {
 	char hex[STORE_DIGEST_HEX + 1];
+	atomic_bool stop = true;
 	struct store_digest d;
 	uint64_t size = 0;
 	char *a = malloc(1000000);
@@ -75,21 +76,22 @@ START_TEST(of_a_file)
 	memset(a, 'a', 1000000);
 	fixture_write_file(path, a, 1000000);
 	fd = open(path, O_RDONLY);
-	ok(store_digest_of_fd(fd, &d, &size, &fx.err));
+	ok(store_digest_of_fd(fd, NULL, &d, &size, &fx.err));
 	store_digest_hex(&d, hex);
 	ck_assert_str_eq(hex, million_a);
 	ck_assert_uint_eq(size, 1000000);
+	fails(store_digest_of_fd(fd, &stop, &d, &size, &fx.err), STORE_STOPPED);
 	fault_arm(FAULT_READ, 2);
-	fails(store_digest_of_fd(fd, &d, &size, &fx.err), STORE_IO);
+	fails(store_digest_of_fd(fd, NULL, &d, &size, &fx.err), STORE_IO);
 	fault_disarm();
 	for (int n = 1; n <= 2; n++) {
 		fault_arm(FAULT_MALLOC, n);
-		fails(store_digest_of_fd(fd, &d, &size, &fx.err), STORE_MEMORY);
+		fails(store_digest_of_fd(fd, NULL, &d, &size, &fx.err), STORE_MEMORY);
 		ck_assert(fault_disarm());
 	}
 	for (int n = 1; n <= 4; n++) {
 		fault_arm(FAULT_DIGEST, n);
-		fails(store_digest_of_fd(fd, &d, &size, &fx.err), STORE_MEMORY);
+		fails(store_digest_of_fd(fd, NULL, &d, &size, &fx.err), STORE_MEMORY);
 		ck_assert(fault_disarm());
 	}
 	close(fd);

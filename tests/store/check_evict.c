@@ -144,7 +144,7 @@ static void expect_sound(void)
 
 	ck_assert_int_eq(fixture_count("blobs"), (int)s.blobs);
 	ck_assert_uint_eq(s.reserved_bytes, 0);
-	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	ck_assert_uint_eq(seen.damaged + seen.missing + seen.foreign, 0);
 }
 

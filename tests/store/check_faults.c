@@ -103,7 +103,7 @@ static void expect_sound(bool replaced_for_sure)
 		ck_assert(holds("m", "new"));
 	else
 		ck_assert(holds("m", "old") || holds("m", "new"));
-	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	ck_assert_uint_eq(seen.damaged, 0);
 	ck_assert_uint_eq(seen.missing, 0);
 }
@@ -189,7 +189,7 @@ START_TEST(every_call_of_a_removal)
 		fixture_crash();
 		fixture_open();
 		ck_assert(status != 0 || !holds("m", "old"));
-		ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+		ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 		ck_assert_uint_eq(seen.damaged + seen.missing, 0);
 		ok(store_stats_get(fx.store, &stats, &fx.err));
 		ck_assert_int_eq(fixture_count("blobs"), (int)stats.blobs);
@@ -216,7 +216,7 @@ START_TEST(every_call_of_a_verify)
 		ck_assert_int_lt(n, 100000);
 		start_over();
 		arm(way, n);
-		status = store_verify(fx.store, NULL, NULL, &seen, &fx.err);
+		status = store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err);
 		fired = fault_disarm();
 		if (status != 0)
 			fixture_check_error(status);
@@ -325,7 +325,7 @@ static void expect_full(bool there_for_sure)
 		ck_assert(holds("n", "new"));
 	ok(store_stats_get(fx.store, &stats, &fx.err));
 	ck_assert_uint_eq(stats.reserved_bytes, 0);
-	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	ck_assert_uint_eq(seen.damaged + seen.missing, 0);
 	ok(store_stats_get(fx.store, &stats, &fx.err));
 	ck_assert_int_eq(fixture_count("blobs"), (int)stats.blobs);
@@ -449,7 +449,7 @@ START_TEST(every_call_of_a_derived_put)
 		fixture_open();
 		ck_assert(derived_is("gzip", "better") ||
 			  (status != 0 && derived_is("gzip", "gz")));
-		ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+		ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 		ck_assert_uint_eq(seen.damaged + seen.missing, 0);
 		ok(put_derived("gzip", "better"));
 		ck_assert(derived_is("gzip", "better"));

@@ -131,7 +131,7 @@ START_TEST(damage_under_way_is_said_until_it_is_mended)
 	}
 	ck_assert_int_eq(status, STORE_INDEX);
 	ck_assert_int_eq(look(), STORE_INDEX);
-	ok(store_rebuild(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_rebuild(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	ck_assert_uint_eq(seen.models, 60);
 	ck_assert_int_eq(look(), 0);
 	ck_assert_int_eq(access(fixture_path("index.aside-1.sqlite"), F_OK), 0);
@@ -145,7 +145,7 @@ START_TEST(damaged_blobs_are_counted)
 
 	fixture_import("m", "main", "f", "1", NULL);
 	fixture_write_file(fixture_blob_path(&digest), "2", 1);
-	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	ck_assert_int_eq(look(), STORE_DAMAGED);
 	ck_assert_uint_eq(health.damaged, 1);
 	fixture_put("1");

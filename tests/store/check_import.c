@@ -159,7 +159,7 @@ START_TEST(damaged_content_is_not_published)
 
 	ok(store_import_add(im, "a", &digest, &fx.err));
 	fixture_write_file(fixture_blob_path(&digest), "012345678x", 10);
-	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	fails(store_import_commit(im, fx.commit, &fx.err), STORE_DAMAGED);
 	im = begin("m", "main");
 	fails(store_import_add(im, "a", &digest, &fx.err), STORE_DAMAGED);

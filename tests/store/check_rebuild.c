@@ -29,7 +29,7 @@ static int note_bad(void *arg, const struct store_digest *digest, const char *wh
 static int rebuild(void)
 {
 	bad[0] = '\0';
-	return store_rebuild(fx.store, note_bad, NULL, &seen, &fx.err);
+	return store_rebuild(fx.store, note_bad, NULL, NULL, &seen, &fx.err);
 }
 
 /* A few models with everything that there is to a name. */
@@ -159,7 +159,7 @@ START_TEST(lost_is_lost_for_every_call)
 	unlink(fixture_path("index.sqlite"));
 	fixture_open_degraded();
 	expect_lost();
-	fails(store_verify(fx.store, NULL, NULL, &v, &fx.err), STORE_INDEX);
+	fails(store_verify(fx.store, NULL, NULL, NULL, &v, &fx.err), STORE_INDEX);
 	fails(store_map_open(fx.store, &digest, &map, &fx.err), STORE_INDEX);
 	ck_assert(!store_blob_has(fx.store, &digest, NULL));
 	ok(store_import_begin(fx.store, "m", "main", &im, &fx.err));

@@ -111,7 +111,7 @@ static void use_read_only(struct store *store)
 	fails(store_import_begin(store, "m", "main", &im, &fx.err), STORE_INVALID);
 	fails(store_model_remove(store, "m", NULL, &fx.err), STORE_INVALID);
 	fails(store_model_pin(store, "m", true, &fx.err), STORE_INVALID);
-	fails(store_verify(store, NULL, NULL, &seen, &fx.err), STORE_INVALID);
+	fails(store_verify(store, NULL, NULL, NULL, &seen, &fx.err), STORE_INVALID);
 	ok(store_file_find(store, "m", "main", "a", &file, &fx.err));
 	ok(store_map_open(store, &file.digest, &map, &fx.err));
 	ck_assert_mem_eq(store_map_data(map), "content", 7);

@@ -167,7 +167,7 @@ static void *verify_all_the_time(void *arg)
 
 	(void)arg;
 	while (!atomic_load(&done)) {
-		must_be(store_verify(fx.store, NULL, NULL, &seen, &err) == 0);
+		must_be(store_verify(fx.store, NULL, NULL, NULL, &seen, &err) == 0);
 		must_be(seen.damaged == 0 && seen.missing == 0 && seen.foreign == 0);
 	}
 	return NULL;
@@ -194,7 +194,7 @@ START_TEST(all_at_once)
 		pthread_join(readers[i], NULL);
 	ck_assert_int_gt(atomic_load(&reads), 0);
 	ck_assert_int_gt(atomic_load(&found), 0);
-	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	ck_assert_uint_eq(seen.damaged + seen.missing + seen.foreign, 0);
 	fixture_reopen();
 	ck_assert_int_eq(fixture_count("tmp"), 0);
@@ -300,7 +300,7 @@ START_TEST(a_blob_between_its_file_and_its_row_is_not_foreign)
 	fixture_import("m", "main", "a", "content", NULL); /* so that its folder is there */
 	ok(store_model_remove(fx.store, "m", NULL, &fx.err));
 	fault_arm_hook(FAULT_OPENDIR, 1, publish_halfway);
-	ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 	pthread_join(publisher, NULL);
 	pthread_join(releaser, NULL);
 	ck_assert_uint_eq(seen.foreign, 0);

@@ -29,7 +29,7 @@ static struct store_verify verify(void)
 	struct store_verify seen;
 
 	said[0] = '\0';
-	ok(store_verify(fx.store, say, NULL, &seen, &fx.err));
+	ok(store_verify(fx.store, say, NULL, NULL, &seen, &fx.err));
 	return seen;
 }
 
@@ -198,19 +198,40 @@ START_TEST(failures_and_stopping)
 			fixture_import("m", "main", "a", "content", NULL);
 			flip(&digest, 3);
 			fault_arm(calls[i], n);
-			status = store_verify(fx.store, NULL, NULL, &seen, &fx.err);
+			status = store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err);
 			if (!fault_disarm()) {
 				ok(status);
 				break;
 			}
 			if (status != 0)
 				fixture_check_error(status);
-			ok(store_verify(fx.store, NULL, NULL, &seen, &fx.err));
+			ok(store_verify(fx.store, NULL, NULL, NULL, &seen, &fx.err));
 			ck_assert_uint_eq(seen.damaged, 1);
 			fails(store_map_open(fx.store, &digest, &map, &fx.err), STORE_DAMAGED);
 		}
 	}
-	ck_assert_int_eq(store_verify(fx.store, stop, NULL, &seen, &fx.err), 9);
+	ck_assert_int_eq(store_verify(fx.store, stop, NULL, NULL, &seen, &fx.err), 9);
+}
+END_TEST
+
+START_TEST(stopped_from_outside)
+{
+	struct store_digest digest = fixture_digest("content");
+	atomic_bool now = true;
+	struct store_verify seen;
+	struct store_rebuild made;
+
+	fixture_import("m", "main", "a", "content", NULL);
+	flip(&digest, 3);
+	said[0] = '\0';
+	fails(store_verify(fx.store, say, NULL, &now, &seen, &fx.err), STORE_STOPPED);
+	fails(store_rebuild(fx.store, say, NULL, &now, &made, &fx.err), STORE_STOPPED);
+	ck_assert_str_eq(said, "");
+	now = false;
+	ok(store_verify(fx.store, say, NULL, &now, &seen, &fx.err));
+	ck_assert_uint_eq(seen.damaged, 1);
+	ok(store_rebuild(fx.store, say, NULL, &now, &made, &fx.err));
+	ck_assert_uint_eq(made.models, 1);
 }
 END_TEST
 
@@ -226,6 +247,7 @@ Suite *check_store_verify(void)
 	tcase_add_test(t, a_mapping_of_damage_is_not_handed_out_again);
 	tcase_add_test(t, what_cannot_be_read_is_damaged);
 	tcase_add_test(t, failures_and_stopping);
+	tcase_add_test(t, stopped_from_outside);
 	suite_add_tcase(s, t);
 	return s;
 }

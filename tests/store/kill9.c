@@ -513,7 +513,7 @@ static void lose_index(int round)
 		return;
 	}
 	store_health_get(store, &health);
-	if (health.index_lost && store_rebuild(store, NULL, NULL, &seen, &err) != 0)
+	if (health.index_lost && store_rebuild(store, NULL, NULL, NULL, &seen, &err) != 0)
 		disproved(REBUILT, round, err.text);
 	else if (health.index_lost && seen.damaged + seen.missing + seen.lost + seen.recovered != 0)
 		disproved(REBUILT, round, "something was lost");
@@ -546,7 +546,7 @@ static void prove(int round)
 			disproved(COMMITS, round, why);
 		prove_derived(store, expected[i].n, round);
 	}
-	if (store_verify(store, NULL, NULL, &seen, &err) != 0)
+	if (store_verify(store, NULL, NULL, NULL, &seen, &err) != 0)
 		disproved(SOUND, round, err.text);
 	else if (seen.damaged + seen.missing + seen.foreign != 0)
 		disproved(SOUND, round, "damaged, missing or foreign blobs");
