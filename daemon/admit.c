@@ -21,7 +21,7 @@
 	"Content-Type, Range, If-Range, If-Match, If-None-Match, If-Modified-Since, "              \
 	"If-Unmodified-Since, Want-Repr-Digest, Want-Content-Digest, Authorization, Accept, "      \
 	"Cache-Control, Pragma, Inference-Header-Content-Length, OpenAI-Beta, "                    \
-	"X-Larder-Stream, X-Larder-Timeout, X-Request-Id, "                                        \
+	"X-Larder-Priority, X-Larder-Stream, X-Larder-Timeout, X-Request-Id, "                     \
 	"X-Requested-With, X-Stainless-Arch, X-Stainless-Async, "                                  \
 	"X-Stainless-Custom-Poll-Interval, "                                                       \
 	"X-Stainless-Helper-Method, X-Stainless-Lang, X-Stainless-OS, "                            \

@@ -7,7 +7,12 @@
 
 #include "daemon/dispatch.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/infer_line.h"
 #include "daemon/job.h"
+#include "daemon/oip_turn.h"
 #include "daemon/readahead.h"
 #include "daemon/request.h"
 #include "daemon/settings.h"
@@ -40,16 +45,45 @@ static int timeout_of(const struct request *rq, unsigned *ret_ms, struct fault *
 	return 0;
 }
 
+/* Of the JSON part of an inference, what concerns its turn; the headers' words come before. */
+static int turn_of(const struct request *rq, unsigned *ms, bool *bulk, struct fault *fault)
+{
+	const char *word = rq->header[HEADER_PRIORITY], *part = rq->header[HEADER_INFERENCE_HEADER];
+	size_t size = rq->body_size;
+	struct oip_turn turn;
+
+	if (part != NULL && strlen(part) < 16 && strtoull(part, NULL, 10) < size)
+		size = (size_t)strtoull(part, NULL, 10);
+	oip_turn_peek(rq->body == NULL ? "" : rq->body, size, &turn);
+	*bulk = turn.bulk;
+	if (word != NULL) {
+		*bulk = strcmp(word, "bulk") == 0;
+		if (!*bulk && strcmp(word, "interactive") != 0)
+			return fault_set(fault, 400,
+					 "X-Larder-Priority is \"interactive\" or \"bulk\"");
+	}
+	if (turn.timeout_us != 0) {
+		uint64_t own = (turn.timeout_us + 999) / 1000;
+		uint64_t most = (uint64_t)rq->settings->request_timeout * 1000;
+
+		if (*ms != 0 && *ms < most)
+			most = *ms;
+		*ms = (unsigned)(own < most ? own : most);
+	}
+	return 0;
+}
+
 static void away(struct request *rq)
 {
+	bool line = rq->route->runs == LINE, bulk = false;
 	struct fault fault;
 	unsigned ms;
 
-	if (timeout_of(rq, &ms, &fault) != 0) {
+	if (timeout_of(rq, &ms, &fault) != 0 || (line && turn_of(rq, &ms, &bulk, &fault) != 0)) {
 		(void)reply_fault(rq, &fault);
 		request_move(rq, REQUEST_ANSWERED);
-	} else if (rq->route->runs == LINE) {
-		job_infer(rq, run_on_pool, ms);
+	} else if (line) {
+		infer_line_enter(rq, ms, bulk);
 	} else {
 		(void)job_start(rq, run_on_pool, NULL, ms);
 	}

@@ -19,6 +19,7 @@
 #include "daemon/residency.h"
 #include "daemon/scrub.h"
 #include "daemon/settings.h"
+#include "daemon/tally_slow.h"
 #include "daemon/text.h"
 #include "store/store.h"
 
@@ -226,7 +227,9 @@ int handle_admin_stats(struct request *rq, struct fault *fault)
 	loaded.t = &t;
 	if (rq->ctx->residency != NULL)
 		residency_each(rq->ctx->residency, loaded_json, &loaded);
-	text_add(&t, "]}\n");
+	text_add(&t, "],\n\"slow\":");
+	tally_slow_json(&t);
+	text_add(&t, "}\n");
 	return reply_text(rq, 200, JSON_TYPE, &t);
 }
 

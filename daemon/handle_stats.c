@@ -32,6 +32,17 @@ static void duration(struct text *t, const char *name, uint64_t count, uint64_t 
 		    (unsigned long long)ns);
 }
 
+static void add_batch(struct text *t, const struct tally_batch *b, const char *comma)
+{
+	text_printf(t, "%s{\"batch_size\":%llu,", comma, (unsigned long long)b->size);
+	duration(t, "compute_input", b->count, b->input);
+	text_add(t, ",");
+	duration(t, "compute_infer", b->count, b->infer);
+	text_add(t, ",");
+	duration(t, "compute_output", b->count, b->output);
+	text_add(t, "}");
+}
+
 static void add_stats(void *arg, const struct tally_view *v)
 {
 	struct stats *s = arg;
@@ -49,7 +60,8 @@ static void add_stats(void *arg, const struct tally_view *v)
 	text_printf(t,
 		    ",\"last_inference\":%llu,\"inference_count\":%llu,\"execution_count\":%llu,"
 		    "\"inference_stats\":{",
-		    (unsigned long long)v->last_ms, (unsigned long long)n, (unsigned long long)n);
+		    (unsigned long long)v->last_ms, (unsigned long long)v->rows,
+		    (unsigned long long)v->runs);
 	duration(t, "success", n, v->sum.total);
 	text_add(t, ",");
 	duration(t, "fail", v->count[TALLY_FAILED], v->total_ns[TALLY_FAILED]);
@@ -67,7 +79,10 @@ static void add_stats(void *arg, const struct tally_view *v)
 	duration(t, "cache_hit", 0, 0);
 	text_add(t, ",");
 	duration(t, "cache_miss", 0, 0);
-	text_add(t, "},\"batch_stats\":[],\"memory_usage\":[");
+	text_add(t, "},\"batch_stats\":[");
+	for (unsigned i = 0; i < v->batch_count; i++)
+		add_batch(t, &v->batch[i], i == 0 ? "" : ",");
+	text_add(t, "],\"memory_usage\":[");
 	if (v->loaded)
 		text_printf(t, "{\"type\":\"CPU\",\"id\":0,\"byte_size\":%llu}",
 			    (unsigned long long)v->cost);

@@ -10,12 +10,10 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include "daemon/lane.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/must.h"
@@ -158,15 +156,7 @@ struct job {
 	void *arg;
 	int status;
 	struct fault fault;
-	struct lane_ticket ticket; /* first of all it waits for its turn */
-	uint64_t entered_ns;
-	bool in_lane; /* it has its turn, and must give it back */
 };
-
-static struct job *job_of(struct lane_ticket *ticket)
-{
-	return (struct job *)((char *)ticket - offsetof(struct job, ticket));
-}
 
 static void run(uv_work_t *work)
 {
@@ -175,7 +165,7 @@ static void run(uv_work_t *work)
 	j->status = request_cancelled(j->rq) ? -1 : j->fn(j->rq, j->arg, &j->fault);
 }
 
-static int cancelled_fault(struct request *rq, struct fault *fault)
+int job_cancelled_fault(struct request *rq, struct fault *fault)
 {
 	switch (atomic_load(&rq->cancel)) {
 	case CANCEL_DEADLINE:
@@ -195,59 +185,25 @@ static int cancelled_fault(struct request *rq, struct fault *fault)
 	return -1;
 }
 
-static void after(uv_work_t *work, int status);
-
-static void begin(struct job *j)
-{
-	must(uv_queue_work(j->rq->ctx->loop, &j->work, run, after) == 0);
-}
-
-/* A turn was given back: whoever is next. */
-static void leave_lane(void)
-{
-	struct lane_ticket *ticket;
-
-	lane_leave();
-	while ((ticket = lane_next()) != NULL) {
-		struct job *j = job_of(ticket);
-
-		j->in_lane = true;
-		j->rq->waited_ns = uv_hrtime() - j->entered_ns;
-		metrics_sub(METRIC_inferences_waiting, 1);
-		begin(j);
-	}
-}
-
 static void after(uv_work_t *work, int status)
 {
 	struct job *j = work->data;
 
-	if (j->in_lane)
-		leave_lane();
 	if (status == UV_ECANCELED || (j->status != 0 && request_cancelled(j->rq)))
-		j->status = cancelled_fault(j->rq, &j->fault);
+		j->status = job_cancelled_fault(j->rq, &j->fault);
 	request_unpark(j->rq, j->status, &j->fault);
 }
 
-/*
- * Not begun yet: then it never will be.  One that waits goes by the pool all the
- * same, because a request must not end inside of what cancels it.
- */
+/* Not begun yet: then it never will be. */
 static void give_up(struct request *rq, void *arg)
 {
 	struct job *j = arg;
 
 	(void)rq;
-	if (j->ticket.origin == NULL) {
-		(void)uv_cancel((uv_req_t *)&j->work);
-		return;
-	}
-	lane_forget(&j->ticket);
-	metrics_sub(METRIC_inferences_waiting, 1);
-	begin(j);
+	(void)uv_cancel((uv_req_t *)&j->work);
 }
 
-static struct job *make(struct request *rq, job_work_f *work, void *arg)
+int job_start(struct request *rq, job_work_f *work, void *arg, unsigned timeout_ms)
 {
 	struct job *j = arena_zalloc(&rq->arena, sizeof(*j));
 
@@ -256,57 +212,9 @@ static struct job *make(struct request *rq, job_work_f *work, void *arg)
 	j->rq = rq;
 	j->fn = work;
 	j->arg = arg;
-	return j;
-}
-
-int job_start(struct request *rq, job_work_f *work, void *arg, unsigned timeout_ms)
-{
-	struct job *j = make(rq, work, arg);
-
 	request_park(rq, timeout_ms, give_up, j);
-	begin(j);
+	must(uv_queue_work(rq->ctx->loop, &j->work, run, after) == 0);
 	return 0;
-}
-
-/* A newer frame of the same stream is there: nobody wants the older ones any more. */
-static void replace_older(struct request *rq, const char *stream)
-{
-	struct lane_ticket *older;
-
-	while ((older = lane_older(rq->cors_origin, stream)) != NULL) {
-		metrics_add(METRIC_inferences_replaced, 1);
-		job_cancel(job_of(older)->rq, CANCEL_REPLACED);
-		must(older->origin == NULL);
-	}
-}
-
-void job_infer(struct request *rq, job_work_f *work, unsigned timeout_ms)
-{
-	struct job *j = make(rq, work, NULL);
-	struct fault fault;
-
-	j->entered_ns = uv_hrtime();
-	j->ticket.stream = rq->header[HEADER_STREAM];
-	if (j->ticket.stream != NULL)
-		replace_older(rq, j->ticket.stream);
-	switch (lane_enter(&j->ticket, rq->cors_origin, (unsigned)rq->settings->queue_limit)) {
-	case LANE_FULL:
-		metrics_add(METRIC_inferences_refused, 1);
-		(void)fault_set(&fault, 503, "%u inferences are waiting already", lane_waiting());
-		fault.retry_after_s = 1;
-		(void)reply_fault(rq, &fault);
-		request_move(rq, REQUEST_ANSWERED);
-		return;
-	case LANE_GO:
-		j->in_lane = true;
-		request_park(rq, timeout_ms, give_up, j);
-		begin(j);
-		return;
-	case LANE_WAIT:
-		metrics_add(METRIC_inferences_waiting, 1);
-		request_park(rq, timeout_ms, give_up, j);
-		return;
-	}
 }
 
 /* ---- work for nobody in particular ---------------------------------------------------- */

@@ -29,14 +29,6 @@ typedef int job_work_f(struct request *rq, void *arg, struct fault *fault);
 int job_start(struct request *rq, job_work_f *work, void *arg, unsigned timeout_ms);
 
 /*
- * job_infer(rq, work, timeout_ms): as job_start, but in the line of inferences
- * (lane.h).  Where the line is full, or the client is not there any more, ${work} is
- * never called: 503 with Retry-After at once.  With X-Larder-Stream, what waits of the
- * same stream and origin is answered 409: only the latest frame matters.  Event loop.
- */
-void job_infer(struct request *rq, job_work_f *work, unsigned timeout_ms);
-
-/*
  * job_background(ctx, work, done, arg): ${work}(arg) on the pool, then
  * ${done}(arg) on the loop (may be NULL).  Shutdown waits for it: long work
  * must look at job_stopping().  ${arg} belongs to the caller.  Event loop.
@@ -58,5 +50,7 @@ unsigned job_background_count(void);
 void job_watch(struct request *rq, int fd, unsigned timeout_ms);
 void job_unwatch(struct request *rq);
 void job_cancel(struct request *rq, int why);
+/* job_cancelled_fault(rq, fault): what its client is told.  Returns -1.  Any thread. */
+int job_cancelled_fault(struct request *rq, struct fault *fault);
 
 #endif

@@ -19,6 +19,7 @@
 #include "daemon/context.h"
 #include "daemon/health.h"
 #include "daemon/encode.h"
+#include "daemon/infer_line.h"
 #include "daemon/job.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
@@ -100,6 +101,7 @@ static void finish(struct larderd *d)
 	pulse_stop();
 	patience_stop();
 	tenure_stop();
+	infer_line_stop();
 	upkeep_stop();
 	health_stop();
 	scrub_stop();
@@ -283,6 +285,7 @@ static int run(struct larderd *d)
 	pulse_start(d->ctx.loop);
 	patience_start(d->ctx.loop);
 	tenure_start(&d->ctx);
+	infer_line_start(&d->ctx);
 	upkeep_start(&d->ctx);
 	scrub_start(&d->ctx);
 	start_handles(d);

@@ -27,6 +27,7 @@
 #include "daemon/oip_data.h"
 #include "daemon/oip_frame.h"
 #include "daemon/oip_ports.h"
+#include "daemon/oip_turn.h"
 #include "daemon/text.h"
 
 struct parser {
@@ -331,6 +332,7 @@ static int parse_keep_alive(struct parser *p, const json_t *parameters)
 static int parse_document(struct parser *p, json_t *root)
 {
 	json_t *inputs = NULL, *outputs = NULL, *parameters = NULL, *id = NULL, *v;
+	struct oip_turn turn;
 	json_error_t why;
 	size_t i;
 
@@ -346,8 +348,10 @@ static int parse_document(struct parser *p, json_t *root)
 		if (p->rq->id == NULL)
 			return no_memory(p->fault);
 	}
-	if (parse_outputs(p, outputs, parameters) != 0 || parse_keep_alive(p, parameters) != 0)
+	if (parse_outputs(p, outputs, parameters) != 0 || parse_keep_alive(p, parameters) != 0 ||
+	    oip_turn_parse(parameters, &turn, p->fault) != 0)
 		return -1;
+	p->rq->timeout_us = turn.timeout_us;
 	json_array_foreach(inputs, i, v)
 	{
 		if (parse_input(p, i, v) != 0)

@@ -50,6 +50,7 @@ struct oip_request {
 	struct oip_output *outputs; /* in the order of the answer */
 	size_t output_count;
 	bool has_keep_alive;  /* the parameter `keep_alive` was given */
+	uint64_t timeout_us;  /* the parameter `timeout` (oip_turn.h); 0 = none */
 	int64_t keep_alive_s; /* seconds after the last use; < 0: until the memory is needed */
 };
 

@@ -112,7 +112,8 @@ struct request {
 	void (*on_cancel)(struct request *rq, void *arg);
 	void *on_cancel_arg;
 	struct watch *watch;       /* job.c */
-	uint64_t waited_ns;        /* job.c: for its turn (job_infer) */
+	uint64_t waited_ns;        /* infer_line.c: for its turn */
+	bool batches;              /* infer.c: its model can be run in batches */
 	void *transport;           /* server.c: the connection */
 	struct listener *listener; /* server.c */
 	struct patience *patience; /* server.c: of the connection */

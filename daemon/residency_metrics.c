@@ -36,6 +36,8 @@ enum column {
 	CANCELLED,
 	QUEUE_NS,
 	COMPUTE_NS,
+	RUNS,
+	ROWS,
 	LOADS,
 	UNLOADS,
 };
@@ -59,6 +61,10 @@ static uint64_t value_of(const struct tally_view *v, enum column column)
 		return v->sum.queue;
 	case COMPUTE_NS:
 		return v->sum.infer;
+	case RUNS:
+		return v->runs;
+	case ROWS:
+		return v->rows;
 	case LOADS:
 		return v->loads;
 	case UNLOADS:
@@ -107,6 +113,8 @@ static void by_model(struct text *t, struct tally_book *book)
 	    {CANCELLED, "model_inferences_total", ",result=\"cancelled\"", NULL},
 	    {QUEUE_NS, "model_queue_seconds_total", "", "Waiting for the model"},
 	    {COMPUTE_NS, "model_compute_seconds_total", "", "Runs of the model"},
+	    {RUNS, "model_runs_total", "", "Runs of the model; one for a whole batch"},
+	    {ROWS, "model_rows_total", "", "Rows in those runs: divided by them, the batch size"},
 	    {LOADS, "model_loaded_total", "", "Times a model was loaded"},
 	    {UNLOADS, "model_unloaded_total", "", "Times a model was unloaded"},
 	};

@@ -43,11 +43,13 @@ struct resident {
 	struct rt_session *idle[SESSIONS_MAX];
 	unsigned idle_count, session_count;
 	uint64_t runs, load_ns, arena_bytes;
-	uint64_t reserved;    /* LOADING: bytes that were granted to it */
-	uint64_t used_ns;     /* CLOCK_MONOTONIC when it was last given back */
-	int64_t keep_s;       /* how long it stays after that; < 0: until its memory is needed */
-	struct tally *tally;  /* NULL when out of memory */
-	unsigned failed_http; /* FAILED */
+	uint64_t reserved;     /* LOADING: bytes that were granted to it */
+	uint64_t used_ns;      /* CLOCK_MONOTONIC when it was last given back */
+	int64_t keep_s;        /* how long it stays after that; < 0: until its memory is needed */
+	struct tally *tally;   /* NULL when out of memory */
+	atomic_uint batches;   /* residency_batch.c: that were run */
+	atomic_bool unbatched; /* and that it must not be run so */
+	unsigned failed_http;  /* FAILED */
 	char *failed_text;
 };
 

@@ -307,6 +307,11 @@ static void check_values(struct loader *l)
 		complain(l, place_of(l, "state_dir"), "state_dir", "is empty");
 	if (s->max_connections == 0)
 		complain(l, place_of(l, "max_connections"), "max_connections", "must not be 0");
+	if (s->batch_window > 16)
+		complain(l, place_of(l, "batch_window"), "batch_window",
+			 "is milliseconds, 16 at most");
+	if (s->batch_max == 0 || s->batch_max > 256)
+		complain(l, place_of(l, "batch_max"), "batch_max", "must be 1 to 256");
 	check_upstreams(l);
 	if (s->default_upstream != NULL) {
 		bool known = false;

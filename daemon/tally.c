@@ -158,7 +158,7 @@ static uint64_t unix_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-void tally_end(struct tally *t, enum tally_end end, const struct tally_times *times)
+void tally_end(struct tally *t, enum tally_end end, uint64_t rows, const struct tally_times *times)
 {
 	if (t == NULL)
 		return;
@@ -172,6 +172,38 @@ void tally_end(struct tally *t, enum tally_end end, const struct tally_times *ti
 		t->view.sum.input += times->input;
 		t->view.sum.infer += times->infer;
 		t->view.sum.output += times->output;
+		t->view.rows += rows;
+	}
+	unlock(t->book);
+}
+
+/* The entry of that size, a new one the first time; NULL: there are too many.  Locked. */
+static struct tally_batch *batch_of(struct tally_view *v, uint64_t size)
+{
+	for (unsigned i = 0; i < v->batch_count; i++) {
+		if (v->batch[i].size == size)
+			return &v->batch[i];
+	}
+	if (v->batch_count == TALLY_BATCHES_MAX)
+		return NULL;
+	v->batch[v->batch_count] = (struct tally_batch){.size = size};
+	return &v->batch[v->batch_count++];
+}
+
+void tally_run(struct tally *t, uint64_t rows, const struct tally_times *times)
+{
+	struct tally_batch *b;
+
+	if (t == NULL)
+		return;
+	lock(t->book);
+	t->view.runs++;
+	b = batch_of(&t->view, rows);
+	if (b != NULL) {
+		b->count++;
+		b->input += times->input;
+		b->infer += times->infer;
+		b->output += times->output;
 	}
 	unlock(t->book);
 }

@@ -25,12 +25,23 @@ struct tally_times {
 
 enum tally_end { TALLY_SUCCESS, TALLY_FAILED, TALLY_CANCELLED, TALLY_END_COUNT };
 
+/* The runs of one batch size. */
+struct tally_batch {
+	uint64_t size; /* rows */
+	uint64_t count, input, infer, output;
+};
+#define TALLY_BATCHES_MAX 32 /* sizes that are told apart: the first ones that came */
+
 /* A copy of one tally; the strings are valid during the call of tally_f. */
 struct tally_view {
 	const char *model, *commit, *file;
 	uint64_t count[TALLY_END_COUNT];
 	uint64_t total_ns[TALLY_END_COUNT];
-	struct tally_times sum;  /* of those that succeeded */
+	struct tally_times sum; /* of those that succeeded */
+	uint64_t rows;          /* of those that succeeded; a model without batches has 1 each */
+	uint64_t runs;          /* of the model: one for a whole batch */
+	struct tally_batch batch[TALLY_BATCHES_MAX];
+	unsigned batch_count;
 	uint64_t last_ms;        /* Unix time of the last one; 0 = none */
 	uint64_t loads, load_ns; /* into memory */
 	uint64_t unloads;        /* out of it: evicted, expired, asked for */
@@ -53,8 +64,10 @@ struct tally *tally_open(struct tally_book *book, const char *model, const char 
 			 const char *file);
 void tally_close(struct tally *t);
 
-/* tally_end(t, end, times): one more inference. */
-void tally_end(struct tally *t, enum tally_end end, const struct tally_times *times);
+/* tally_end(t, end, rows, times): one more inference, of so many rows. */
+void tally_end(struct tally *t, enum tally_end end, uint64_t rows, const struct tally_times *times);
+/* tally_run(t, rows, times): one more run; ${times} of all that were in it, `infer` of itself. */
+void tally_run(struct tally *t, uint64_t rows, const struct tally_times *times);
 /* tally_loaded(t, ns, cost), tally_unloaded(t): into memory and out of it. */
 void tally_loaded(struct tally *t, uint64_t ns, uint64_t cost);
 void tally_unloaded(struct tally *t);

@@ -340,9 +340,9 @@ START_TEST(tallied)
 	open_with(64 * MB, 0);
 	m = got("a");
 	tally_end(
-	    residency_tally(m), TALLY_SUCCESS,
+	    residency_tally(m), TALLY_SUCCESS, 1,
 	    &(struct tally_times){.total = 10, .queue = 1, .input = 2, .infer = 3, .output = 4});
-	tally_end(residency_tally(m), TALLY_CANCELLED, &(struct tally_times){.total = 5});
+	tally_end(residency_tally(m), TALLY_CANCELLED, 1, &(struct tally_times){.total = 5});
 	residency_unref(m);
 	use("a");
 	tally_each(residency_tallies(residency), "a", NULL, take_view, &v);

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * infer_line.c — see infer_line.h.  Called by dispatch.c; never looks into a body and never
+ * frees a request while the pool has it.
+ *
+ * Whether a model can be run in batches is known to the pool only, after its first run; the
+ * line remembers it by the URL's words, which are a hint: infer_batch.c looks again.
+ */
+#include <config.h>
+
+#include "daemon/infer_line.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <uv.h>
+
+#include "daemon/infer_batch.h"
+#include "daemon/job.h"
+#include "daemon/lane.h"
+#include "daemon/metrics.h"
+#include "daemon/request.h"
+#include "daemon/settings.h"
+
+#include "daemon/must.h"
+
+#define KNOWN_MAX 256 /* models of which it is remembered; by hash */
+
+/* A request on its way; in its arena. */
+struct place {
+	struct lane_ticket ticket;
+	struct request *rq;
+	uint64_t entered_ns, key;
+	struct turn *turn;  /* NULL: it waits */
+	struct place *next; /* of the turn */
+	struct infer_batch_member *member;
+};
+
+/* One or several of them, on the pool; in the arena of the first. */
+struct turn {
+	uv_work_t work;
+	struct place *first;
+	struct infer_batch_member *member; /* [count] */
+	size_t count;
+	unsigned wanted; /* of them, that nobody has cancelled */
+	atomic_bool cancel;
+};
+
+static uint64_t known[KNOWN_MAX]; /* hashes of those that can */
+static uv_timer_t timer;
+static uv_loop_t *loop;
+
+static void drain(void);
+
+static void on_time(uv_timer_t *handle)
+{
+	(void)handle;
+	drain();
+}
+
+void infer_line_start(struct context *ctx)
+{
+	loop = ctx->loop;
+	must(uv_timer_init(loop, &timer) == 0);
+}
+
+void infer_line_stop(void)
+{
+	uv_close((uv_handle_t *)&timer, NULL);
+}
+
+/* ---- a turn ------------------------------------------------------------------------- */
+
+static void run(uv_work_t *work)
+{
+	struct turn *turn = work->data;
+	struct infer_batch_member *only = turn->member;
+
+	if (turn->count > 1)
+		infer_batch_run(turn->member, turn->count, &turn->cancel);
+	else
+		only->status =
+		    request_cancelled(only->rq) ? -1 : request_run(only->rq, &only->fault);
+}
+
+static void finish(struct place *p, bool never_ran)
+{
+	struct infer_batch_member *m = p->member;
+
+	if (never_ran || (m->status != 0 && request_cancelled(p->rq)))
+		m->status = job_cancelled_fault(p->rq, &m->fault);
+	request_unpark(p->rq, m->status, &m->fault);
+}
+
+static void after(uv_work_t *work, int status)
+{
+	struct turn *turn = work->data;
+	struct place *first = turn->first, *p, *next;
+
+	for (p = first; p != NULL; p = p->next) {
+		if (p->rq->batches)
+			known[p->key % KNOWN_MAX] = p->key;
+		else if (known[p->key % KNOWN_MAX] == p->key && p->member->status == 0)
+			known[p->key % KNOWN_MAX] = 0;
+		if (p->ticket.origin != NULL)
+			lane_leave(&p->ticket);
+	}
+	drain();
+	/* the turn lies in the first one's arena, which goes with its answer */
+	for (p = first->next; p != NULL; p = next) {
+		next = p->next;
+		finish(p, status == UV_ECANCELED);
+	}
+	finish(first, status == UV_ECANCELED);
+}
+
+/* ${first} and whoever shares its turn. */
+static void begin(struct place *first, size_t count)
+{
+	struct turn *turn = arena_zalloc(&first->rq->arena, sizeof(*turn));
+	size_t i = 0;
+
+	must(turn != NULL);
+	turn->member = arena_alloc(&first->rq->arena, count * sizeof(*turn->member));
+	must(turn->member != NULL);
+	turn->work.data = turn;
+	turn->first = first;
+	turn->count = count;
+	turn->wanted = (unsigned)count;
+	for (struct place *p = first; p != NULL; p = p->next, i++) {
+		turn->member[i].rq = p->rq;
+		turn->member[i].status = -1;
+		p->member = &turn->member[i];
+		p->turn = turn;
+	}
+	must(uv_queue_work(loop, &turn->work, run, after) == 0);
+}
+
+static struct place *place_of(struct lane_ticket *ticket)
+{
+	return (struct place *)((char *)ticket - offsetof(struct place, ticket));
+}
+
+static struct place *turned_on(struct lane_ticket *ticket)
+{
+	struct place *p = place_of(ticket);
+
+	p->rq->waited_ns = uv_hrtime() - p->entered_ns;
+	metrics_sub(METRIC_inferences_waiting, 1);
+	return p;
+}
+
+/* Everybody whose turn it is; and the timer for those who wait for others. */
+static void drain(void)
+{
+	struct lane_ticket *ticket, *mate;
+	uint64_t now = uv_now(loop), due;
+
+	while ((ticket = lane_next(now)) != NULL) {
+		struct place *first = turned_on(ticket), *last = first;
+		size_t count = 1;
+
+		while (count < ticket->batch_max && (mate = lane_mate(ticket)) != NULL) {
+			last->next = turned_on(mate);
+			last = last->next;
+			count++;
+		}
+		begin(first, count);
+	}
+	due = lane_due(now);
+	if (due != UINT64_MAX)
+		(void)uv_timer_start(&timer, on_time, due - now, 0);
+}
+
+/*
+ * One that waits goes by the pool all the same, because a request must not end
+ * inside of what cancels it.  One of several leaves the others alone.
+ */
+static void give_up(struct request *rq, void *arg)
+{
+	struct place *p = arg;
+
+	(void)rq;
+	if (p->turn == NULL) {
+		lane_forget(&p->ticket);
+		metrics_sub(METRIC_inferences_waiting, 1);
+		begin(p, 1);
+		return;
+	}
+	must(p->turn->wanted > 0);
+	if (--p->turn->wanted == 0) {
+		atomic_store_explicit(&p->turn->cancel, true, memory_order_release);
+		(void)uv_cancel((uv_req_t *)&p->turn->work);
+	}
+}
+
+/* ---- into the line --------------------------------------------------------------------- */
+
+/* What the URL names, as one text. */
+static const char *key_of(struct request *rq)
+{
+	const char *version = rq->part[PART_VERSION], *file = request_query(rq, "file");
+	const char *parts[] = {rq->part[PART_MODEL], version == NULL ? "" : version,
+			       file == NULL ? "" : file};
+	size_t size = 1;
+	char *key, *at;
+
+	for (size_t i = 0; i < 3; i++)
+		size += strlen(parts[i]) + 1;
+	at = key = arena_alloc(&rq->arena, size);
+	must(key != NULL);
+	for (size_t i = 0; i < 3; i++) {
+		size_t n = strlen(parts[i]);
+
+		memcpy(at, parts[i], n);
+		at += n;
+		*at++ = '\n'; /* of which no name holds one */
+	}
+	*at = '\0';
+	return key;
+}
+
+/* FNV-1a; never 0. */
+static uint64_t hash_of(const char *s)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *s != '\0'; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+	return h | 1;
+}
+
+static bool is_listed(const struct settings_list *models, const char *model)
+{
+	for (unsigned i = 0; i < models->count; i++) {
+		if (strcmp(models->item[i], model) == 0)
+			return true;
+	}
+	return models->count == 0;
+}
+
+static void prepare(struct place *p, bool bulk)
+{
+	const struct settings *s = p->rq->settings;
+
+	p->ticket.stream = p->rq->header[HEADER_STREAM];
+	p->ticket.bulk = bulk;
+	p->ticket.batch = s->batch_window != 0 && s->batch_max > 1 &&
+			  known[p->key % KNOWN_MAX] == p->key &&
+			  is_listed(&s->batch_models, p->rq->part[PART_MODEL]);
+	p->ticket.batch_max = s->batch_max;
+	p->ticket.hold_ms = uv_now(loop) + s->batch_window;
+}
+
+/* A newer frame of the same stream is there: nobody wants the older ones any more. */
+static void replace_older(struct request *rq, const char *stream)
+{
+	struct lane_ticket *older;
+
+	while ((older = lane_older(rq->cors_origin, stream)) != NULL) {
+		metrics_add(METRIC_inferences_replaced, 1);
+		job_cancel(place_of(older)->rq, CANCEL_REPLACED);
+		must(!older->waits);
+	}
+}
+
+static void refuse(struct request *rq)
+{
+	struct fault fault;
+
+	metrics_add(METRIC_inferences_refused, 1);
+	(void)fault_set(&fault, 503, "%u inferences are waiting already", lane_waiting());
+	fault.retry_after_s = 1;
+	(void)reply_fault(rq, &fault);
+	request_move(rq, REQUEST_ANSWERED);
+}
+
+void infer_line_enter(struct request *rq, unsigned timeout_ms, bool bulk)
+{
+	struct lane_limits limits = {rq->settings->queue_limit, rq->settings->origin_limit};
+	struct place *p = arena_zalloc(&rq->arena, sizeof(*p));
+	const char *key = key_of(rq);
+
+	must(p != NULL);
+	p->rq = rq;
+	p->entered_ns = uv_hrtime();
+	p->key = hash_of(key);
+	prepare(p, bulk);
+	if (p->ticket.stream != NULL)
+		replace_older(rq, p->ticket.stream);
+	if (lane_enter(&p->ticket, rq->cors_origin, key, &limits) == LANE_FULL) {
+		refuse(rq);
+		return;
+	}
+	metrics_add(METRIC_inferences_waiting, 1);
+	request_park(rq, timeout_ms, give_up, p);
+	drain();
+}
