@@ -4,6 +4,9 @@
  * with REAL (float, double) and SUFFIXED(name).
  */
 
+#define ADD_ROW SUFFIXED(add_row)
+#define ADD_PLANE SUFFIXED(add_plane)
+
 struct SUFFIXED(job) {
 	const struct shape_state *st;
 	const REAL *x, *w, *bias;
@@ -11,7 +14,7 @@ struct SUFFIXED(job) {
 };
 
 /* One input row times the kernel row w[kernel width], added to one output row. */
-static void SUFFIXED(add_row)(const struct rt_spatial *s, const REAL *x, const REAL *w, REAL *y)
+static void ADD_ROW(const struct rt_spatial *s, const REAL *x, const REAL *w, REAL *y)
 {
 	const int64_t step = s->stride[2];
 	for (int64_t t = 0; t < s->kernel[2]; t++) {
@@ -28,7 +31,7 @@ static void SUFFIXED(add_row)(const struct rt_spatial *s, const REAL *x, const R
 }
 
 /* Output plane ${y} of one channel += one input plane ∗ one kernel. */
-static void SUFFIXED(add_plane)(const struct rt_spatial *s, const REAL *x, const REAL *w, REAL *y)
+static void ADD_PLANE(const struct rt_spatial *s, const REAL *x, const REAL *w, REAL *y)
 {
 	for (int64_t od = 0; od < s->out[0]; od++) {
 		int64_t d0, dn;
@@ -40,9 +43,8 @@ static void SUFFIXED(add_plane)(const struct rt_spatial *s, const REAL *x, const
 				int64_t kd = d0 + i / hn, kh = h0 + i % hn;
 				int64_t d = od * s->stride[0] - s->begin[0] + kd * s->dilation[0];
 				int64_t h = oh * s->stride[1] - s->begin[1] + kh * s->dilation[1];
-				SUFFIXED(add_row)
-				(s, x + (d * s->in[1] + h) * s->in[2],
-				 w + (kd * s->kernel[1] + kh) * s->kernel[2], y);
+				ADD_ROW(s, x + (d * s->in[1] + h) * s->in[2],
+					w + (kd * s->kernel[1] + kh) * s->kernel[2], y);
 			}
 		}
 	}
@@ -67,8 +69,7 @@ static void SUFFIXED(planes)(void *arg, size_t begin, size_t end, int thread)
 		for (int64_t k = 0; k < out_plane; k++)
 			y[k] = j->bias ? j->bias[m] : 0;
 		for (int64_t c = 0; c < per_group; c++)
-			SUFFIXED(add_plane)
-		(s, x + c * in_plane, j->w + (m * per_group + c) * kernel, y);
+			ADD_PLANE(s, x + c * in_plane, j->w + (m * per_group + c) * kernel, y);
 	}
 }
 
@@ -82,3 +83,5 @@ static void SUFFIXED(convolve)(const struct rt_run *r)
 		j.bias = r->in[2].data;
 	rt_team_for(r->team, (size_t)(st->batch * st->out_channels), 1, SUFFIXED(planes), &j);
 }
+#undef ADD_ROW
+#undef ADD_PLANE

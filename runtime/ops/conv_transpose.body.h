@@ -4,6 +4,9 @@
  * element type, with REAL (float, double) and SUFFIXED(name).
  */
 
+#define ADD_ROW SUFFIXED(add_row)
+#define ADD_PLANE SUFFIXED(add_plane)
+
 struct SUFFIXED(job) {
 	const struct shape_state *st;
 	const REAL *x, *w, *bias;
@@ -11,7 +14,7 @@ struct SUFFIXED(job) {
 };
 
 /* Output row y[out] += input row x[in] spread by the kernel row w[kernel]. */
-static void SUFFIXED(add_row)(const struct rt_spatial *s, const REAL *x, const REAL *w, REAL *y)
+static void ADD_ROW(const struct rt_spatial *s, const REAL *x, const REAL *w, REAL *y)
 {
 	const int64_t step = s->stride[2];
 	for (int64_t t = 0; t < s->kernel[2]; t++) {
@@ -26,7 +29,7 @@ static void SUFFIXED(add_row)(const struct rt_spatial *s, const REAL *x, const R
 	}
 }
 
-static void SUFFIXED(add_plane)(const struct rt_spatial *s, const REAL *x, const REAL *w, REAL *y)
+static void ADD_PLANE(const struct rt_spatial *s, const REAL *x, const REAL *w, REAL *y)
 {
 	const int64_t rows = s->in[0] * s->in[1], taps = s->kernel[0] * s->kernel[1];
 	for (int64_t i = 0; i < rows; i++) {
@@ -34,9 +37,8 @@ static void SUFFIXED(add_plane)(const struct rt_spatial *s, const REAL *x, const
 			int64_t d = meets(s, 0, i / s->in[1], t / s->kernel[1]);
 			int64_t h = meets(s, 1, i % s->in[1], t % s->kernel[1]);
 			if (d >= 0 && h >= 0)
-				SUFFIXED(add_row)
-			(s, x + i * s->in[2], w + t * s->kernel[2],
-			 y + (d * s->out[1] + h) * s->out[2]);
+				ADD_ROW(s, x + i * s->in[2], w + t * s->kernel[2],
+					y + (d * s->out[1] + h) * s->out[2]);
 		}
 	}
 }
@@ -60,9 +62,8 @@ static void SUFFIXED(planes)(void *arg, size_t begin, size_t end, int thread)
 			y[k] = j->bias ? j->bias[m] : 0;
 		for (int64_t c = 0; c < in_group; c++) {
 			int64_t channel = m / out_group * in_group + c;
-			SUFFIXED(add_plane)
-			(s, j->x + (n * st->in_channels + channel) * in_plane,
-			 j->w + (channel * out_group + m % out_group) * kernel, y);
+			ADD_PLANE(s, j->x + (n * st->in_channels + channel) * in_plane,
+				  j->w + (channel * out_group + m % out_group) * kernel, y);
 		}
 	}
 }
@@ -77,3 +78,5 @@ static void SUFFIXED(spread)(const struct rt_run *r)
 		j.bias = r->in[2].data;
 	rt_team_for(r->team, (size_t)(st->batch * st->out_channels), 1, SUFFIXED(planes), &j);
 }
+#undef ADD_ROW
+#undef ADD_PLANE

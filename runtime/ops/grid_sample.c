@@ -77,7 +77,7 @@ static int sample_infer(struct rt_infer *f, struct rt_error *err)
 		return rt_error_set(err, RT_INPUT, "input of shape %s and grid of shape %s",
 				    rt_shape_text(x, text[0], sizeof(text[0])),
 				    rt_shape_text(grid, text[1], sizeof(text[1])));
-	if (f->in[1].dtype != RT_F32 && f->in[1].dtype != RT_F64)
+	if (!rt_convert_is_float(f->in[1].dtype))
 		return rt_error_set(err, RT_UNSUPPORTED, "a grid of %s",
 				    rt_dtype_name(f->in[1].dtype));
 	out.dims[1] = x->dims[1];

@@ -33,6 +33,27 @@ size_t rt_move_size(enum rt_dtype t)
 	return rt_dtype_bits(t) / 8;
 }
 
+void rt_move_unpack(const struct rt_tensor *t, uint8_t *to)
+{
+	const unsigned bits = rt_dtype_bits(t->dtype), per = 8 / bits;
+	const uint8_t *in = t->data;
+	const int64_t n = rt_tensor_elems(t);
+
+	for (int64_t i = 0; i < n; i++)
+		to[i] = (uint8_t)(in[i / per] >> i % per * bits & ((1u << bits) - 1));
+}
+
+void rt_move_pack(const uint8_t *from, const struct rt_tensor *t)
+{
+	const unsigned bits = rt_dtype_bits(t->dtype), per = 8 / bits;
+	const int64_t n = rt_tensor_elems(t);
+	uint8_t *out = t->data;
+
+	memset(out, 0, rt_tensor_bytes(t));
+	for (int64_t i = 0; i < n; i++)
+		out[i / per] |= (uint8_t)(from[i] << i % per * bits);
+}
+
 void rt_move_run(const struct rt_run *r)
 {
 	const struct rt_moves *list = r->shape_state;
@@ -113,24 +134,15 @@ static int transpose_infer(struct rt_infer *f, struct rt_error *err)
 static void transpose_run(const struct rt_run *r)
 {
 	const struct rt_moves *list = r->shape_state;
-	unsigned bits = rt_dtype_bits(r->in[0].dtype), per;
-	int64_t n = rt_tensor_elems(&r->in[0]);
-	uint8_t *from = r->scratch, *to, *out = r->out[0].data;
-	const uint8_t *in = r->in[0].data;
+	uint8_t *from = r->scratch, *to = from + rt_tensor_elems(&r->in[0]);
 
-	if (bits >= 8) {
+	if (rt_move_size(r->in[0].dtype) != 0) {
 		rt_move_run(r);
 		return;
 	}
-	per = 8 / bits;
-	to = from + n;
-	/* several elements in a byte: a byte for each, there and back */
-	for (int64_t i = 0; i < n; i++)
-		from[i] = (uint8_t)(in[i / per] >> i % per * bits & ((1u << bits) - 1));
+	rt_move_unpack(&r->in[0], from);
 	rt_walk_copy_with(&list->moves[0].walk, r->team, 1, to, from, NULL);
-	memset(out, 0, rt_tensor_bytes(&r->out[0]));
-	for (int64_t i = 0; i < n; i++)
-		out[i / per] |= (uint8_t)(to[i] << i % per * bits);
+	rt_move_pack(to, &r->out[0]);
 }
 
 const struct rt_op rt_op_transpose = {

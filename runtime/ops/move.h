@@ -24,7 +24,11 @@ struct rt_moves {
 struct rt_moves *rt_move_plan(struct rt_infer *f, int count, struct rt_error *err);
 /* rt_move_run: the run of an operator whose shape_state is a struct rt_moves. */
 rt_op_run_f rt_move_run;
-/* rt_move_size(t): bytes of an element; ${t} has whole bytes. */
+/* rt_move_size(t): bytes of an element; 0: several are in a byte. */
 size_t rt_move_size(enum rt_dtype t);
+/* rt_move_unpack(t, to), rt_move_pack(from, t): the bits of each element of a tensor of a packed
+ * type in a byte of its own, and back. */
+void rt_move_unpack(const struct rt_tensor *t, uint8_t *to);
+void rt_move_pack(const uint8_t *from, const struct rt_tensor *t);
 
 #endif

@@ -37,19 +37,22 @@ static int norm_bind(struct rt_bind *b, struct rt_error *err)
 {
 	struct norm *s = b->state;
 	enum rt_dtype t = rt_elementwise_bound(b, 0);
+	bool is_batch = strcmp(b->node->op_type, "BatchNormalization") == 0;
 
 	s->kernels = b->kernels;
 	s->dtype = t;
 	s->epsilon = (double)rt_node_float(b->node, "epsilon", 1e-5f);
 	s->training = rt_node_int(b->node, "training_mode", 0) != 0;
 	for (int i = 1; i < b->node->in_count; i++) {
-		if (rt_elementwise_bound(b, i) != t)
+		enum rt_dtype other = rt_elementwise_bound(b, i);
+		bool fits = is_batch &&
+			    (other == RT_F32 || other == RT_F64 || rt_elementwise_is_half(other));
+		if (other != t && !fits)
 			return rt_error_set(err, RT_UNSUPPORTED, "input 0 is %s, input %d is %s",
 					    rt_dtype_name(t), i,
 					    rt_dtype_name(rt_elementwise_bound(b, i)));
 	}
-	if (b->node->opset < 7 && strcmp(b->node->op_type, "BatchNormalization") == 0 &&
-	    rt_node_int(b->node, "is_test", 0) == 0)
+	if (b->node->opset < 7 && is_batch && rt_node_int(b->node, "is_test", 0) == 0)
 		return rt_error_set(err, RT_UNSUPPORTED, "training (is_test = 0)");
 	if (rt_node_int(b->node, "spatial", 1) != 1)
 		return rt_error_set(err, RT_UNSUPPORTED, "spatial = 0");
@@ -126,14 +129,24 @@ static void moments(const struct norm *s, int64_t n, const void *x, double *mean
 	*var = square / (double)n;
 }
 
-static double vector_at(const struct norm *s, const struct rt_tensor *t, int64_t i)
+/* Scales and statistics need not have the type of x (BatchNormalization, since 14). */
+static double vector_at(const struct rt_tensor *t, int64_t i)
 {
-	if (s->dtype == RT_F64)
-		return ((const double *)t->data)[i];
-	return (double)((const float *)t->data)[i];
+	if (t->dtype == RT_F32)
+		return (double)((const float *)t->data)[i];
+	return rt_convert_get_f64(t, i);
 }
 
 /* ---- BatchNormalization ---------------------------------------------------------------------- */
+
+static int batch_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
+		      struct rt_error *err)
+{
+	(void)err;
+	for (int i = 0; i < n->out_count; i++)
+		out[i] = g->values[n->in[i == 0 ? 0 : 3]].dtype;
+	return RT_OK;
+}
 
 static int batch_infer(struct rt_infer *f, struct rt_error *err)
 {
@@ -176,10 +189,10 @@ static void batch_statistics(const struct rt_run *r)
 		var[c] = square / (double)p->batch - mean[c] * mean[c];
 		for (int i = 1; i < 3; i++) {
 			double now = i == 1 ? mean[c] : var[c];
-			double run =
-			    vector_at(s, &r->in[i + 2], c) * momentum + now * (1 - momentum);
+			double run = vector_at(&r->in[i + 2], c) * momentum + now * (1 - momentum);
 			if (i < r->out_count && r->out[i].data != NULL)
-				rt_convert_from_f64(s->dtype, &run, 1, r->out[i].data, c, true);
+				rt_convert_from_f64(r->out[i].dtype, &run, 1, r->out[i].data, c,
+						    true);
 		}
 	}
 }
@@ -195,12 +208,12 @@ static void batch_range(void *arg, size_t begin, size_t end, int thread)
 	for (int64_t i = (int64_t)begin; i < (int64_t)end; i++) {
 		int64_t c = i % p->channels;
 		double mean =
-		    s->training ? ((const double *)r->scratch)[c] : vector_at(s, &r->in[3], c);
+		    s->training ? ((const double *)r->scratch)[c] : vector_at(&r->in[3], c);
 		double var = s->training ? ((const double *)r->scratch)[p->channels + c]
-					 : vector_at(s, &r->in[4], c);
-		double a = vector_at(s, &r->in[1], c) / sqrt(var + s->epsilon);
+					 : vector_at(&r->in[4], c);
+		double a = vector_at(&r->in[1], c) / sqrt(var + s->epsilon);
 		affine(s, p->inner, (const char *)r->in[0].data + i * bytes, a,
-		       vector_at(s, &r->in[2], c) - mean * a, (char *)r->out[0].data + i * bytes);
+		       vector_at(&r->in[2], c) - mean * a, (char *)r->out[0].data + i * bytes);
 	}
 }
 
@@ -223,6 +236,7 @@ const struct rt_op rt_op_batch_normalization = {
     .out_min = 1,
     .out_max = 5,
     .state_bytes = sizeof(struct norm),
+    .type = batch_type,
     .bind = norm_bind,
     .infer = batch_infer,
     .run = batch_run,
@@ -280,9 +294,9 @@ static void group_range(void *arg, size_t begin, size_t end, int thread)
 		}
 		for (int64_t c = 0; c < per_group; c++) {
 			int64_t at = (i % p->groups * per_group + c) / p->per_scale;
-			double a = vector_at(s, &r->in[1], at) * inverse;
+			double a = vector_at(&r->in[1], at) * inverse;
 			affine(s, p->inner, x + c * p->inner * size, a,
-			       vector_at(s, &r->in[2], at) - mean * a, y + c * p->inner * size);
+			       vector_at(&r->in[2], at) - mean * a, y + c * p->inner * size);
 		}
 	}
 }

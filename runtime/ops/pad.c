@@ -87,6 +87,8 @@ static int pad_plan(struct rt_infer *f, enum mode mode, const int64_t *before,
 	f->shape_state = p;
 	if (!rt_shape_elems(out, &elems))
 		return rt_error_set(err, RT_INPUT, "the output is too large");
+	if (rt_move_size(f->in[0].dtype) == 0)
+		f->scratch_bytes = (size_t)rt_tensor_elems(&f->in[0]) + (size_t)elems;
 	if (mode == CONSTANT) {
 		constant_plan(&p->kept, before, in, out);
 		return RT_OK;
@@ -115,19 +117,36 @@ static void fill_all(char *out, size_t bytes, const void *element, size_t size)
 		memcpy(out + done, out, done < bytes - done ? done : bytes - done);
 }
 
-static void pad_do(const struct rt_run *r, const void *fill)
+static void pad_elements(const struct rt_run *r, size_t size, const void *fill, const char *in,
+			 char *out)
 {
 	const struct pad *p = r->shape_state;
-	size_t size = rt_move_size(r->in[0].dtype);
+	int64_t elems = rt_tensor_elems(&r->out[0]);
 
 	if (p->tables != NULL) {
-		rt_mapped_copy(p->tables, r->team, size, r->out[0].data, r->in[0].data, fill);
+		rt_mapped_copy(p->tables, r->team, size, out, in, fill);
 		return;
 	}
-	fill_all(r->out[0].data, rt_tensor_bytes(&r->out[0]), fill, size);
-	rt_walk_copy(&p->kept.walk, r->team, size,
-		     (char *)r->out[0].data + p->kept.out_at * (int64_t)size,
-		     (const char *)r->in[0].data + p->kept.in_at * (int64_t)size);
+	fill_all(out, (size_t)elems * size, fill, size);
+	rt_walk_copy(&p->kept.walk, r->team, size, out + p->kept.out_at * (int64_t)size,
+		     in + p->kept.in_at * (int64_t)size);
+}
+
+/* ${fill} is the element of a constant; of a packed type: in the low bits. */
+static void pad_do(const struct rt_run *r, const void *fill)
+{
+	size_t size = rt_move_size(r->in[0].dtype);
+	uint8_t *in = r->scratch, *out = in + rt_tensor_elems(&r->in[0]);
+	uint8_t low = *(const uint8_t *)fill;
+
+	if (size != 0) {
+		pad_elements(r, size, fill, r->in[0].data, r->out[0].data);
+		return;
+	}
+	low &= (uint8_t)((1u << rt_dtype_bits(r->in[0].dtype)) - 1);
+	rt_move_unpack(&r->in[0], in);
+	pad_elements(r, 1, &low, (const char *)in, (char *)out);
+	rt_move_pack(out, &r->out[0]);
 }
 
 static int pad_infer(struct rt_infer *f, struct rt_error *err)
@@ -182,7 +201,7 @@ static void pad_run(const struct rt_run *r)
 	double value = (double)rt_node_float(r->node, "value", 0);
 
 	if (r->in_count > 2 && r->in[2].data != NULL)
-		memcpy(fill, r->in[2].data, size);
+		memcpy(fill, r->in[2].data, size != 0 ? size : 1);
 	else if (r->in[0].dtype != RT_STR && r->in_count < 2)
 		rt_convert_from_f64(r->in[0].dtype, &value, 1, fill, 0, true);
 	else if (r->in[0].dtype == RT_STR)

@@ -93,6 +93,25 @@ static int64_t shrunk(double x, const double *p)
 #define T uint8_t
 TEST(Not, x == 0)
 #undef ID
+
+/* 8-bit floats: which bits are NaN, which infinite. */
+#define SIGNED_INF(inf) ((x & 0x7f) == (inf) && (x < 0x80 ? a != 0 : b != 0))
+#define ID _e4m3fn
+TEST(IsNaN, (x & 0x7f) == 0x7f)
+#undef ID
+#define ID _fnuz
+TEST(IsNaN, x == 0x80)
+#undef ID
+#define ID _e5m2
+TEST(IsNaN, (x & 0x7f) > 0x7c)
+TEST(IsInf, SIGNED_INF(0x7c))
+#undef ID
+#define ID _e8m0
+TEST(IsNaN, x == 0xff)
+#undef ID
+#define ID _never
+TEST(IsInf, (x & 0) != 0)
+#undef ID
 #undef T
 
 /* ---- which loop an operator takes ------------------------------------------------------------ */
@@ -123,15 +142,25 @@ static const struct function {
     {"Cos", NO_KERNEL, {0}, {0}, {FLOATS(Cos)}},
     {"Cosh", NO_KERNEL, {0}, {0}, {FLOATS(Cosh)}},
     {"Elu", RT_UNARY_ELU, {"alpha"}, {1, 1}, {FLOATS(Elu)}},
-    {"Erf", RT_UNARY_ERF, {0}, {0}, {FLOATS(Erf)}},
+    {"Erf", RT_UNARY_ERF, {0}, {0}, {FLOATS(Erf), INTS(Erf)}},
     {"Exp", RT_UNARY_EXP, {0}, {0}, {FLOATS(Exp)}},
     {"Floor", RT_UNARY_FLOOR, {0}, {0}, {FLOATS(Floor)}},
     {"Gelu", RT_UNARY_GELU, {0}, {0}, {FLOATS(Gelu)}},
     {"GeluTanh", RT_UNARY_GELU_TANH, {0}, {0}, {FLOATS(GeluTanh)}},
     {"HardSigmoid", RT_UNARY_HARD_SIGMOID, {"alpha", "beta"}, {0.2, 0.5}, {FLOATS(HardSigmoid)}},
     {"HardSwish", RT_UNARY_HARD_SWISH, {0}, {0}, {FLOATS(HardSwish)}},
-    {"IsInf", NO_KERNEL, {"detect_positive", "detect_negative"}, {1, 1}, {FLOATS(IsInf)}},
-    {"IsNaN", NO_KERNEL, {0}, {0}, {FLOATS(IsNaN)}},
+    {"IsInf",
+     NO_KERNEL,
+     {"detect_positive", "detect_negative"},
+     {1, 1},
+     {FLOATS(IsInf), [RT_F8E5M2] = IsInf_e5m2, [RT_F8E4M3FN] = IsInf_never,
+      [RT_F8E4M3FNUZ] = IsInf_never, [RT_F8E5M2FNUZ] = IsInf_never, [RT_F8E8M0] = IsInf_never}},
+    {"IsNaN",
+     NO_KERNEL,
+     {0},
+     {0},
+     {FLOATS(IsNaN), [RT_F8E5M2] = IsNaN_e5m2, [RT_F8E4M3FN] = IsNaN_e4m3fn,
+      [RT_F8E4M3FNUZ] = IsNaN_fnuz, [RT_F8E5M2FNUZ] = IsNaN_fnuz, [RT_F8E8M0] = IsNaN_e8m0}},
     {"LeakyRelu", RT_UNARY_LEAKY_RELU, {"alpha"}, {0.01}, {FLOATS(LeakyRelu)}},
     {"Log", RT_UNARY_LOG, {0}, {0}, {FLOATS(Log)}},
     {"Mish", RT_UNARY_MISH, {0}, {0}, {FLOATS(Mish)}},

@@ -9,5 +9,6 @@ LOOP(Relu, NEGATIVE ? 0 : x)
 LOOP(Sign, NEGATIVE ? -1 : x != 0)
 LOOP(BitwiseNot, ~(uint64_t)x)
 LOOP(Shrink, shrunk((double)x, p))
+LOOP(Erf, erf((double)x))
 #undef ID
 #undef T

@@ -14,6 +14,13 @@
 static const struct op_case cases[] = {
     {"Gemm", 13, "alpha=0.5 beta=2.0", "f64[2,2] 1 2 3 4; f64[2,2] 0.5 1 2 -1; f64[2] 10 20",
      "f64[2,2] 22.25 39.5 24.75 39.5"},
+    {"BatchNormalization", 15, "epsilon=0.0",
+     "f64[1,2,2] 1 2 3 4; f32[2] 2 1; f32[2] 0 1; f32[2] 1 3; f32[2] 0.25 1", "f64[1,2,2] 0 4 1 2"},
+    {"BatchNormalization", 15, "epsilon=0.0 training_mode=1 momentum=0.5",
+     "f32[2,1] 1 3; f16[1] 1; f16[1] 0; f64[1] 4; f64[1] 2", "f32[2,1] -1 1; f64[1] 3; f64[1] 1.5"},
+    {"GridSample", 20, "mode='nearest' align_corners=1",
+     "u8[1,1,2,2] 1 2 3 4; f32[1,1,2,2] -1 -1 1 1", "u8[1,1,1,2] 1 4"},
+    {"GridSample", 20, "align_corners=1", "i32[1,1,1,2] 1 8; f16[1,1,1,2] 0 0", "i32[1,1,1,1] 4"},
     {"GridSample", 16, "mode='bicubic' padding_mode='border'",
      "f32[1,1,3,3] 0 1 2 3 4 5 6 7 8; f32[1,2,2,2] -1 -1 -0.9 0.8 0.2 1.2 1.1 0",
      "f32[1,1,2,2] -0.375 6.177097 7.461245 5.059718"},
