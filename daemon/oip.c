@@ -166,9 +166,12 @@ static int parse_input(struct parser *p, size_t i, json_t *v)
 	    check_port(p->ports->inputs[port], in.datatype, &t.shape, p->fault) != 0)
 		return -1;
 	t.dtype = rt_dtype_of_oip(in.datatype);
-	if (transform != NULL && t.dtype != RT_U8)
-		return fault_set(p->fault, 400,
-				 "input \"%.100s\": the datatype of a frame is UINT8", in.name);
+	if (transform != NULL && t.dtype != RT_U8 && t.dtype != RT_STR)
+		return fault_set(
+		    p->fault, 400,
+		    "input \"%.100s\": the datatype of a frame is UINT8, or BYTES of an "
+		    "encoded picture",
+		    in.name);
 	binary = json_object_get(in.parameters, "binary_data_size");
 	if ((binary != NULL) == (in.data != NULL))
 		return fault_set(p->fault, 400,

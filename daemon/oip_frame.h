@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * oip_frame.h — an input that is given as a raw frame, with the parameter
- * `transform`.  Called by oip.c.
+ * oip_frame.h — an input that is given as a raw frame or an encoded picture, with the
+ * parameter `transform`.  Called by oip.c.
  */
 #ifndef LARDER_DAEMON_OIP_FRAME_H
 #define LARDER_DAEMON_OIP_FRAME_H
@@ -12,7 +12,8 @@
 
 /*
  * oip_frame_parse(transform, ports, port, raw, arena, out, fault): ${raw} is UINT8 of
- * [height, width, 3 or 4] or [1, height, width, 3 or 4]; ${transform} is true (the
+ * [height, width, 3 or 4] or [1, height, width, 3 or 4]; or a picture in a file's bytes
+ * (oip_picture.h), UINT8 of [bytes] or one element of BYTES.  ${transform} is true (the
  * model's own preprocessor_config.json, ports->frame) or an object in its words
  * (frame.h).  ${out} is what ${port} takes.  400 says what does not fit.
  */

@@ -362,7 +362,7 @@ START_TEST(in_a_wrong_request)
 	    {"[4,4,4]", "UINT8", "{\"size\":3}", 64, "3 by 3 pixels"},
 	    {"[4,4,2]", "UINT8", "{\"size\":2}", 32, "a frame has the shape"},
 	    {"[0,4,4]", "UINT8", "{\"size\":2}", 0, "a frame has the shape"},
-	    {"[64]", "UINT8", "{\"size\":2}", 64, "a frame has the shape"},
+	    {"[64]", "UINT8", "{\"size\":2}", 64, "neither JPEG, PNG nor WebP"},
 	    {"[4,4,4]", "INT8", "{\"size\":2}", 64, "UINT8"},
 	    {"[4,4,4]", "UINT8", "{\"size\":2}", 63, "63"},
 	    {"[2,4,4,4]", "UINT8", "{\"size\":2}", 128, "a frame has the shape"},
@@ -375,6 +375,127 @@ START_TEST(in_a_wrong_request)
 				 -1);
 		ck_assert_uint_eq(fault.http, 400);
 		ck_assert_msg(strstr(fault.text, rows[i].says) != NULL, "%s", fault.text);
+	}
+}
+END_TEST
+
+/* ---- encoded pictures
+ * ---------------------------------------------------------------------------- */
+
+/*
+ * Made by libjpeg-turbo and libwebp, and the PNG by hand with zlib: 2 by 2 pixels of (10,20,30),
+ * (40,50,60), (70,80,90), (250,0,255) as PNG and lossless WebP; 8 by 8 pixels of 200 as JPEG.
+ */
+static const char png_hex[] =
+    "89504e470d0a1a0a0000000d4948445200000002000000020802000000fdd49a7300000016494441"
+    "5478da63e01291d330b261700b88fac5f01f00108503bc34f7dfc50000000049454e44ae426082";
+static const char webp_hex[] =
+    "5249464638000000574542505650384c2b0000002f014000001f20164c7110dd130b260a11cc9fb1"
+    "4b209098b43fe5f31ffd0b00c8a46d436d772da2fff10100";
+static const char jpeg_hex[] =
+    "ffd8ffdb004300010101010101010101010101010101010101010101010101010101010101010101"
+    "01010101010101010101010101010101010101010101010101010101010101ffc0000b0800080008"
+    "01011100ffc4001400010000000000000000000000000000000affc4001410010000000000000000"
+    "0000000000000000ffda0008010100003f00480fffd9";
+
+/* A request with ${hex} as its picture for a model that takes ${side} by ${side}; cut off after
+ * ${most} bytes. */
+static int picture(const char *hex, const char *datatype, int64_t side, size_t most,
+		   struct oip_request *out)
+{
+	static struct rt_port in, result;
+	static const struct rt_port *ins[] = {&in}, *outs[] = {&result};
+	struct oip_ports ports = {1, 1, ins, outs, NULL};
+	bool text = strcmp(datatype, "BYTES") == 0;
+	unsigned char *body = arena_zalloc(&arena, 4096);
+	size_t bytes = strlen(hex) / 2 < most ? strlen(hex) / 2 : most, at;
+	uint32_t length = (uint32_t)bytes;
+	char size[24], shape[24];
+
+	in = port_of(RT_F32, 3, side, side);
+	result = (struct rt_port){.name = "y", .dtype = RT_F32};
+	(void)snprintf(shape, sizeof(shape), "%zu", text ? (size_t)1 : bytes);
+	at = (size_t)snprintf((char *)body, 1024,
+			      "{\"inputs\":[{\"name\":\"x\",\"shape\":[%s],\"datatype\":\"%s\","
+			      "\"parameters\":{\"binary_data_size\":%zu,\"transform\":"
+			      "{\"do_rescale\":false}}}]}",
+			      shape, datatype, bytes + (text ? 4 : 0));
+	(void)snprintf(size, sizeof(size), "%zu", at);
+	if (text) {
+		memcpy(body + at, &length, 4);
+		at += 4;
+	}
+	for (size_t i = 0; i < bytes; i++) {
+		char two[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+
+		body[at++] = (unsigned char)strtoul(two, NULL, 16);
+	}
+	return oip_parse((struct rt_bytes){body, at}, size, &ports, &arena, out, &fault);
+}
+
+#define ALL ((size_t)-1)
+
+static void check_four(const char *hex, const char *datatype)
+{
+	static const float want[12] = {10, 40, 70, 250, 20, 50, 80, 0, 30, 60, 90, 255};
+	struct oip_request rq;
+
+	ck_assert_msg(picture(hex, datatype, 2, ALL, &rq) == 0, "%s", fault.text);
+	for (int i = 0; i < 12; i++)
+		ck_assert_float_eq(((const float *)rq.inputs[0].data)[i], want[i]);
+}
+
+#ifdef HAVE_PNG
+START_TEST(encoded_png)
+{
+	check_four(png_hex, "UINT8");
+	check_four(png_hex, "BYTES");
+}
+END_TEST
+#endif
+
+#ifdef HAVE_WEBP
+START_TEST(encoded_webp)
+{
+	check_four(webp_hex, "UINT8");
+}
+END_TEST
+#endif
+
+#ifdef HAVE_JPEG
+START_TEST(encoded_jpeg)
+{
+	struct oip_request rq;
+
+	ck_assert_msg(picture(jpeg_hex, "UINT8", 8, ALL, &rq) == 0, "%s", fault.text);
+	for (int i = 0; i < 192; i++)
+		ck_assert_float_eq(((const float *)rq.inputs[0].data)[i], 200.0F);
+}
+END_TEST
+#endif
+
+/* Cut off anywhere: never a picture, never a crash. */
+START_TEST(encoded_and_cut_off)
+{
+	static const char *const all[] = {
+#ifdef HAVE_PNG
+	    png_hex,
+#endif
+#ifdef HAVE_WEBP
+	    webp_hex,
+#endif
+#ifdef HAVE_JPEG
+	    jpeg_hex,
+#endif
+	    "424d"};
+	struct oip_request rq;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		for (size_t most = 0; most + 12 < strlen(all[i]) / 2 || most < 2; most++) {
+			ck_assert_int_eq(picture(all[i], "UINT8", i == 2 ? 8 : 2, most, &rq), -1);
+			ck_assert_uint_eq(fault.http, 400);
+			ck_assert_ptr_nonnull(strstr(fault.text, "the picture is "));
+		}
 	}
 }
 END_TEST
@@ -395,6 +516,16 @@ Suite *check_frame(void)
 	tcase_add_test(t, does_not_fit);
 	tcase_add_test(t, in_a_request);
 	tcase_add_test(t, in_a_wrong_request);
+#ifdef HAVE_PNG
+	tcase_add_test(t, encoded_png);
+#endif
+#ifdef HAVE_WEBP
+	tcase_add_test(t, encoded_webp);
+#endif
+#ifdef HAVE_JPEG
+	tcase_add_test(t, encoded_jpeg);
+#endif
+	tcase_add_test(t, encoded_and_cut_off);
 	suite_add_tcase(s, t);
 	return s;
 }
