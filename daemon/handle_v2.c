@@ -6,6 +6,9 @@
  */
 #include <config.h>
 
+#include <string.h>
+
+#include "daemon/handle_v2_follow.h"
 #include "daemon/infer.h"
 #include "daemon/job.h"
 #include "daemon/oip_ports.h"
@@ -75,10 +78,16 @@ int handle_v2_model(struct request *rq, struct fault *fault)
 
 int handle_v2_model_ready(struct request *rq, struct fault *fault)
 {
+	const char *accept = rq->header[HEADER_ACCEPT];
 	struct resident *m;
 	struct text t;
-	int found = infer_find(rq, &m, fault);
+	int found;
 
+	if (accept != NULL && strstr(accept, "text/event-stream") != NULL)
+		return handle_v2_follow(rq, fault);
+	if (request_query(rq, "wait") != NULL)
+		return handle_v2_follow_look(rq, fault);
+	found = infer_find(rq, &m, fault);
 	if (found <= 0)
 		return found;
 	text_init(&t, &rq->arena);

@@ -201,7 +201,11 @@ static int open_model(struct resident *m, const struct runnable *what, struct rt
 {
 	struct residency *r = m->owner;
 	struct residency_load_opts opts = {
-	    .store = r->store, .cpu_level = r->cpu_level, .memory_budget = r->memory_budget};
+	    .store = r->store,
+	    .cpu_level = r->cpu_level,
+	    .memory_budget = r->memory_budget,
+	    .progress = &m->progress,
+	};
 	int status = residency_load_open(&m->load, what, &opts, err);
 
 	return status == RT_OK ? check_cost(m, err) : status;
@@ -476,7 +480,26 @@ void residency_give(struct resident *m, struct rt_session *session, bool usable)
 	drop_session(m);
 }
 
-/* ---- numbers -------------------------------------------------------------------------------- */
+/* ---- looking on, and numbers
+ * -------------------------------------------------------------------------------- */
+
+void residency_look(struct residency *r, const char *commit, const char *path,
+		    struct residency_sight *out)
+{
+	struct resident *m;
+
+	*out = (struct residency_sight){.state = RESIDENCY_ABSENT};
+	residency_table_lock(r);
+	m = residency_table_find(r, commit, path);
+	if (m != NULL) {
+		out->state = m->state == READY     ? RESIDENCY_READY
+			     : m->state == LOADING ? RESIDENCY_LOADING
+						   : RESIDENCY_FAILED;
+		out->done_bytes = atomic_load(&m->progress.done);
+		out->total_bytes = atomic_load(&m->progress.total);
+	}
+	residency_table_unlock(r);
+}
 
 void residency_each(struct residency *r, void (*fn)(void *arg, const struct residency_info *info),
 		    void *arg)

@@ -100,6 +100,20 @@ void residency_give(struct resident *m, struct rt_session *session, bool usable)
  */
 unsigned residency_unload(struct residency *r, const char *model, const char *commit);
 
+/* residency_look(r, commit, path, out): how far that file is; loads nothing, waits for nothing. */
+enum residency_state {
+	RESIDENCY_ABSENT, /* not in memory */
+	RESIDENCY_LOADING,
+	RESIDENCY_READY,
+	RESIDENCY_FAILED, /* it cannot run; residency_get says why */
+};
+struct residency_sight {
+	enum residency_state state;
+	uint64_t done_bytes, total_bytes; /* of its files that were read in; once known */
+};
+void residency_look(struct residency *r, const char *commit, const char *path,
+		    struct residency_sight *out);
+
 /* What is in memory, for people and tests. */
 struct residency_info {
 	const char *model, *commit, *file;

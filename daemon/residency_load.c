@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define FRAME_JSON_MAX 65536
+#define READ_BYTES ((size_t)8 << 20)
 
 /* What find_data needs to know. */
 struct finder {
@@ -28,6 +29,24 @@ struct finder {
 	const struct residency_load_opts *opts;
 	struct rt_error *err;
 };
+
+/* All of its pages, a part at a time. */
+static int read_in(const struct store_map *map, struct residency_progress *progress,
+		   struct store_error *why)
+{
+	size_t size = store_map_size(map), at, n;
+
+	if (progress != NULL)
+		atomic_fetch_add(&progress->total, size);
+	for (at = 0; at < size; at += n) {
+		n = size - at < READ_BYTES ? size - at : READ_BYTES;
+		if (store_map_populate(map, at, n, why) != 0)
+			return -1;
+		if (progress != NULL)
+			atomic_fetch_add(&progress->done, n);
+	}
+	return 0;
+}
 
 /* Map a blob, read it in, and keep it as long as the model. */
 static int hold(struct residency_load *l, const struct residency_load_opts *opts,
@@ -50,7 +69,7 @@ static int hold(struct residency_load *l, const struct residency_load_opts *opts
 		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
 	l->maps[l->map_count++] = map;
 	l->mapped_bytes += store_map_size(map);
-	if (!opts->check_only && store_map_populate(map, 0, store_map_size(map), &why) != 0)
+	if (!opts->check_only && read_in(map, opts->progress, &why) != 0)
 		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
 	*out = (struct rt_bytes){store_map_data(map), store_map_size(map)};
 	return RT_OK;

@@ -6,6 +6,8 @@
 #ifndef LARDER_DAEMON_RESIDENCY_LOAD_H
 #define LARDER_DAEMON_RESIDENCY_LOAD_H
 
+#include <stdatomic.h>
+
 #include "daemon/oip.h"
 #include "daemon/runnable.h"
 #include "runtime/runtime.h"
@@ -21,11 +23,17 @@ struct residency_load {
 	const struct rt_port **port_list;
 };
 
+/* How far it is, for those who look on; any thread. */
+struct residency_progress {
+	_Atomic uint64_t done, total; /* bytes of its files; total grows when one names another */
+};
+
 struct residency_load_opts {
 	struct store *store;
 	enum rt_cpu_level cpu_level;
-	uint64_t memory_budget; /* bytes */
-	bool check_only;        /* for what cannot run: nothing is read in, the model cannot run */
+	uint64_t memory_budget;              /* bytes */
+	struct residency_progress *progress; /* NULL: nobody looks on */
+	bool check_only; /* for what cannot run: nothing is read in, the model cannot run */
 };
 
 /*

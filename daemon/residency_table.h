@@ -42,6 +42,7 @@ struct resident {
 	struct residency_load load; /* READY */
 	struct rt_session *idle[SESSIONS_MAX];
 	unsigned idle_count, session_count;
+	struct residency_progress progress;
 	uint64_t runs, load_ns, arena_bytes;
 	uint64_t reserved;     /* LOADING: bytes that were granted to it */
 	uint64_t used_ns;      /* CLOCK_MONOTONIC when it was last given back */
