@@ -103,6 +103,7 @@ UNCHECKED static inline __attribute__((always_inline)) void tile(const struct rt
 								 const size_t m, const size_t nv)
 {
 	const size_t lda = t->lda, last = t->n - (nv - 1) * V;
+	const size_t soon_step = t->prefetch_step, soon_far = t->prefetch_far;
 	const float *w = t->w, *soon = t->prefetch, *a[(MR1 > MR2 ? MR1 : MR2) / 3 + 1];
 	v acc[MR1 > MR2 ? MR1 : MR2][2];
 	UNROLL
@@ -120,7 +121,8 @@ UNCHECKED static inline __attribute__((always_inline)) void tile(const struct rt
 			v w0 = v_load(w), w1 = nv == 2 ? v_load(w + V) : w0;
 			w += nv * V;
 			v_prefetch(soon);
-			soon += V;
+			v_prefetch(soon + soon_far);
+			soon += soon_step;
 			UNROLL
 			for (size_t r = 0; r < m; r++) {
 				v x = v_set1(a[r / 3][r % 3 * lda]);
@@ -146,6 +148,7 @@ UNCHECKED static inline __attribute__((always_inline)) void one_row(const struct
 {
 	const size_t last = t->n - (nv - 1) * V;
 	const float *w = t->w, *a = t->a;
+	const size_t ahead = (size_t)(t->prefetch_step ? t->prefetch - t->w : 0);
 	v acc[1][2], s[4][2];
 	UNROLL
 	for (size_t i = 0; i < 4; i++)
@@ -156,6 +159,9 @@ UNCHECKED static inline __attribute__((always_inline)) void one_row(const struct
 			UNROLL
 			for (size_t i = 0; i < 4; i++) {
 				v x = v_set1(a[i]);
+				v_prefetch(w + ahead + i * nv * V);
+				if (nv == 2)
+					v_prefetch(w + ahead + (i * nv + 1) * V);
 				s[i][0] = v_fma(x, v_load(w + i * nv * V), s[i][0]);
 				if (nv == 2)
 					s[i][1] = v_fma(x, v_load(w + (i * nv + 1) * V), s[i][1]);

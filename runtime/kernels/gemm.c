@@ -19,8 +19,10 @@
 
 #include "runtime/kernels/gemm.h"
 
-#define K_STRETCH 1024         /* K of one pass: 128 KiB of a panel of 32 columns */
-#define A_BYTES (512u * 1024u) /* of A per item; twice that if it is all of A */
+#define K_STRETCH 768          /* K of one pass: 96 KiB of a panel of 32 columns */
+#define A_BYTES (512u * 1024u) /* of A per item and pass; twice that if it is all of A */
+#define AHEAD 2048             /* floats that a lone tile fetches ahead: 8 KiB */
+#define SHARES 8               /* tiles that divide fetching among them, at most; a power of two */
 #define ITEM_WORK 400000u      /* multiplications that are worth another thread */
 
 size_t rt_gemm_panels(const struct rt_kernels *kernels, size_t n)
@@ -117,7 +119,8 @@ static void cut(const struct rt_gemm *g, size_t threads, struct cut *c)
 {
 	const struct rt_f32_gemm *kernel = g->kernels->f32_gemm;
 	size_t mr = g->n <= kernel->nr / 2 ? kernel->mr1 : kernel->mr;
-	size_t fit = A_BYTES / sizeof(float) / (g->k + 1) / mr; /* tiles whose A stays cached */
+	size_t fit = A_BYTES / sizeof(float) / (least(g->k, K_STRETCH) + 1) /
+		     mr; /* tiles whose A stays cached */
 	size_t work = g->m * g->n * g->k * g->batch, want = 1;
 	c->tiles = ceil_div(g->m, mr);
 	c->panels = rt_gemm_panels(g->kernels, g->n);
@@ -182,14 +185,43 @@ static const float *widen(const struct rt_gemm *g, const struct item *it, size_t
 	return it->wide;
 }
 
-/* One stretch of K of one panel, all rows of the item. */
+/* What tiles fetch while they compute. */
+struct ahead {
+	const float *from;
+	size_t shares;    /* tiles that divide it among them */
+	size_t step, far; /* as in struct rt_gemm_tile */
+};
+
+/*
+ * What follows this stretch of a panel, ${next}, comes from memory, so all tiles
+ * fetch it, evenly.  With one tile there is no time for that: it runs ahead of
+ * itself, which is the next panel in the end, for panels lie behind each other.
+ */
+static void look_ahead(const struct rt_gemm *g, const struct item *it, const float *next,
+		       const float *w, size_t tiles, size_t width, struct ahead *to)
+{
+	const size_t nr = g->kernels->f32_gemm->nr;
+	*to = (struct ahead){.from = w, .shares = 1};
+	if (it->w16)
+		return;
+	if (tiles == 1) {
+		*to = (struct ahead){w + AHEAD, 1, width, width - nr / 2};
+	} else if (next) {
+		to->from = next;
+		to->shares = least(tiles, SHARES);
+		to->step = nr / to->shares;
+	}
+}
+
+/* One stretch of K of one panel, all rows of the item; ${next} is what follows, or NULL. */
 static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t panel,
-			  size_t k_first, size_t k_end)
+			  size_t k_first, size_t k_end, const float *next)
 {
 	const struct rt_f32_gemm *kernel = g->kernels->f32_gemm;
 	size_t col = panel * kernel->nr, width = panel_width(kernel->nr, g->n, panel);
 	size_t mr = width < kernel->nr ? kernel->mr1 : kernel->mr;
 	size_t tiles = ceil_div(it->rows, mr);
+	struct ahead ahead;
 	struct rt_epilogue e = g->epilogue;
 	struct rt_gemm_tile t = {
 	    .n = least(g->n - col, width),
@@ -202,20 +234,35 @@ static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t
 	    .accumulate = k_first > 0,
 	    .epilogue = k_end == g->k ? &e : NULL,
 	};
-	/* What follows this stretch of the panel: the same of the next panel.  Its two halves are
-	 * fetched while the first two tiles are computed. */
-	const float *soon = panel + 2 <= it->end_panel && !it->w16 ? t.w + kernel->nr * g->k : t.w;
+	look_ahead(g, it, next, t.w, tiles, width, &ahead);
+	t.prefetch_step = ahead.step;
+	t.prefetch_far = ahead.far;
 	e.bias = it->bias ? it->bias + col : NULL;
 	for (size_t i = 0; i < tiles; i++) {
 		size_t row = share(it->rows, tiles, i);
 		t.m = share(it->rows, tiles, i + 1) - row;
-		t.prefetch = soon + (i % 2) * t.k * (kernel->nr / 2);
+		t.prefetch = ahead.from + i % ahead.shares * t.k * ahead.step;
 		t.a = it->a + row * it->lda + k_first;
 		t.c = it->c + row * g->ldc + col;
 		if (it->residual)
 			e.residual = it->residual + row * e.ld_residual + col;
 		kernel->tile(&t);
 	}
+}
+
+/* Where the weights are that are read after stretch ${s} of panel ${p}, or NULL. */
+static const float *following(const struct rt_gemm *g, const struct item *it, size_t p, size_t s,
+			      size_t stretches)
+{
+	if (p + 1 == it->end_panel) {
+		p = it->first_panel;
+		if (++s == stretches)
+			return NULL;
+	} else {
+		p++;
+	}
+	return it->w + p * g->kernels->f32_gemm->nr * g->k +
+	       share(g->k, stretches, s) * panel_width(g->kernels->f32_gemm->nr, g->n, p);
 }
 
 static void run_item(const struct rt_gemm *g, const struct item *it)
@@ -230,7 +277,8 @@ static void run_item(const struct rt_gemm *g, const struct item *it)
 	for (size_t s = 0; s < stretches; s++)
 		for (size_t p = it->first_panel; p < it->end_panel; p++)
 			panel_stretch(g, it, p, share(g->k, stretches, s),
-				      share(g->k, stretches, s + 1));
+				      share(g->k, stretches, s + 1),
+				      following(g, it, p, s, stretches));
 	if (!g->activation)
 		return;
 	if (to - from == g->ldc) {

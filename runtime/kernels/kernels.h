@@ -124,7 +124,10 @@ struct rt_gemm_tile {
 	size_t a_skip, w_skip; /* elements from the end of a segment's row to the next segment */
 	float *c;              /* [m][n], row stride ldc */
 	size_t ldc;
-	const float *prefetch; /* [k][nr/2] that will be read soon; never NULL, may be ${w} */
+	/* What will be read soon: per step of K, the lines of prefetch and prefetch + far are
+	 * fetched, then prefetch += step.  Any address, never NULL. */
+	const float *prefetch;
+	size_t prefetch_step, prefetch_far;
 	bool accumulate;
 	const struct rt_epilogue *epilogue; /* bias and residual are those of the tile's corner */
 };

@@ -107,6 +107,7 @@ function compare(o, spec, threads) {
   const spread = (rows) => rows.map((x) => x.median_ms).sort((x, y) => x - y);
   return {
     model: spec.split('=')[0], threads, rounds: o.rounds, runs: o.runs, cpu_level: a[0].cpu_level, peer: b[0].version,
+    least_ratio: Math.min(...b.map((x) => x.min_ms)) / Math.min(...a.map((x) => x.min_ms)),
     ours_ms: m(a, 'median_ms'), theirs_ms: m(b, 'median_ms'), ratio: m(b, 'median_ms') / m(a, 'median_ms'),
     ours_spread: [spread(a)[0], spread(a).at(-1)], theirs_spread: [spread(b)[0], spread(b).at(-1)],
     load_ratio: m(b, 'load_ms') / m(a, 'load_ms'), rss_ratio: m(a, 'peak_rss_mb') / m(b, 'peak_rss_mb'),
@@ -129,13 +130,13 @@ function main() {
       return file;
     });
     const rows = [];
-    console.log(`# ${os.cpus()[0].model}, ${os.cpus().length} CPUs; ${o.rounds} rounds in turn of ${o.runs} runs; ms are medians; ratio = theirs / ours`);
-    console.log('threads      ours    theirs   ratio   load ×   rss ×  model');
+    console.log(`# ${os.cpus()[0].model}, ${os.cpus().length} CPUs; ${o.rounds} rounds in turn of ${o.runs} runs; ms are medians; ratio = theirs / ours, least = of the shortest runs`);
+    console.log('threads      ours    theirs   ratio   least   load ×   rss ×  model');
     for (const spec of o.models) for (const t of o.threads) {
       const r = compare(o, spec, t);
       rows.push(r);
       const f = (x, w) => x.toFixed(x < 10 ? 3 : 1).padStart(w);
-      console.log(`${String(t).padStart(7)} ${f(r.ours_ms, 9)} ${f(r.theirs_ms, 9)} ${f(r.ratio, 7)} ${f(r.load_ratio, 8)} ${f(r.rss_ratio, 7)}  ${path.relative('.', r.model)}  (${r.cpu_level}; onnxruntime-node ${r.peer}; spread ${r.ours_spread.map((x) => x.toFixed(2)).join('–')} / ${r.theirs_spread.map((x) => x.toFixed(2)).join('–')})`);
+      console.log(`${String(t).padStart(7)} ${f(r.ours_ms, 9)} ${f(r.theirs_ms, 9)} ${f(r.ratio, 7)} ${f(r.least_ratio, 7)} ${f(r.load_ratio, 8)} ${f(r.rss_ratio, 7)}  ${path.relative('.', r.model)}  (${r.cpu_level}; onnxruntime-node ${r.peer}; spread ${r.ours_spread.map((x) => x.toFixed(2)).join('–')} / ${r.theirs_spread.map((x) => x.toFixed(2)).join('–')})`);
     }
     if (o.json) writeFileSync(o.json, JSON.stringify({ cpu: os.cpus()[0].model, cpus: os.cpus().length, node: process.version, rows }, null, 1) + '\n');
   }

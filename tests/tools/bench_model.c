@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "runtime/profile.h"
 #include "tests/tools/files.h"
 #include "tests/tools/golden_case.h"
 #include "tests/tools/tool.h"
@@ -25,6 +26,7 @@ struct shape_arg {
 struct bench {
 	struct tool_opts opts;
 	int runs;
+	bool profile; /* where the time goes, to stderr */
 	const char *model_path, *case_dir;
 	struct shape_arg shapes[32];
 	int shape_count;
@@ -50,7 +52,7 @@ static int by_value(const void *a, const void *b)
 __attribute__((noreturn)) static void usage(void)
 {
 	fprintf(stderr, "usage: bench-model [--threads N] [--runs N] [--cpu-level L]\n"
-			"         [--shape NAME=1,3,224,224]… [--case DIR] MODEL\n");
+			"         [--shape NAME=1,3,224,224]… [--case DIR] [--profile] MODEL\n");
 	exit(2);
 }
 
@@ -90,6 +92,8 @@ static void parse_args(struct bench *b, int argc, char **argv)
 		} else if (strcmp(argv[i], "--case") == 0 && value) {
 			b->case_dir = value;
 			i++;
+		} else if (strcmp(argv[i], "--profile") == 0) {
+			b->profile = true;
 		} else if (argv[i][0] == '-' || b->model_path) {
 			usage();
 		} else {
@@ -205,6 +209,8 @@ static int bench_run(const struct bench *b, struct rt_model *m, struct rt_team *
 		return 1;
 	}
 	first = now_ms() - start;
+	if (b->profile)
+		rt_profile_start(s);
 	for (int i = 0; i < b->runs; i++) {
 		start = now_ms();
 		if (rt_session_run(s, in, out, NULL, NULL, &err) != RT_OK) {
@@ -214,6 +220,8 @@ static int bench_run(const struct bench *b, struct rt_model *m, struct rt_team *
 		times[i] = now_ms() - start;
 	}
 	print_line(b, m, load, first, times);
+	if (b->profile)
+		rt_profile_print(s, stderr);
 	rt_session_close(s);
 	if (!gc)
 		for (size_t i = 0; i < rt_model_input_count(m); i++)
