@@ -32,6 +32,7 @@ struct fetch_head {
 	char commit[41];            /* X-Repo-Commit; "" = none */
 	bool has_digest;            /* of the whole file: */
 	struct store_digest digest; /* X-Linked-ETag of the first hop, else Repr-Digest */
+	bool says_digest;           /* it said Repr-Digest */
 };
 
 enum fetch_end {

@@ -217,6 +217,7 @@ const char *fetch_head_read(const struct fetch_lines *l, bool ranged, uint64_t f
 	    (struct fetch_head){.status = l->status, .length = l->length, .total = FETCH_UNKNOWN};
 	memcpy(out->mark, l->linked[0] != '\0' ? l->linked : l->etag, sizeof(out->mark));
 	memcpy(out->commit, l->commit, sizeof(out->commit));
+	out->says_digest = l->has_repr;
 	out->has_digest = digest_mark(l->linked, &out->digest);
 	if (!out->has_digest && l->has_repr) {
 		out->has_digest = true;

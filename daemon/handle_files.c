@@ -6,11 +6,13 @@
  */
 #include <config.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/encode.h"
 #include "daemon/hub.h"
+#include "daemon/job.h"
 #include "daemon/pull.h"
 #include "daemon/range.h"
 #include "daemon/request.h"
@@ -191,6 +193,93 @@ int handle_files_raw(struct request *rq, struct fault *fault)
 	if (file.size < POINTER_BYTES)
 		return send_file(rq, &file, path, fault);
 	return send_pointer(rq, &file, fault);
+}
+
+/* ---- chunk lists ------------------------------------------------------------------------- */
+
+struct chunks {
+	struct store_file file;
+};
+
+/* Cutting a large file takes a thread for seconds: one at a time, who else asks comes back. */
+static struct chunks *_Atomic chunking;
+
+static void chunking_over(void *arg)
+{
+	struct chunks *mine = arg;
+
+	(void)atomic_compare_exchange_strong(&chunking, &mine, NULL);
+}
+
+static int send_chunks(struct request *rq, const struct store_file *file,
+		       const struct store_derived *list, struct fault *fault)
+{
+	char hex[STORE_DIGEST_HEX + 1], base64[45], modified[32];
+	struct store_map *map;
+	struct store_error err;
+	struct reply_file f = {.type = "application/octet-stream",
+			       .download = true,
+			       .cache = file->by_commit ? CACHE_IMMUTABLE : CACHE_REVALIDATE,
+			       .corp = "cross-origin",
+			       .modified_s = file->modified_s};
+	int rc = store_map_open(rq->ctx->store, &list->digest, &map, &err);
+
+	if (rc != 0)
+		return fault_store(fault, rc, err.text);
+	f.data = store_map_data(map);
+	f.size = store_map_size(map);
+	range_date_print(file->modified_s, modified);
+	f.modified = arena_copy(&rq->arena, modified, strlen(modified));
+	store_digest_hex(&list->digest, hex);
+	store_digest_base64(&list->digest, base64);
+	f.etag = arena_printf(&rq->arena, "\"%s\"", hex);
+	f.digest = arena_printf(&rq->arena, "sha-256=:%s:", base64);
+	store_digest_hex(&file->digest, hex);
+	reply_header(rq, "X-Repo-Commit", arena_copy(&rq->arena, file->commit, STORE_COMMIT_HEX));
+	reply_headerf(rq, "X-Linked-ETag", "\"%s\"", hex);
+	rc = f.etag == NULL || f.digest == NULL ? fault_set(fault, 503, "out of memory")
+						: reply_map(rq, map, &f);
+	store_map_unref(map);
+	return rc;
+}
+
+/* Pool */
+static int make_chunks(struct request *rq, void *arg, struct fault *fault)
+{
+	struct chunks *c = arg;
+	struct store_derived list;
+	struct store_error err;
+	int rc = store_chunk_list_of(rq->ctx->store, &c->file.digest, job_stopping, &list, &err);
+
+	chunking_over(c);
+	return rc == 0 ? send_chunks(rq, &c->file, &list, fault) : fault_store(fault, rc, err.text);
+}
+
+int handle_files_chunks(struct request *rq, struct fault *fault)
+{
+	const char *path = rq->part[PART_PATH];
+	struct chunks *c = arena_zalloc(&rq->arena, sizeof(*c)), *nobody = NULL;
+	struct store_derived list;
+	struct store_error err;
+	int rc =
+	    c == NULL ? fault_set(fault, 503, "out of memory") : find(rq, &path, &c->file, fault);
+
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	if (c->file.size < STORE_CHUNK_FILE_MIN)
+		return fault_set(fault, 404, "a file of less than 1 MiB has no chunk list");
+	if (store_derived_find(rq->ctx->store, &c->file.digest, STORE_CHUNK_KIND, &list, &err) == 0)
+		return send_chunks(rq, &c->file, &list, fault);
+	if (!atomic_compare_exchange_strong(&chunking, &nobody, c)) {
+		(void)fault_set(fault, 503, "another chunk list is being made");
+		fault->retry_after_s = 1;
+		return -1;
+	}
+	if (arena_defer(&rq->arena, chunking_over, c) != 0) {
+		chunking_over(c);
+		return fault_set(fault, 503, "out of memory");
+	}
+	return job_start(rq, make_chunks, c, 0);
 }
 
 int handle_files_blob(struct request *rq, struct fault *fault)

@@ -25,6 +25,7 @@
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/must.h"
+#include "daemon/pull_delta.h"
 #include "daemon/pull_lane.h"
 #include "daemon/pull_names.h"
 
@@ -108,6 +109,14 @@ static bool wanted(const struct pull_flight *f)
 	return wanted_whole(f);
 }
 
+void pull_flight_turn(struct pull_flight *f)
+{
+	for (struct pull_flight *other = f->all->first; other != NULL; other = other->next) {
+		if (other->up == f->up && other != f)
+			pull_flight_kick(other);
+	}
+}
+
 bool pull_flight_patient(const struct pull_flight *f)
 {
 	for (const struct pull_listener *l = f->listeners; l != NULL; l = l->next) {
@@ -128,6 +137,7 @@ static void over(struct pull_flight *f)
 {
 	f->state = FLIGHT_OVER;
 	pull_lane_drop_queue(f);
+	pull_delta_drop(f);
 	if (!f->done && !f->dormant) {
 		store_partial_unref(f->partial);
 		f->partial = NULL;
@@ -155,6 +165,8 @@ void pull_flight_fail(struct pull_flight *f, unsigned http, const char *fmt, ...
 	log_warning("pull", "upstream=%s model=\"%s\" file=\"%s\" error=\"%s\"", f->up->name,
 		    f->model, f->path, f->error + n);
 	pull_lane_cancel(f);
+	if (!f->busy)
+		pull_delta_drop(f); /* else the pool has it */
 	pull_flight_kick(f);
 }
 
@@ -208,6 +220,7 @@ static void open_work(void *arg)
 
 	pull_flight_key(f->up->name, f->model, f->revision, f->path, &key);
 	f->status = store_partial_open(f->all->ctx->store, &key, &f->partial, &f->store_error);
+	f->kin = store_chunk_seed_kin(f->all->ctx->store, f->model, f->path, &f->any);
 }
 
 /* digest, commit and mark, as begin_work wrote them */
@@ -252,6 +265,7 @@ static void begin_work(void *arg)
 	struct pull_flight *f = arg;
 	char hex[STORE_DIGEST_HEX + 1] = "-", tag[STORE_PARTIAL_TAG_MAX];
 
+	pull_delta_read(f);
 	if (f->has_digest)
 		store_digest_hex(&f->digest, hex);
 	(void)snprintf(tag, sizeof(tag), "%s %s %s", hex, f->commit[0] == '\0' ? "-" : f->commit,
@@ -260,6 +274,8 @@ static void begin_work(void *arg)
 	if (f->status == STORE_FULL &&
 	    store_partial_sweep(f->all->ctx->store, 0, NULL, &f->store_error) == 0)
 		f->status = store_partial_begin(f->partial, f->size, tag, &f->store_error);
+	if (f->status == 0)
+		f->status = pull_delta_seed(f, &f->store_error);
 }
 
 static void begun(void *arg)
@@ -267,6 +283,7 @@ static void begun(void *arg)
 	struct pull_flight *f = arg;
 
 	from_pool(f);
+	pull_delta_drop(f);
 	f->life++;
 	if (f->status != 0)
 		fail_store(f);
@@ -336,8 +353,8 @@ static void ended(void *arg)
 	struct pull_name *name;
 
 	from_pool(f);
-	if (f->status == STORE_DIGEST && f->resumed && !f->restarted) {
-		/* what an earlier process left may have been lost in a power cut */
+	if (f->status == STORE_DIGEST && (f->resumed || f->seeded) && !f->restarted) {
+		/* lost in a power cut, or a list that lied */
 		begin_again(f);
 	} else if (f->status != 0) {
 		fail_store(f);
@@ -359,7 +376,8 @@ static void ended(void *arg)
 /* From the start, once: what has come is of no use. */
 static void begin_again(struct pull_flight *f)
 {
-	f->restarted = true;
+	f->restarted = f->plain = true;
+	f->seeded = f->unasked = false;
 	f->resumed = f->confirmed = f->has_digest = f->sizeless = false;
 	f->size = FETCH_UNKNOWN;
 	f->mark[0] = f->commit[0] = '\0';
@@ -368,6 +386,7 @@ static void begin_again(struct pull_flight *f)
 	f->life++;
 	pull_lane_cancel(f);
 	pull_lane_drop_queue(f);
+	pull_delta_drop(f);
 	store_partial_discard(f->partial);
 	store_partial_unref(f->partial);
 	f->partial = NULL;
@@ -453,11 +472,20 @@ static void go_on(struct pull_flight *f)
 	if (f->state == FLIGHT_ASKING && f->confirmed && !f->busy && !f->sizeless) {
 		if (f->resumed) {
 			f->state = FLIGHT_COMING;
+		} else if (pull_delta_wanted(f)) {
+			f->state = FLIGHT_LISTING;
 		} else {
 			f->state = FLIGHT_BEGINNING;
 			on_pool(f, begin_work, begun);
 			return;
 		}
+	}
+	if (f->state == FLIGHT_LISTING) {
+		if (pull_delta_step(f)) {
+			f->state = FLIGHT_BEGINNING;
+			on_pool(f, begin_work, begun);
+		}
+		return;
 	}
 	if (f->state == FLIGHT_COMING && !f->busy && f->queue != NULL) {
 		pull_lane_take_batch(f);
@@ -622,6 +650,7 @@ void pull_flight_unref(struct pull_flight *f)
 	must(f->listeners == NULL && !f->busy);
 	pull_lane_cancel(f);
 	pull_lane_drop_queue(f);
+	pull_delta_drop(f);
 	*f->link = f->next;
 	if (f->next != NULL)
 		f->next->link = f->link;

@@ -3,14 +3,15 @@
  * pull_flight.h — one file on its way from an upstream to the store, for the
  * files of pull*.c.  Event loop only.
  *
- *   OPENING ──► ASKING ──► BEGINNING ──► COMING ──► ENDING ──► OVER
- *                 │  └─────────────────────┘ (resumed)  ▲
- *                 └─────────────────────────────────────┘ (the content is stored already)
+ *   OPENING ──► ASKING ──► (LISTING) ──► BEGINNING ──► COMING ──► ENDING ──► OVER
+ *                 │  └───────────────────────────────────┘ (resumed)  ▲
+ *                 └───────────────────────────────────────────────────┘ (stored already)
  *   any of them ──► OVER (failed)
  *
  *   OPENING    pool: what an earlier process left
  *   ASKING     the first answer is awaited
- *   BEGINNING  pool: the file is made
+ *   LISTING    an update: its chunk list is awaited
+ *   BEGINNING  pool: the file is made, and filled with chunks that are stored
  *   COMING     bytes come; waiters may read
  *   ENDING     pool: hashed, synced, published
  *   OVER       told to whoever listens; gone with the last reference
@@ -35,6 +36,7 @@ struct pull_names;
 enum pull_flight_state {
 	FLIGHT_OPENING,
 	FLIGHT_ASKING,
+	FLIGHT_LISTING,
 	FLIGHT_BEGINNING,
 	FLIGHT_COMING,
 	FLIGHT_ENDING,
@@ -95,6 +97,12 @@ struct pull_flight {
 	bool resumed, confirmed; /* left by an earlier process; an answer said the same */
 	bool verified;           /* all of it is here, and its digest is right */
 	bool sizeless;           /* the size is known at the end only */
+	/* an update out of chunks (pull_delta.c) */
+	struct pull_delta *delta; /* the list, while it is of use */
+	bool kin, any;            /* an older version is stored; anything is */
+	bool seeded;              /* some of it is from the store */
+	bool plain;               /* no (more) chunks */
+	bool unasked;             /* the whole file comes, although a part was asked for */
 	unsigned life; /* counts beginnings: bytes given out before are of another content */
 
 	struct pull_lane lane[PULL_LANES];
@@ -153,6 +161,8 @@ void pull_flight_kick(struct pull_flight *f);
  */
 void pull_flight_fail(struct pull_flight *f, unsigned http, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* pull_flight_turn(f): a transfer ended: others of its upstream may begin theirs. */
+void pull_flight_turn(struct pull_flight *f);
 /* pull_flight_patient(f): somebody who has time waits for it. */
 bool pull_flight_patient(const struct pull_flight *f);
 /* pull_flight_whole(f): somebody wants all of it. */

@@ -17,6 +17,7 @@
 #include "daemon/context.h"
 #include "daemon/metrics.h"
 #include "daemon/must.h"
+#include "daemon/pull_delta.h"
 #include "daemon/pull_flight.h"
 #include "daemon/pull_names.h"
 
@@ -196,6 +197,7 @@ static const char *lane_head(void *arg, const struct fetch_head *h)
 	const char *expected = expected_commit(f);
 
 	f->up->down_until_ms = 0;
+	f->up->says_digests |= h->says_digest;
 	if (h->commit[0] != '\0' && expected[0] != '\0' && strcmp(h->commit, expected) != 0) {
 		if (f->pinned)
 			return "its commit is not the one that was asked for";
@@ -219,6 +221,7 @@ static const char *lane_head(void *arg, const struct fetch_head *h)
 	}
 	if (h->status == 200) {
 		f->no_ranges = lane->begin != 0;
+		f->unasked = true;
 		lane->begin = lane->at = 0;
 		lane->end = f->size;
 	} else if (h->from + h->length < lane->end) {
@@ -336,10 +339,7 @@ static void lane_done(void *arg, const struct fetch_result *r)
 		if (p->lane == lane)
 			p->lane = NULL;
 	}
-	for (struct pull_flight *other = f->all->first; other != NULL; other = other->next) {
-		if (other->up == f->up && other != f)
-			pull_flight_kick(other); /* it may wait for its turn */
-	}
+	pull_flight_turn(f);
 	pull_flight_kick(f);
 	if (f->failing || f->state == FLIGHT_OVER || f->verdict != VERDICT_NONE)
 		return;
@@ -503,7 +503,7 @@ void pull_lane_plan(struct pull_flight *f)
 	lane = idle_lane(f, 1);
 	if (lane == NULL || f->confirmed)
 		return;
-	end = pull_flight_whole(f) ? SEGMENT_BYTES : PROBE_BYTES;
+	end = pull_flight_whole(f) && !pull_delta_hopeful(f) ? SEGMENT_BYTES : PROBE_BYTES;
 	if (f->resumed && !stretch(f, 0, &begin, &end))
 		return;
 	if (!pull_flight_whole(f) && end - begin > PROBE_BYTES)

@@ -127,11 +127,11 @@ static char *put(char *out, const char *s)
 	return out + n;
 }
 
-char *upstream_file_url(const struct upstream *up, const char *model, const char *revision,
-			const char *path)
+static char *file_url(const struct upstream *up, const char *model, const char *kind,
+		      const char *revision, const char *path, const char *end)
 {
 	char *url =
-	    malloc(strlen(up->url) + 3 * (strlen(model) + strlen(revision) + strlen(path)) + 16);
+	    malloc(strlen(up->url) + 3 * (strlen(model) + strlen(revision) + strlen(path)) + 32);
 	char *at;
 
 	if (url == NULL)
@@ -139,9 +139,22 @@ char *upstream_file_url(const struct upstream *up, const char *model, const char
 	at = put(put(url, up->url), "/");
 	at = put(encode(at, model, true), "/");
 	if (up->layout == UPSTREAM_HUB)
-		at = put(encode(put(at, "resolve/"), revision, false), "/");
-	*encode(at, path, true) = '\0';
+		at = put(encode(put(at, kind), revision, false), "/");
+	*put(encode(at, path, true), end) = '\0';
 	return url;
+}
+
+char *upstream_file_url(const struct upstream *up, const char *model, const char *revision,
+			const char *path)
+{
+	return file_url(up, model, "resolve/", revision, path, "");
+}
+
+char *upstream_chunks_url(const struct upstream *up, const char *model, const char *revision,
+			  const char *path, bool beside)
+{
+	return beside ? file_url(up, model, "resolve/", revision, path, ".chunks")
+		      : file_url(up, model, "chunks/", revision, path, "");
 }
 
 char *upstream_api_url(const struct upstream *up, const char *model, const char *revision,
@@ -470,6 +483,8 @@ static const char *set(struct upstream *up, const char *key, const char *value)
 		return count(value, 0, RETRIES_MAX, &up->retries) ? NULL : "is not a number";
 	if (strcmp(key, "private") == 0)
 		return flag(value, &up->is_private) ? NULL : "is not yes or no";
+	if (strcmp(key, "chunks") == 0)
+		return flag(value, &up->chunks) ? NULL : "is not yes or no";
 	if (strcmp(key, "revalidate") == 0)
 		return parse_revalidate(value, &up->revalidate_s) ? NULL : "is not a time or never";
 	if (strcmp(key, "negative") == 0)
@@ -539,7 +554,8 @@ static int load_one(struct upstreams *all, const struct settings_upstream *s, st
 				.retries = RETRIES_DEFAULT,
 				.revalidate_s = REVALIDATE_DEFAULT_S,
 				.negative_s = NEGATIVE_DEFAULT_S,
-				.stall_s = STALL_DEFAULT_S};
+				.stall_s = STALL_DEFAULT_S,
+				.chunks = true};
 	for (unsigned i = 0; i < s->count; i++) {
 		const char *key = s->pair[i].key, *value = s->pair[i].value;
 		size_t n = strlen(value);

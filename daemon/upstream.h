@@ -46,11 +46,13 @@ struct upstream {
 	uint64_t max_rate; /* bytes per second; 0 = no limit */
 	struct upstream_window window[UPSTREAM_WINDOWS_MAX];
 	unsigned window_count, concurrency, retries;
-	bool is_private;
+	bool is_private, chunks;
 	uint64_t revalidate_s, negative_s, stall_s;
 	const char *proxy, *ca_file; /* NULL = none, the system's */
 	/* event loop: */
-	unsigned active;        /* transfers */
+	unsigned active;            /* transfers */
+	bool says_digests;          /* it may be a larder */
+	uint64_t listless_until_ms; /* it had no chunk lists: it is not asked until then */
 	uint64_t down_until_ms; /* it could not be reached: pages do not wait for it until then */
 	double bucket;          /* bytes that may be read now; negative: too many were */
 	uint64_t bucket_ns;
@@ -79,6 +81,9 @@ char *upstream_file_url(const struct upstream *up, const char *model, const char
 			const char *path);
 char *upstream_api_url(const struct upstream *up, const char *model, const char *revision,
 		       bool tree);
+/* upstream_chunks_url: of a file's chunk list: a larder's, or the one that lies ${beside} it. */
+char *upstream_chunks_url(const struct upstream *up, const char *model, const char *revision,
+			  const char *path, bool beside);
 
 /* upstream_origin_of(url, out): false when it is not http or https, or has a user in it. */
 bool upstream_origin_of(const char *url, struct upstream_origin *out);

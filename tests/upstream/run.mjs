@@ -4,11 +4,12 @@
 // top_builddir says where larderd and larderctl are; by hand they are looked for in build/.
 
 import { cases as bad } from './bad.mjs';
+import { cases as delta } from './delta.mjs';
 import { cases as good } from './good.mjs';
 import { cases as jobs } from './jobs.mjs';
 
 const wanted = process.argv.slice(2);
-const all = [...good, ...jobs, ...bad].filter(([name]) => !wanted.length || wanted.some((w) => name.includes(w)));
+const all = [...good, ...jobs, ...delta, ...bad].filter(([name]) => !wanted.length || wanted.some((w) => name.includes(w)));
 let n = 0, failed = 0;
 
 console.log(`1..${all.length}`);
