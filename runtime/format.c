@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "runtime/format.h"
+#include "runtime/tfjs.h"
 #include "runtime/tflite.h"
 
 static const struct rt_format formats[] = {
