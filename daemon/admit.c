@@ -12,6 +12,8 @@
 
 #include "daemon/guard.h"
 #include "daemon/metrics.h"
+#include "daemon/origins_limit.h"
+#include "daemon/origins_rule.h"
 #include "daemon/recall.h"
 #include "daemon/request.h"
 #include "daemon/settings.h"
@@ -102,20 +104,41 @@ static void not_found(struct request *rq, const struct route_match *m)
 	answer_early(rq);
 }
 
-/* The route is known: body and token guards, then on to the body or the handler. */
+/* Count it among those of its origin, until it is done. */
+static int limit(struct request *rq, const struct origins_rule *rule, struct fault *fault)
+{
+	unsigned rate = rule->rate != 0 ? rule->rate : rq->settings->origin_rate;
+	unsigned requests = rule->requests != 0 ? rule->requests : rq->settings->origin_requests;
+	struct origins_slot *slot;
+
+	if (rate == 0 && requests == 0)
+		return 0;
+	if (origins_limit_enter(rule->origin, rate, requests, rq->begin_ns, &slot, fault) != 0)
+		return -1;
+	if (arena_defer(&rq->arena, origins_limit_leave, slot) != 0)
+		return fault_set(fault, 507, "out of memory");
+	return 0;
+}
+
+/* The route is known: rights, body and token guards, then on to the body or the handler. */
 static void enter(struct request *rq, const struct guard_view *v, const struct admit_facts *facts,
 		  const struct route_match *m)
 {
 	const struct route *route = m->route;
+	struct origins_rule rule;
 	struct fault fault;
 
 	rq->route = route;
 	memcpy(rq->part, m->part, sizeof(rq->part));
 	rq->body_limit = route->limit_bytes != 0 ? route->limit_bytes : rq->settings->max_body;
-	if (guard_body(v, route, rq->body_declared, rq->body_limit, &fault) != 0)
+	if (guard_rights(v, route, rq->part, rq->cors_origin, &rule, &fault) != 0)
+		refuse(rq, &fault, METRIC_refused_rights);
+	else if (guard_body(v, route, rq->body_declared, rq->body_limit, &fault) != 0)
 		refuse(rq, &fault, METRIC_refused_body);
 	else if (guard_admin(v, route->plane, facts->token, &fault) != 0)
 		refuse(rq, &fault, METRIC_refused_token);
+	else if (rule.origin[0] != '\0' && limit(rq, &rule, &fault) != 0)
+		refuse(rq, &fault, METRIC_refused_limits);
 	else
 		request_move(rq, rq->body_declared != 0 || route->body == STREAM ? REQUEST_BODY
 										 : REQUEST_READY);

@@ -114,6 +114,23 @@ static int allow_folder_of(const struct ruleset *r, const char *path, uint64_t a
 	return allow(r, folder, access);
 }
 
+/* Tokens and certificates that sections name. */
+static int allow_of(const struct ruleset *r, const struct settings_section *list, unsigned count)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < count; i++) {
+		for (unsigned k = 0; rc == 0 && k < list[i].count; k++) {
+			const struct settings_pair *pair = &list[i].pair[k];
+
+			if (strcmp(pair->key, "token_file") == 0 ||
+			    strcmp(pair->key, "ca_file") == 0)
+				rc = allow_folder_of(r, pair->value, FS_READS);
+		}
+	}
+	return rc;
+}
+
 /* Files that the settings name: the configuration itself, tokens, certificates. */
 static int allow_named(const struct ruleset *r, const struct settings *s)
 {
@@ -123,15 +140,10 @@ static int allow_named(const struct ruleset *r, const struct settings *s)
 
 	if (rc == 0)
 		rc = allow_folder_of(r, s->admin_token_file, FS_READS);
-	for (unsigned i = 0; rc == 0 && i < s->upstream_count; i++) {
-		const struct settings_upstream *u = &s->upstream[i];
-
-		for (unsigned k = 0; rc == 0 && k < u->count; k++) {
-			if (strcmp(u->pair[k].key, "token_file") == 0 ||
-			    strcmp(u->pair[k].key, "ca_file") == 0)
-				rc = allow_folder_of(r, u->pair[k].value, FS_READS);
-		}
-	}
+	if (rc == 0)
+		rc = allow_of(r, s->upstream, s->upstream_count);
+	if (rc == 0)
+		rc = allow_of(r, s->origin, s->origin_count);
 	for (unsigned i = 0; rc == 0 && i < sizeof(variables) / sizeof(variables[0]); i++)
 		rc = allow_folder_of(r, getenv(variables[i]), FS_READS);
 	dir = getenv("SSL_CERT_DIR");

@@ -3,8 +3,8 @@
  * guard.h — what a web page may do with the daemon.  Pure functions over the
  * headers of a request; server.c calls them before any handler, in the order
  *
- *   framing → Host → Origin and Sec-Fetch → (route) → Content-Type → body
- *   limit → token
+ *   framing → Host → Origin and Sec-Fetch → (route) → rights of the origin →
+ *   Content-Type → body limit → token → limits of the origin
  *
  * Each returns 0, or -1 with the answer in ${fault}.
  */
@@ -19,6 +19,7 @@
 
 struct fault;
 struct origins;
+struct origins_rule;
 struct settings;
 
 /* A request as the guards see it. */
@@ -82,6 +83,14 @@ struct guard_cors {
  */
 int guard_origin(const struct guard_view *v, unsigned guards, enum route_plane plane,
 		 struct guard_cors *out, struct fault *fault);
+/*
+ * guard_rights(v, route, part, origin, out, fault): what ${origin} (allowed; NULL: no page, or
+ * one of our own) may do with ${route}, whose parts of the path are ${part}: 403 names the
+ * command that allows it, 401 when its token is missing or wrong.  *out is its rule, or
+ * that of somebody who may do all and has no limits.
+ */
+int guard_rights(const struct guard_view *v, const struct route *route, const char *const *part,
+		 const char *origin, struct origins_rule *out, struct fault *fault);
 /* guard_body(v, route, body, limit, fault): Content-Type (415), then the limit (413). */
 int guard_body(const struct guard_view *v, const struct route *route, uint64_t body, uint64_t limit,
 	       struct fault *fault);

@@ -66,7 +66,7 @@ static void apply(struct larderd *d)
 
 	if (log_level_parse(d->ctx.settings->log_level, &level))
 		log_level_set(level);
-	origins_configure(d->ctx.origins, &d->ctx.settings->origins);
+	origins_configure(d->ctx.origins, d->ctx.settings);
 }
 
 static void on_hup(uv_signal_t *handle, int signum)
@@ -251,7 +251,7 @@ static int start_store(struct larderd *d)
 	quota_start(&d->ctx);
 	if (s->sample && sample_import(d->ctx.store) != 0 && !health_degraded(&d->ctx))
 		return -1;
-	return origins_open(s->state_dir, &s->origins, &d->ctx.origins);
+	return origins_open(s, &d->ctx.origins);
 }
 
 static void start_handles(struct larderd *d)

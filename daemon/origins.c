@@ -20,13 +20,15 @@
 #include "daemon/fault.h"
 #include "daemon/log.h"
 #include "daemon/must.h"
+#include "daemon/origins_rule.h"
+#include "daemon/settings.h"
 
 #define ORIGINS_MAX 1000
 #define FILE_NAME "origins"
 #define FILE_NEW "origins.new"
 
 struct list {
-	char (*item)[256];
+	struct origins_rule *item;
 	unsigned count;
 };
 
@@ -104,13 +106,13 @@ bool origins_normal(const char *s, char out[256])
 
 /* ---- lists ---------------------------------------------------------------------- */
 
-static bool list_has(const struct list *l, const char *origin)
+static struct origins_rule *list_find(const struct list *l, const char *origin)
 {
 	for (unsigned i = 0; i < l->count; i++) {
-		if (strcmp(l->item[i], origin) == 0)
-			return true;
+		if (strcmp(l->item[i].origin, origin) == 0)
+			return &l->item[i];
 	}
-	return false;
+	return NULL;
 }
 
 /* A copy of ${l} with room for one more; false when memory is short. */
@@ -125,21 +127,23 @@ static bool list_copy(const struct list *l, struct list *out)
 	return true;
 }
 
-static void list_put(struct list *l, const char origin[256])
+/* ${rule} at the end, or where the same origin is.  There is room for it. */
+static void list_put(struct list *l, const struct origins_rule *rule)
 {
-	memcpy(l->item[l->count++], origin, strlen(origin) + 1);
+	struct origins_rule *old = list_find(l, rule->origin);
+
+	if (old == NULL)
+		old = &l->item[l->count++];
+	*old = *rule;
 }
 
 static void list_take(struct list *l, const char *origin)
 {
-	for (unsigned i = 0; i < l->count; i++) {
-		if (strcmp(l->item[i], origin) != 0)
-			continue;
-		memmove(l->item[i], l->item[i + 1],
-			(size_t)(l->count - i - 1) * sizeof(l->item[0]));
-		l->count--;
-		return;
-	}
+	struct origins_rule *r = list_find(l, origin);
+
+	must(r != NULL);
+	l->count--;
+	memmove(r, r + 1, (size_t)(&l->item[l->count] - r) * sizeof(*r));
 }
 
 /* ---- the kept list on disk --------------------------------------------------------- */
@@ -148,7 +152,8 @@ static void read_kept(struct origins *o)
 {
 	int fd = openat(o->dir, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
-	char line[512], origin[256];
+	char line[ORIGINS_RULE_LINE_MAX];
+	struct origins_rule rule;
 
 	if (f == NULL) {
 		if (fd >= 0)
@@ -159,11 +164,15 @@ static void read_kept(struct origins *o)
 		struct list next;
 
 		line[strcspn(line, "\r\n")] = '\0';
-		if (!origins_normal(line, origin) || list_has(&o->kept, origin))
+		if (!origins_rule_parse(line, &rule)) {
+			if (line[0] != '\0')
+				log_warning("origins", "error=\"a line of the kept list is not "
+						       "understood; its origin is not allowed\"");
 			continue;
+		}
 		if (!list_copy(&o->kept, &next))
 			break;
-		list_put(&next, origin);
+		list_put(&next, &rule);
 		free(o->kept.item);
 		o->kept = next;
 	}
@@ -182,8 +191,12 @@ static bool write_kept(const struct origins *o, const struct list *l)
 			(void)close(fd);
 		return false;
 	}
-	for (unsigned i = 0; i < l->count; i++)
-		(void)fprintf(f, "%s\n", l->item[i]);
+	for (unsigned i = 0; i < l->count; i++) {
+		char line[ORIGINS_RULE_LINE_MAX];
+
+		origins_rule_emit(&l->item[i], line);
+		(void)fprintf(f, "%s\n", line);
+	}
 	ok = fflush(f) == 0 && !ferror(f) && fsync(fd) == 0;
 	ok = fclose(f) == 0 && ok;
 	return ok && renameat(o->dir, FILE_NEW, o->dir, FILE_NAME) == 0 && fsync(o->dir) == 0;
@@ -191,24 +204,41 @@ static bool write_kept(const struct origins *o, const struct list *l)
 
 /* ---- what others call ------------------------------------------------------------------ */
 
-static void fix(struct list *l, const settings_words *configured)
+/* The key `origins`, then the sections, which say more. */
+static void fix(struct list *l, const struct settings *s)
 {
-	char origin[256];
+	struct origins_rule rule;
 
-	*l = (struct list){.item = calloc((size_t)configured->count + 1, sizeof(l->item[0]))};
+	*l = (struct list){
+	    .item = calloc((size_t)s->origins.count + s->origin_count + 1, sizeof(l->item[0]))};
 	must(l->item != NULL);
-	for (unsigned i = 0; i < configured->count; i++) {
-		if (origins_normal(configured->item[i], origin) && !list_has(l, origin))
-			list_put(l, origin);
+	for (unsigned i = 0; i < s->origins.count; i++) {
+		if (origins_rule_init(&rule, s->origins.item[i]))
+			list_put(l, &rule);
+	}
+	for (unsigned i = 0; i < s->origin_count; i++) {
+		const struct settings_section *section = &s->origin[i];
+		bool ok = origins_rule_init(&rule, section->name);
+
+		for (unsigned k = 0; ok && k < section->count; k++)
+			ok = origins_rule_set(&rule, section->pair[k].key,
+					      section->pair[k].value) == NULL;
+		if (ok)
+			list_put(l, &rule);
+		else
+			log_error("origins",
+				  "origin=\"%s\" error=\"its section cannot be applied; it is not "
+				  "allowed\"",
+				  section->name);
 	}
 }
 
-int origins_open(const char *state_dir, const settings_words *configured, struct origins **out)
+int origins_open(const struct settings *settings, struct origins **out)
 {
 	struct origins *o = calloc(1, sizeof(*o));
 
 	must(o != NULL);
-	o->dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	o->dir = open(settings->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (o->dir < 0) {
 		log_error("state_dir", "error=\"%s\"", strerror(errno));
 		free(o);
@@ -216,7 +246,7 @@ int origins_open(const char *state_dir, const settings_words *configured, struct
 	}
 	must(pthread_rwlock_init(&o->lock, NULL) == 0);
 	must(pthread_mutex_init(&o->writing, NULL) == 0);
-	fix(&o->fixed, configured);
+	fix(&o->fixed, settings);
 	read_kept(o);
 	*out = o;
 	return 0;
@@ -234,11 +264,11 @@ void origins_close(struct origins *o)
 	free(o);
 }
 
-void origins_configure(struct origins *o, const settings_words *configured)
+void origins_configure(struct origins *o, const struct settings *settings)
 {
 	struct list next, old;
 
-	fix(&next, configured);
+	fix(&next, settings);
 	(void)pthread_rwlock_wrlock(&o->lock);
 	old = o->fixed;
 	o->fixed = next;
@@ -246,14 +276,23 @@ void origins_configure(struct origins *o, const settings_words *configured)
 	free(old.item);
 }
 
-bool origins_allow(struct origins *o, const char *origin)
+bool origins_find(struct origins *o, const char *origin, struct origins_rule *out)
 {
-	bool ok;
+	const struct origins_rule *r;
 
 	(void)pthread_rwlock_rdlock(&o->lock);
-	ok = list_has(&o->fixed, origin) || list_has(&o->kept, origin);
+	r = list_find(&o->fixed, origin);
+	if (r == NULL)
+		r = list_find(&o->kept, origin);
+	if (r != NULL && out != NULL)
+		*out = *r;
 	(void)pthread_rwlock_unlock(&o->lock);
-	return ok;
+	return r != NULL;
+}
+
+bool origins_allow(struct origins *o, const char *origin)
+{
+	return origins_find(o, origin, NULL);
 }
 
 /* Write the changed list, then make it the list.  Takes ${next}. */
@@ -274,62 +313,86 @@ static int publish(struct origins *o, struct list *next, struct fault *fault)
 	return 0;
 }
 
-static int change(struct origins *o, const char *given, bool add, struct fault *fault)
+/* What the configuration says of ${origin}; SIGHUP may change it at any moment. */
+static bool in_file(struct origins *o, const char *origin, struct origins_rule *out)
+{
+	const struct origins_rule *r;
+
+	(void)pthread_rwlock_rdlock(&o->lock);
+	r = list_find(&o->fixed, origin);
+	if (r != NULL)
+		*out = *r;
+	(void)pthread_rwlock_unlock(&o->lock);
+	return r != NULL;
+}
+
+int origins_add(struct origins *o, const struct origins_rule *rule, struct fault *fault)
+{
+	const struct origins_rule *old;
+	struct origins_rule fixed;
+	struct list next;
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&o->writing);
+	old = list_find(&o->kept, rule->origin);
+	if (in_file(o, rule->origin, &fixed) && origins_rule_equal(&fixed, rule))
+		rc = 0;
+	else if (in_file(o, rule->origin, &fixed))
+		rc = fault_set(fault, 409,
+			       "%s stands in the configuration file, which says what it may",
+			       rule->origin);
+	else if (old == NULL && o->kept.count >= ORIGINS_MAX)
+		rc = fault_set(fault, 409, "the list of origins is full");
+	else if (old != NULL && origins_rule_equal(old, rule))
+		rc = 0;
+	else if (!list_copy(&o->kept, &next))
+		rc = fault_set(fault, 507, "out of memory");
+	else {
+		list_put(&next, rule);
+		rc = publish(o, &next, fault);
+	}
+	(void)pthread_mutex_unlock(&o->writing);
+	return rc;
+}
+
+static int take(struct origins *o, const char *origin, struct fault *fault)
 {
 	struct list next;
-	char origin[256];
 
-	if (!origins_normal(given, origin))
-		return fault_set(fault, 400,
-				 "an origin is scheme://host or scheme://host:port, nothing more");
-	if (list_has(&o->kept, origin) == add) {
-		if (add)
-			return 0;
+	if (list_find(&o->kept, origin) == NULL) {
 		if (origins_allow(o, origin))
 			return fault_set(fault, 409, "%s is allowed by the configuration file",
 					 origin);
 		return fault_set(fault, 404, "%s is not in the list", origin);
 	}
-	if (add && o->kept.count >= ORIGINS_MAX)
-		return fault_set(fault, 409, "the list of origins is full");
 	if (!list_copy(&o->kept, &next))
 		return fault_set(fault, 507, "out of memory");
-	if (add)
-		list_put(&next, origin);
-	else
-		list_take(&next, origin);
+	list_take(&next, origin);
 	return publish(o, &next, fault);
 }
 
-int origins_add(struct origins *o, const char *origin, struct fault *fault)
+int origins_remove(struct origins *o, const char *given, struct fault *fault)
 {
+	char origin[256];
 	int rc;
 
+	if (!origins_normal(given, origin))
+		return fault_set(fault, 400, ORIGINS_FORM);
 	(void)pthread_mutex_lock(&o->writing);
-	rc = change(o, origin, true, fault);
+	rc = take(o, origin, fault);
 	(void)pthread_mutex_unlock(&o->writing);
 	return rc;
 }
 
-int origins_remove(struct origins *o, const char *origin, struct fault *fault)
-{
-	int rc;
-
-	(void)pthread_mutex_lock(&o->writing);
-	rc = change(o, origin, false, fault);
-	(void)pthread_mutex_unlock(&o->writing);
-	return rc;
-}
-
-void origins_each(struct origins *o, void (*fn)(void *arg, const char *origin, bool fixed),
-		  void *arg)
+void origins_each(struct origins *o,
+		  void (*fn)(void *arg, const struct origins_rule *rule, bool fixed), void *arg)
 {
 	(void)pthread_rwlock_rdlock(&o->lock);
 	for (unsigned i = 0; i < o->fixed.count; i++)
-		fn(arg, o->fixed.item[i], true);
+		fn(arg, &o->fixed.item[i], true);
 	for (unsigned i = 0; i < o->kept.count; i++) {
-		if (!list_has(&o->fixed, o->kept.item[i]))
-			fn(arg, o->kept.item[i], false);
+		if (list_find(&o->fixed, o->kept.item[i].origin) == NULL)
+			fn(arg, &o->kept.item[i], false);
 	}
 	(void)pthread_rwlock_unlock(&o->lock);
 }

@@ -61,6 +61,9 @@ enum route_guard {
 	PUBLIC_CODE = 1,  /* any origin may read it: Access-Control-Allow-Origin: * */
 	PUBLIC_PROBE = 2, /* any origin may ask, only allowed ones may read */
 	PAGE = 4,         /* also a top-level navigation from anywhere */
+	SERVES = 8,       /* an origin needs the right `serve` */
+	RUNS = 16,        /* an origin needs the right `infer` */
+	NAMELESS = 32,    /* tells of no model: also for origins that may use some models only */
 };
 
 /* The parts that patterns may name. */

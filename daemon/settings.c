@@ -20,6 +20,8 @@
 #include "daemon/log.h"
 #include "daemon/must.h"
 #include "daemon/origins.h"
+#include "daemon/origins_rule.h"
+#include "daemon/settings_suggest.h"
 #include "daemon/upstream.h"
 
 #ifndef LARDER_CONFIG_FILE
@@ -55,7 +57,23 @@ static const char *const upstream_keys[] = {
 #include "daemon/upstreams.def"
 #undef UPSTREAM
 };
-#define UPSTREAM_KEYS (sizeof(upstream_keys) / sizeof(upstream_keys[0]))
+static const char *const origin_keys[] = {
+#define ORIGIN_KEY(key, help) #key,
+#include "daemon/origin_keys.def"
+#undef ORIGIN_KEY
+};
+
+/* The kinds of sections. */
+static const struct kind {
+	const char *name;
+	const char *const *keys;
+	size_t count;
+} kinds[] = {
+    {"upstream", upstream_keys, sizeof(upstream_keys) / sizeof(upstream_keys[0])},
+    {"origin", origin_keys, sizeof(origin_keys) / sizeof(origin_keys[0])},
+};
+#define KIND_UPSTREAM (&kinds[0])
+#define KIND_ORIGIN (&kinds[1])
 
 /* While loading. */
 struct loader {
@@ -249,7 +267,7 @@ static bool host_name_ok(const char *s)
 	       (s[0] == '[' || strchr(s, ':') == NULL);
 }
 
-static const char *value_of(const struct settings_upstream *u, const char *key)
+static const char *value_of(const struct settings_section *u, const char *key)
 {
 	for (unsigned i = 0; i < u->count; i++) {
 		if (strcmp(u->pair[i].key, key) == 0)
@@ -261,7 +279,7 @@ static const char *value_of(const struct settings_upstream *u, const char *key)
 static void check_upstreams(struct loader *l)
 {
 	for (unsigned i = 0; i < l->s->upstream_count; i++) {
-		const struct settings_upstream *u = &l->s->upstream[i];
+		const struct settings_section *u = &l->s->upstream[i];
 		const char *url = value_of(u, "url"), *is_private = value_of(u, "private");
 		char place[4200];
 		bool flag = false;
@@ -326,55 +344,20 @@ static void check_values(struct loader *l)
 
 /* ---- suggestions ----------------------------------------------------------------------- */
 
-/* Edits between two keys (Levenshtein), for keys of up to 31 characters. */
-static unsigned distance(const char *a, const char *b)
+static const char *suggest_option(const char *key)
 {
-	unsigned row[32];
-	size_t n = strlen(b);
+	const char *known[OPTION_COUNT];
 
-	if (n > 31 || strlen(a) > 31)
-		return 99;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; a[i - 1] != '\0'; i++) {
-		unsigned corner = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= n; j++) {
-			unsigned best = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[n];
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		known[i] = options[i].key;
+	return settings_suggest(key, known, OPTION_COUNT);
 }
 
-static const char *suggest(const char *key, bool upstream)
+static void unknown_key(struct loader *l, const char *place, const char *key,
+			const struct kind *kind)
 {
-	const char *best = NULL;
-	unsigned least = 4;
-	size_t count = upstream ? UPSTREAM_KEYS : OPTION_COUNT;
-
-	for (size_t i = 0; i < count; i++) {
-		const char *known = upstream ? upstream_keys[i] : options[i].key;
-		unsigned d = distance(key, known);
-
-		if (d < least) {
-			least = d;
-			best = known;
-		}
-	}
-	return best;
-}
-
-static void unknown_key(struct loader *l, const char *place, const char *key, bool upstream)
-{
-	const char *close = suggest(key, upstream);
+	const char *close =
+	    kind == NULL ? suggest_option(key) : settings_suggest(key, kind->keys, kind->count);
 
 	if (close != NULL)
 		complain(l, place, key, "unknown key; did you mean `%s`?", close);
@@ -395,40 +378,64 @@ static char *trim(char *s)
 	return s;
 }
 
-static struct settings_upstream *begin_upstream(struct loader *l, const char *place, char *head,
-						unsigned line)
+/* The kind of `[KIND NAME]` in ${head}, which becomes its name; NULL after a complaint. */
+static const struct kind *kind_of(struct loader *l, const char *place, char *head, char **ret_name)
 {
-	struct settings *s = l->s;
-	struct settings_upstream *all, *u;
-	char *name;
-	size_t n = strlen(head);
+	size_t n = strlen(head), size = strcspn(head + 1, " \t]");
 
-	if (n < 2 || head[n - 1] != ']' || strncmp(head, "[upstream", 9) != 0 ||
-	    (head[9] != ' ' && head[9] != '\t')) {
-		complain(l, place, head, "unknown section; there is only [upstream NAME]");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && head[n - 1] == ']'; i++) {
+		if (strlen(kinds[i].name) != size || strncmp(head + 1, kinds[i].name, size) != 0)
+			continue;
+		head[n - 1] = '\0';
+		*ret_name = trim(head + 1 + size);
+		return &kinds[i];
+	}
+	complain(l, place, head, "unknown section; there are [upstream NAME] and [origin ORIGIN]");
+	return NULL;
+}
+
+static bool section_name_ok(const struct kind *kind, const char *name, char out[256])
+{
+	if (kind == KIND_ORIGIN)
+		return origins_normal(name, out);
+	(void)snprintf(out, 256, "%s", name);
+	return *name != '\0' && strlen(name) < 256 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		   strlen(name);
+}
+
+static struct settings_section *begin_section(struct loader *l, const char *place, char *head,
+					      unsigned line, const struct kind **ret_kind)
+{
+	struct settings_section *all, *u, **list;
+	const struct kind *kind;
+	char *written, name[256];
+	unsigned *count;
+
+	kind = *ret_kind = kind_of(l, place, head, &written);
+	if (kind == NULL)
+		return NULL;
+	if (!section_name_ok(kind, written, name)) {
+		complain(l, place, kind->name, "`%s` is not %s", written,
+			 kind == KIND_ORIGIN ? "an origin (scheme://host or scheme://host:port)"
+					     : "a name");
 		return NULL;
 	}
-	head[n - 1] = '\0';
-	name = trim(head + 9);
-	if (*name == '\0' ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
-		strlen(name)) {
-		complain(l, place, "upstream", "`%s` is not a name", name);
-		return NULL;
-	}
-	for (unsigned i = 0; i < s->upstream_count; i++) {
-		if (strcmp(s->upstream[i].name, name) == 0) {
-			complain(l, place, name, "this upstream is there already, in line %u",
-				 s->upstream[i].line);
+	list = kind == KIND_ORIGIN ? &l->s->origin : &l->s->upstream;
+	count = kind == KIND_ORIGIN ? &l->s->origin_count : &l->s->upstream_count;
+	for (unsigned i = 0; i < *count; i++) {
+		if (strcmp((*list)[i].name, name) == 0) {
+			complain(l, place, name, "this %s is there already, in line %u", kind->name,
+				 (*list)[i].line);
 			return NULL;
 		}
 	}
-	all = arena_zalloc(l->arena, ((size_t)s->upstream_count + 1) * sizeof(*all));
+	all = arena_zalloc(l->arena, ((size_t)*count + 1) * sizeof(*all));
 	must(all != NULL);
-	if (s->upstream_count > 0)
-		memcpy(all, s->upstream, s->upstream_count * sizeof(*all));
-	s->upstream = all;
-	u = &all[s->upstream_count++];
+	if (*count > 0)
+		memcpy(all, *list, *count * sizeof(*all));
+	*list = all;
+	u = &all[(*count)++];
 	u->name = keep(l, name, strlen(name));
 	u->line = line;
 	u->pair = arena_zalloc(l->arena, PAIRS_MAX * sizeof(u->pair[0]));
@@ -436,16 +443,25 @@ static struct settings_upstream *begin_upstream(struct loader *l, const char *pl
 	return u;
 }
 
-static void upstream_pair(struct loader *l, struct settings_upstream *u, const char *place,
-			  const char *key, const char *value, unsigned line)
+/* What is wrong with the value of an origin's key, or NULL. */
+static const char *origin_check(const char *key, const char *value)
+{
+	struct origins_rule scratch;
+
+	must(origins_rule_init(&scratch, "null"));
+	return origins_rule_set(&scratch, key, value);
+}
+
+static void section_pair(struct loader *l, const struct kind *kind, struct settings_section *u,
+			 const char *place, const char *key, const char *value, unsigned line)
 {
 	const char *problem;
 	bool known = false;
 
-	for (size_t i = 0; i < UPSTREAM_KEYS; i++)
-		known |= strcmp(upstream_keys[i], key) == 0;
+	for (size_t i = 0; i < kind->count; i++)
+		known |= strcmp(kind->keys[i], key) == 0;
 	if (!known) {
-		unknown_key(l, place, key, true);
+		unknown_key(l, place, key, kind);
 		return;
 	}
 	for (unsigned i = 0; i < u->count; i++) {
@@ -454,7 +470,7 @@ static void upstream_pair(struct loader *l, struct settings_upstream *u, const c
 			return;
 		}
 	}
-	problem = upstream_check(key, value);
+	problem = kind == KIND_ORIGIN ? origin_check(key, value) : upstream_check(key, value);
 	if (problem != NULL)
 		complain(l, place, key, "`%s` %s", value, problem);
 	u->pair[u->count++] = (struct settings_pair){
@@ -469,7 +485,7 @@ static void global_pair(struct loader *l, const char *place, const char *key, co
 	size_t i = index_of(key);
 
 	if (i == OPTION_COUNT) {
-		unknown_key(l, place, key, false);
+		unknown_key(l, place, key, NULL);
 		return;
 	}
 	if (l->raw[i].from_cli)
@@ -484,7 +500,8 @@ static void global_pair(struct loader *l, const char *place, const char *key, co
 
 static void read_lines(struct loader *l, FILE *f)
 {
-	struct settings_upstream *section = NULL;
+	struct settings_section *section = NULL;
+	const struct kind *kind = NULL;
 	char line[LINE_MAX_BYTES], place[4200];
 	bool broken = false; /* inside a section that was refused */
 
@@ -495,7 +512,7 @@ static void read_lines(struct loader *l, FILE *f)
 		if (*s == '\0' || *s == '#' || *s == ';')
 			continue;
 		if (*s == '[') {
-			section = begin_upstream(l, place, s, n);
+			section = begin_section(l, place, s, n, &kind);
 			broken = section == NULL;
 			continue;
 		}
@@ -509,7 +526,7 @@ static void read_lines(struct loader *l, FILE *f)
 		if (broken)
 			continue;
 		if (section != NULL)
-			upstream_pair(l, section, place, s, trim(equals + 1), n);
+			section_pair(l, kind, section, place, s, trim(equals + 1), n);
 		else
 			global_pair(l, place, s, trim(equals + 1));
 	}
@@ -626,7 +643,7 @@ static int read_command(struct loader *l, int argc, char **argv, struct command 
 			return usage(l, arg, "not an option");
 		i = index_of(key);
 		if (i == OPTION_COUNT && strcmp(key, "config") != 0) {
-			const char *close = suggest(key, false);
+			const char *close = suggest_option(key);
 			char what[96] = "unknown option", dashed[64];
 
 			if (close != NULL) {

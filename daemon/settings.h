@@ -17,12 +17,13 @@ struct settings_list {
 	unsigned count;
 };
 
-/* One [upstream NAME] section as it was written; upstream.c says what it means. */
+/* One [upstream NAME] or [origin ORIGIN] section as it was written; upstream.c and
+ * origins_rule.c say what it means. */
 struct settings_pair {
 	const char *key, *value;
 	unsigned line;
 };
-struct settings_upstream {
+struct settings_section {
 	const char *name;
 	struct settings_pair *pair;
 	unsigned count, line;
@@ -40,8 +41,8 @@ struct settings {
 #define OPTION(key, type, arg, unit, fallback, live, help) settings_##type key;
 #include "daemon/options.def"
 #undef OPTION
-	struct settings_upstream *upstream;
-	unsigned upstream_count;
+	struct settings_section *upstream, *origin;
+	unsigned upstream_count, origin_count;
 	const char *file; /* the configuration file, whether it is there or not */
 	/* private */
 	unsigned refs;

@@ -547,7 +547,7 @@ static bool add_word(void *arg, const char *word)
 	return true;
 }
 
-static int load_one(struct upstreams *all, const struct settings_upstream *s, struct upstream *up)
+static int load_one(struct upstreams *all, const struct settings_section *s, struct upstream *up)
 {
 	*up = (struct upstream){.name = keep(all, s->name, strlen(s->name)),
 				.concurrency = CONCURRENCY_DEFAULT,

@@ -30,14 +30,15 @@ static char dir[] = "/tmp/check-guard-XXXXXX";
 static void setup(void)
 {
 	static const char *allowed[] = {"https://app.example"};
-	const settings_words list = {allowed, 1};
 	static const char *hosts[1];
 
 	memset(headers, 0, sizeof(headers));
 	hosts[0] = names[0];
 	settings.hosts = (settings_words){hosts, 1};
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_int_eq(origins_open(dir, &list, &origins), 0);
+	settings.origins = (settings_words){allowed, 1};
+	settings.state_dir = dir;
+	ck_assert_int_eq(origins_open(&settings, &origins), 0);
 	v = (struct guard_view){
 	    .header = headers,
 	    .target = "/",

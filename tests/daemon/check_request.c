@@ -195,50 +195,6 @@ START_TEST(test_normal)
 }
 END_TEST
 
-static void count_origin(void *arg, const char *origin, bool fixed)
-{
-	(void)origin;
-	*(int *)arg += fixed ? 100 : 1;
-}
-
-START_TEST(test_origins)
-{
-	static const char *items[] = {"https://Fixed.example/"};
-	const settings_words configured = {items, 1};
-	char dir[] = "/tmp/check-origins-XXXXXX", file[64];
-	struct origins *o;
-	int count = 0;
-
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_int_eq(origins_open(dir, &configured, &o), 0);
-	ck_assert(origins_allow(o, "https://fixed.example"));
-	ck_assert(!origins_allow(o, "https://new.example"));
-	ck_assert_int_eq(origins_add(o, "https://New.example:443/", &fault), 0);
-	ck_assert_int_eq(origins_add(o, "https://new.example", &fault), 0);
-	ck_assert(origins_allow(o, "https://new.example"));
-	ck_assert_int_eq(origins_add(o, "nonsense", &fault), -1);
-	ck_assert_uint_eq(fault.http, 400);
-	origins_close(o);
-	/* kept */
-	ck_assert_int_eq(origins_open(dir, &configured, &o), 0);
-	ck_assert(origins_allow(o, "https://new.example"));
-	origins_each(o, count_origin, &count);
-	ck_assert_int_eq(count, 101);
-	ck_assert_int_eq(origins_remove(o, "https://fixed.example", &fault), -1);
-	ck_assert_uint_eq(fault.http, 409);
-	ck_assert_int_eq(origins_remove(o, "https://other.example", &fault), -1);
-	ck_assert_uint_eq(fault.http, 404);
-	ck_assert_int_eq(origins_remove(o, "https://new.example", &fault), 0);
-	ck_assert(!origins_allow(o, "https://new.example"));
-	origins_configure(o, &(settings_words){NULL, 0});
-	ck_assert(!origins_allow(o, "https://fixed.example"));
-	origins_close(o);
-	(void)snprintf(file, sizeof(file), "%s/origins", dir);
-	(void)unlink(file);
-	(void)rmdir(dir);
-}
-END_TEST
-
 /* ---- metrics --------------------------------------------------------------------------- */
 
 START_TEST(test_metrics)
@@ -278,7 +234,6 @@ Suite *check_request(void)
 	tcase_add_test(t, test_query);
 	tcase_add_test(t, test_json);
 	tcase_add_loop_test(t, test_normal, 0, (int)(sizeof(normal) / sizeof(normal[0])));
-	tcase_add_test(t, test_origins);
 	tcase_add_test(t, test_metrics);
 	suite_add_tcase(s, t);
 	return s;
