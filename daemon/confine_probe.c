@@ -331,7 +331,7 @@ static void child(const struct scene *s, const struct attempt *a)
 	log_level_set(LOG_LEVEL_ERROR);
 	if (confine_enter(s->settings) != 0)
 		_exit(UNCLEAR);
-	_exit(a->run(s));
+	_exit((int)a->run(s));
 }
 
 static int outcome_of(const struct scene *s, const struct attempt *a)
