@@ -134,12 +134,13 @@ static int transpose_infer(struct rt_infer *f, struct rt_error *err)
 static void transpose_run(const struct rt_run *r)
 {
 	const struct rt_moves *list = r->shape_state;
-	uint8_t *from = r->scratch, *to = from + rt_tensor_elems(&r->in[0]);
+	uint8_t *from = r->scratch, *to;
 
 	if (rt_move_size(r->in[0].dtype) != 0) {
 		rt_move_run(r);
 		return;
 	}
+	to = from + rt_tensor_elems(&r->in[0]);
 	rt_move_unpack(&r->in[0], from);
 	rt_walk_copy_with(&list->moves[0].walk, r->team, 1, to, from, NULL);
 	rt_move_pack(to, &r->out[0]);

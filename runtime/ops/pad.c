@@ -136,14 +136,14 @@ static void pad_elements(const struct rt_run *r, size_t size, const void *fill, 
 static void pad_do(const struct rt_run *r, const void *fill)
 {
 	size_t size = rt_move_size(r->in[0].dtype);
-	uint8_t *in = r->scratch, *out = in + rt_tensor_elems(&r->in[0]);
-	uint8_t low = *(const uint8_t *)fill;
+	uint8_t low = *(const uint8_t *)fill, *in = r->scratch, *out;
 
 	if (size != 0) {
 		pad_elements(r, size, fill, r->in[0].data, r->out[0].data);
 		return;
 	}
 	low &= (uint8_t)((1u << rt_dtype_bits(r->in[0].dtype)) - 1);
+	out = in + rt_tensor_elems(&r->in[0]);
 	rt_move_unpack(&r->in[0], in);
 	pad_elements(r, 1, &low, (const char *)in, (char *)out);
 	rt_move_pack(out, &r->out[0]);
