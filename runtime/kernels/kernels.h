@@ -174,6 +174,7 @@ struct rt_i8_finish {
 	size_t m, n;
 	const int32_t *sum; /* [m][n], row stride ld_sum */
 	size_t ld_sum;
+	const int32_t *mult, *shift; /* [n]; only for rt_qconv_fixed_finish (ops/qconv.h) */
 	const int32_t *add;     /* [n] */
 	const int32_t *row;     /* [m], or NULL */
 	const int32_t *row_mul; /* [n], if row is set */
