@@ -333,7 +333,7 @@ START_TEST(not_there)
 	refused(get("n", NULL, NULL, &m), 404, "n");
 	refused(get("m", "v2", NULL, &m), 404, "v2");
 	refused(get("m", NULL, "x.onnx", &m), 404, "x.onnx");
-	refused(get("m", NULL, "m.tflite", &m), 501, "m.tflite");
+	refused(get("m", NULL, "m.gguf", &m), 501, "m.gguf");
 	refused(get("", NULL, NULL, &m), 404, "");
 	refused(get("../etc", NULL, NULL, &m), 404, "");
 }
@@ -341,7 +341,8 @@ END_TEST
 
 START_TEST(which_file)
 {
-	struct proto p = onnx("Relu", NULL);
+	static const char weights[] = "[{\"paths\":[\"w.bin\"],\"weights\":[]}]";
+	struct proto p = onnx("Relu", NULL), face = {.size = 0};
 	struct store_digest d = put_blob(p.data, p.size);
 	char commit[STORE_COMMIT_HEX + 1];
 	struct store_import *im;
@@ -356,8 +357,9 @@ START_TEST(which_file)
 	ck_assert_int_eq(get("m", commit, "b.onnx", &m), 0);
 	ck_assert_str_eq(residency_file(m), "b.onnx");
 	residency_unref(m);
-	import("js", "model.json", &p, NULL);
-	refused(get("js", NULL, NULL, &m), 501, "TensorFlow.js");
+	put(&face, weights, sizeof weights - 1);
+	import("js", "model.json", &face, NULL); /* weights alone, which a page runs by itself */
+	refused(get("js", NULL, NULL, &m), 501, "topology");
 	import("none", "readme.md", &p, NULL);
 	refused(get("none", NULL, NULL, &m), 501, "no .onnx file");
 }
