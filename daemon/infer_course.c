@@ -16,6 +16,7 @@
 #include "daemon/tally_slow.h"
 
 #define JSON_TYPE "application/json"
+#define TIMEOUT_MAX_US UINT64_C(1000000000000)
 #define BINARY_TYPE "application/octet-stream"
 
 uint64_t infer_course_now_ns(void)
@@ -26,10 +27,12 @@ uint64_t infer_course_now_ns(void)
 	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
 }
 
-/* When its own `timeout` ends it, ns; 0 = never. */
+/* When its own `timeout` ends it, ns; 0 = never, or later than any request lasts. */
 static uint64_t deadline_of(const struct infer_course *c)
 {
-	return c->in.timeout_us == 0 ? 0 : c->rq->begin_ns + c->in.timeout_us * 1000;
+	uint64_t us = c->in.timeout_us;
+
+	return us == 0 || us > TIMEOUT_MAX_US ? 0 : c->rq->begin_ns + us * 1000;
 }
 
 static int too_late(struct infer_course *c, struct fault *fault)

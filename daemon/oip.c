@@ -386,6 +386,24 @@ static int parse_json(struct parser *p, const char *json, size_t size)
 	return status;
 }
 
+/* Of strings: the body is the one there is, without its length. */
+static int parse_raw_string(struct parser *p, size_t at, struct rt_tensor *t)
+{
+	struct rt_str *s = arena_alloc(p->arena, sizeof *s);
+	char text[320];
+
+	if (rt_tensor_elems(t) != 1)
+		return fault_set(p->fault, 400,
+				 "a body without JSON is one string, input %s takes more",
+				 oip_ports_text(p->ports->inputs[at], text, sizeof text));
+	if (s == NULL)
+		return no_memory(p->fault);
+	*s = (struct rt_str){(const char *)p->blob, p->blob_bytes};
+	t->data = s;
+	p->rq->inputs[at] = *t;
+	return all_outputs(p, true);
+}
+
 /* The body is the bytes of the one input (extension_binary_data.md, "raw binary request"). */
 static int parse_raw(struct parser *p)
 {
@@ -412,13 +430,12 @@ static int parse_raw(struct parser *p)
 	for (int i = 0; i < t.shape.rank; i++) {
 		if (t.shape.dims[i] >= 0)
 			continue;
-		if (free_dim >= 0 || t.dtype == RT_STR)
-			free_dim = RT_RANK_MAX;
-		else
-			free_dim = i;
+		free_dim = free_dim >= 0 ? RT_RANK_MAX : i;
 		t.shape.dims[i] = 1;
 	}
-	if (t.shape.rank < 0 || free_dim == RT_RANK_MAX || t.dtype == RT_STR)
+	if (t.shape.rank >= 0 && t.dtype == RT_STR)
+		return parse_raw_string(p, at, &t);
+	if (t.shape.rank < 0 || free_dim == RT_RANK_MAX)
 		return fault_set(p->fault, 400,
 				 "a body without JSON does not tell the shape of input %s",
 				 oip_ports_text(port, text, sizeof text));

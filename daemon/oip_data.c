@@ -22,6 +22,7 @@
 #include "daemon/fault.h"
 #include "daemon/oip_number.h"
 #include "daemon/text.h"
+#include "daemon/utf8.h"
 
 struct parse {
 	const char *at, *end;
@@ -339,7 +340,7 @@ static void emit_integer(struct text *t, const void *at, unsigned bits, bool is_
 	text_add_n(t, buf, (size_t)n);
 }
 
-/* False: the element is a NaN or an infinity. */
+/* False: the element is a NaN, an infinity, or a string that is no text. */
 static bool emit_element(struct text *t, enum rt_dtype d, const unsigned char *at, bool brief)
 {
 	struct rt_str s;
@@ -353,6 +354,8 @@ static bool emit_element(struct text *t, enum rt_dtype d, const unsigned char *a
 		text_add(t, *at != 0 ? "true" : "false");
 	} else if (d == RT_STR) {
 		memcpy(&s, at, sizeof s);
+		if (!utf8_ok(s.bytes, s.size))
+			return false;
 		text_json_n(t, s.bytes, s.size);
 	} else {
 		if (d == RT_F32) {
@@ -385,11 +388,12 @@ int oip_data_emit(struct text *t, const char *name, const struct rt_tensor *tens
 		if (i != 0)
 			text_add_n(t, ",", 1);
 		if (!emit_element(t, tensor->dtype, at, n <= SHORT_FLOATS))
-			return fault_set(fault, 400,
-					 "output \"%.100s\": element %" PRId64
-					 " is not a finite number, which JSON cannot say; ask for "
-					 "it with \"binary_data\": true",
-					 name, i);
+			return fault_set(
+			    fault, 400,
+			    "output \"%.100s\": element %" PRId64
+			    " is %s, which JSON cannot say; ask for it with "
+			    "\"binary_data\": true",
+			    name, i, tensor->dtype == RT_STR ? "no UTF-8" : "not a finite number");
 	}
 	text_add(t, "]");
 	return 0;

@@ -14,7 +14,7 @@ command -v curl >/dev/null || skip_all 'curl is missing'
 batch=8000 # some tenths of a second of work
 head -c $((batch * 784 * 4)) /dev/zero >"$dir/body"
 "$top_builddir/larderd" --state-dir "$dir/state" --listen 127.0.0.1:0 --admin-socket "$dir/s" \
-  --sample=yes --queue-limit 4 --threads 1 2>"$dir/log" &
+  --sample=yes --queue-limit 4 --threads 1 --slow-request 50 2>"$dir/log" &
 pid=$!
 tries=0
 until grep -q ' ready ' "$dir/log"; do
@@ -61,6 +61,9 @@ for f in $(grep -lx 200 "$dir"/many*.status); do
   cmp -s "${f%.status}.out" "$dir/first.out" || same=1
 done
 ok 'who waited got the same answer' $same
+is 'the slow ones are listed' "$(curl -s --unix-socket "$dir/s" http://localhost/admin/v1/stats |
+  grep -c '^{"at_ms":[0-9]*,"request":"[0-9a-f]*","model":"digits",.*"result":"success","batch":1,"total_ms":')" \
+  "$((served + 1))"
 is 'nobody waits any more' \
   "$(curl -s "$url/metrics" | sed -n 's/^larder_inferences_waiting //p')" 0
 
