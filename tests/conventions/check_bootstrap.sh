@@ -41,7 +41,7 @@ bootstrap() {
 }
 called() { grep -c "$1" "$tmp/calls"; }
 
-all='libc6-dev zlib1g-dev libzstd-dev libmicrohttpd-dev libuv1-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libopenjp2-7-dev libjansson-dev'
+all='libc6-dev zlib1g-dev libzstd-dev libmicrohttpd-dev libuv1-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libopenjp2-7-dev libseccomp-dev libjansson-dev'
 bootstrap "$all" build
 is 'nothing is missing: succeeds' $status 0
 is 'nothing is missing: apt-get is not called' "$(called '^apt-get')" 0
