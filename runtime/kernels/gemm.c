@@ -166,6 +166,7 @@ struct job {
 struct item {
 	size_t rows, first_panel, end_panel;
 	const float *a, *w, *bias, *residual;
+	const float *after; /* weights that are read after this item, or NULL */
 	const uint16_t *w16;
 	float *wide;
 	size_t lda;
@@ -257,7 +258,7 @@ static const float *following(const struct rt_gemm *g, const struct item *it, si
 	if (p + 1 == it->end_panel) {
 		p = it->first_panel;
 		if (++s == stretches)
-			return NULL;
+			return it->after;
 	} else {
 		p++;
 	}
@@ -325,6 +326,8 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 			it.wide = job->wide + (size_t)thread * stretch_elems(g);
 		} else {
 			it.w = g->w + at[1];
+			if (i + 1 < end && i + 1 == (b + 1) * c->row_cuts * c->panel_cuts && !g->at)
+				it.after = it.w + g->w_step;
 		}
 		it.c = g->c + at[2] + first * g->ldc;
 		if (g->epilogue.bias)
@@ -346,4 +349,14 @@ void rt_gemm_run(const struct rt_gemm *g, struct rt_team *team, void *scratch)
 	if (g->w16) /* after A, whose rows are whole lines */
 		job.wide = (float *)scratch + (g->a ? 0 : threads * job.cut.rows_max * job.cut.ld);
 	rt_team_for(team, g->batch * job.cut.row_cuts * job.cut.panel_cuts, 1, run_items, &job);
+}
+
+void rt_gemm_run_alone(const struct rt_gemm *g)
+{
+	struct job job = {.g = g};
+	must(g->a && g->w);
+	if (g->m == 0 || g->n == 0 || g->batch == 0)
+		return;
+	cut(g, 1, &job.cut);
+	run_items(&job, 0, g->batch * job.cut.row_cuts * job.cut.panel_cuts, 0);
 }

@@ -74,5 +74,8 @@ size_t rt_gemm_scratch_bytes(const struct rt_gemm *g, int threads);
 /* rt_gemm_run(g, team, scratch): inside rt_team_enter … _leave; ${scratch} aligned to 64.
  */
 void rt_gemm_run(const struct rt_gemm *g, struct rt_team *team, void *scratch);
+/* rt_gemm_run_alone(g): on the caller alone, also inside of rt_team_for; A and W are in memory as
+ * floats. */
+void rt_gemm_run_alone(const struct rt_gemm *g);
 
 #endif

@@ -70,6 +70,9 @@ ROWS(f32_dwconv) = {
 ROWS(f32_pool) = {
 #include "runtime/kernels/f32_pool.def"
 };
+ROWS(f32_winograd) = {
+#include "runtime/kernels/f32_winograd.def"
+};
 ROWS(i8_row) = {
 #include "runtime/kernels/i8_row.def"
 };

@@ -165,6 +165,39 @@ struct rt_f32_pool {
 	void (*sum)(const struct rt_window *win, float scale); /* y = scale · Σ in */
 };
 
+/*
+ * Winograd's convolution of 3 × 3 taps, stride 1: for a square of m × m output
+ * pixels, m = 2 or 4, of (m + 2)² input pixels, V = Bᵀ·X·B, a sum over channels of
+ * V ∘ U for each of the (m + 2)² places (products of matrices), and Y = Aᵀ·M·A.
+ * Weights: U = G·W·Gᵀ (ops/conv_winograd.c).
+ *
+ * Error, absolute, for X and W in −1 … 1 and C channels, against double: at most
+ * 2e-6·√C (m = 2) and 2e-5·√C (m = 4), where plain sums have 2e-7·√(9C) or so
+ * (tests/runtime/check_kernels_spatial.c, check_conv.c).  An infinity or NaN
+ * spreads to all pixels of the square.
+ */
+struct rt_winograd_in {
+	size_t channels;
+	const float *const *in; /* [(m + 2)²]: channel 0 of each pixel; zeros for those outside */
+	float *to;              /* V: channel 0 of place 0 */
+	size_t to_step;         /* elements from a place to the next */
+};
+struct rt_winograd_out {
+	size_t channels, rows, cols; /* rows, cols ≤ m: the pixels that there are */
+	const float *from;           /* M: channel 0 of place 0 */
+	size_t from_step;
+	const float *bias;     /* [channels], or NULL */
+	const float *residual; /* of the first pixel, or NULL */
+	size_t residual_row, residual_pixel;
+	float lo, hi; /* clamped to lo..hi after both */
+	float *y;
+	size_t y_row, y_pixel;
+};
+struct rt_f32_winograd {
+	void (*input[2])(const struct rt_winograd_in *t); /* m = 2, 4 */
+	void (*output[2])(const struct rt_winograd_out *t);
+};
+
 /* ---- bytes: quantised numbers, real = scale · (q − zero) ---------------------------------------
  */
 
@@ -174,13 +207,12 @@ struct rt_i8_finish {
 	size_t m, n;
 	const int32_t *sum; /* [m][n], row stride ld_sum */
 	size_t ld_sum;
-	const int32_t *mult, *shift; /* [n]; only for rt_qconv_fixed_finish (ops/qconv.h) */
-	const int32_t *add;     /* [n] */
-	const int32_t *row;     /* [m], or NULL */
-	const int32_t *row_mul; /* [n], if row is set */
-	const float *scale;     /* [n]; not for to_i32 */
-	const float *bias;      /* [n], or NULL; only for to_f32 */
-	const float *residual;  /* [m][n], row stride ld_residual, or NULL; only for to_f32 */
+	const int32_t *add;          /* [n] */
+	const int32_t *row;          /* [m], or NULL */
+	const int32_t *row_mul;      /* [n], if row is set */
+	const float *scale;          /* [n]; not for to_i32 */
+	const float *bias;           /* [n], or NULL; only for to_f32 */
+	const float *residual;       /* [m][n], row stride ld_residual, or NULL; only for to_f32 */
 	size_t ld_residual;
 	float lo, hi; /* to_f32: bounds of results; to_i8: of results before zero is added */
 	int32_t zero; /* only for to_i8 */
@@ -369,6 +401,9 @@ const struct rt_kernels *rt_kernels_select(enum rt_cpu_level level);
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_f32_pool symbol;
 #include "runtime/kernels/f32_pool.def"
+#undef KERNEL
+#define KERNEL(level, symbol) extern const struct rt_f32_winograd symbol;
+#include "runtime/kernels/f32_winograd.def"
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_i8_row symbol;
 #include "runtime/kernels/i8_row.def"

@@ -231,3 +231,40 @@ bool rt_selftest_f32_pool(const struct rt_f32_pool *ref, const struct rt_f32_poo
 	got->sum(&win, 0.125f);
 	return rt_selftest_near(5 * 21 + 1, want, have, 4);
 }
+
+/* Three of four rows and columns, 21 channels, residual and bounds. */
+bool rt_selftest_f32_winograd(const struct rt_f32_winograd *ref, const struct rt_f32_winograd *got)
+{
+	const struct rt_f32_winograd *of[2] = {ref, got};
+	float x[36 * 21], to[2][36 * 21 + 1], y[2][12 * 21 + 1];
+	const float *in[36];
+	rt_selftest_fill(36 * 21, 15, x);
+	for (size_t i = 0; i < 36; i++)
+		in[i] = x + i * 21;
+	for (int m = 0; m < 2; m++) {
+		memset(to, 0, sizeof to);
+		memset(y, 0, sizeof y);
+		for (int i = 0; i < 2; i++) {
+			const size_t all = m ? 3 : 2;
+			of[i]->input[m](&(struct rt_winograd_in){21, in, to[i], 21});
+			of[i]->output[m](&(struct rt_winograd_out){.channels = 21,
+								   .rows = all,
+								   .cols = all,
+								   .from = x,
+								   .from_step = 21,
+								   .bias = x + 50,
+								   .residual = x + 90,
+								   .residual_row = 84,
+								   .residual_pixel = 21,
+								   .lo = -20,
+								   .hi = INFINITY,
+								   .y = y[i],
+								   .y_row = 84,
+								   .y_pixel = 21});
+		}
+		if (!rt_selftest_near(36 * 21 + 1, to[0], to[1], 400) ||
+		    !rt_selftest_near(12 * 21 + 1, y[0], y[1], 1000))
+			return false;
+	}
+	return true;
+}

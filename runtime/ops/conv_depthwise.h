@@ -17,7 +17,8 @@ struct rt_conv {
 	int64_t group, out_channels, in_per_group;
 	int64_t kernel[2]; /* height, width */
 	bool is_depthwise; /* one input and one output channel per group */
-	const float *w;    /* packed; depthwise: [kh][kw][C] */
+	int winograd;      /* 0, or the size of squares: conv_winograd.c */
+	const float *w;    /* packed; depthwise: [kh][kw][C]; winograd: [(m + 2)²] products */
 	struct rt_activation act;
 };
 

@@ -9,9 +9,9 @@
  * A convolution is a product of matrices: a row of A is the window of one output
  * pixel, in the order [kh][kw][C], which channels-last tensors hold as kh runs of
  * kw·C neighbours.  1 × 1 kernels read X as it is, and so do others where that is
- * worth it (conv_direct.c); else windows are copied, a block of rows at a time,
- * into memory that stays in the cache.  One input channel per group (depthwise) is
- * conv_depthwise.c.
+ * worth it (conv_direct.c); 3 × 3 of stride 1 are conv_winograd.c; else windows are copied, a block
+ *of rows at a time, into memory that stays in the cache.  One input channel per group (depthwise)
+ *is conv_depthwise.c.
  */
 #include <config.h>
 
@@ -21,6 +21,7 @@
 
 #include "runtime/ops/conv_depthwise.h"
 #include "runtime/ops/conv_direct.h"
+#include "runtime/ops/conv_winograd.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/residual.h"
 
@@ -79,9 +80,12 @@ static int conv_bind(struct rt_bind *b, struct rt_error *err)
 				    c->out_channels, c->group);
 	rt_activation_read(b->node, b->kernels, &c->act);
 	c->is_depthwise = c->in_per_group == 1 && c->group == c->out_channels && c->group > 1;
+	c->winograd = rt_conv_winograd_suits(b->node, c);
 	rt_bind_drop(b, 1); /* packed here */
 	if (c->is_depthwise)
 		return rt_conv_depthwise_pack(b, c, w->data, err);
+	if (c->winograd)
+		return rt_conv_winograd_pack(b, c, w->data, err);
 	return pack_products(b, c, w->data, err);
 }
 
@@ -156,7 +160,9 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	if (c->is_depthwise)
 		return RT_OK;
 	describe(c, st, &g);
-	if (!is_pointwise(&st->s) && !rt_conv_direct_fits(c, st))
+	if (c->winograd && !rt_conv_winograd_scratch(c, st, f->threads, &f->scratch_bytes))
+		return rt_error_set(err, RT_BUDGET, "the image is too large");
+	if (!c->winograd && !is_pointwise(&st->s) && !rt_conv_direct_fits(c, st))
 		f->scratch_bytes = rt_gemm_scratch_bytes(&g, f->threads);
 	return rt_residual_infer(f, 3, &st->residual, err);
 }
@@ -251,6 +257,12 @@ static void conv_run(const struct rt_run *r)
 	if (r->in_count > 2)
 		g.epilogue.bias = r->in[2].data;
 	rt_residual_before(r, 3, &st->residual, &g);
+	if (c->winograd) {
+		rt_conv_winograd_run(&g, c, st, win.x, r->team,
+				     rt_residual_scratch(r, &st->residual));
+		rt_residual_after(r, 3, &st->residual, &c->act);
+		return;
+	}
 	if (!is_pointwise(&st->s) && rt_conv_direct_fits(c, st)) {
 		if (g.m > 0)
 			rt_conv_direct_run(&g, c, st, win.x, r->team);

@@ -13,7 +13,7 @@
 #include "tests/runtime/opened.h"
 #include "tests/runtime/suites.h"
 
-#define ELEMS_MAX 60000
+#define ELEMS_MAX 180000
 
 static uint32_t state = 1;
 
@@ -113,11 +113,12 @@ static void open_and_run(struct opened *o, int how, const struct rt_tensor *x, s
 	opened_run(o, x, y);
 }
 
-static float x[ELEMS_MAX], w[ELEMS_MAX], bias[64];
+static float x[ELEMS_MAX], w[ELEMS_MAX], bias[150];
 
-static void one_conv(int i, int how)
+/* Numbers are −1 … 1; results are within ${bound} of the definition. */
+static void one_conv(const struct spatial *of, bool with_bias, int i, int how, double bound)
 {
-	const struct spatial s = spatial_at(i);
+	const struct spatial s = *of;
 	const int64_t per_group = s.in_channels / s.group, taps = product(s.kernel);
 	const int64_t out[3] = {out_dim(&s, 0), out_dim(&s, 1), out_dim(&s, 2)};
 	const int64_t plane = product(out), each = per_group * taps;
@@ -131,7 +132,7 @@ static void one_conv(int i, int how)
 		x[k] = number();
 	for (int64_t k = 0; k < s.out_channels * each; k++)
 		w[k] = number();
-	for (int k = 0; k < 64; k++)
+	for (int k = 0; k < 150; k++)
 		bias[k] = number();
 	memcpy(w_dims + 2, s.kernel + 3 - s.rank, sizeof *w_dims * (size_t)s.rank);
 	pbuild_model(&o.m, 13);
@@ -140,7 +141,7 @@ static void one_conv(int i, int how)
 	pbuild_init_f32(&o.m, "b", 1, &s.out_channels, bias);
 	attributes(&attrs, &s);
 	pbuild_attr_int(&attrs, "group", s.group);
-	pbuild_node(&o.m, "Conv", i % 2 ? "x w b" : "x w", "y", &attrs);
+	pbuild_node(&o.m, "Conv", with_bias ? "x w b" : "x w", "y", &attrs);
 	pbuild_output(&o.m, "y", 1);
 	in = opened_f32(x, 2 + s.rank, dims);
 	open_and_run(&o, how, &in, &y);
@@ -148,14 +149,14 @@ static void one_conv(int i, int how)
 	for (int64_t k = 0; k < rt_tensor_elems(&y); k++) {
 		int64_t n = k / plane / s.out_channels, m = k / plane % s.out_channels;
 		int64_t first = m / (s.out_channels / s.group) * per_group;
-		double want = i % 2 ? (double)bias[m] : 0;
+		double want = with_bias ? (double)bias[m] : 0;
 		for (int64_t t = 0; t < each; t++) {
 			int64_t at = tap(&s, k % plane, t % taps), c = first + t / taps;
 			if (at >= 0)
 				want += (double)x[(n * s.in_channels + c) * product(s.in) + at] *
 					(double)w[m * each + t];
 		}
-		ck_assert_msg(fabs(want - (double)((float *)y.data)[k]) < 2e-5,
+		ck_assert_msg(fabs(want - (double)((float *)y.data)[k]) < bound,
 			      "conv %d how %d: %g instead of %g at %lld", i, how,
 			      (double)((float *)y.data)[k], want, (long long)k);
 	}
@@ -164,8 +165,34 @@ static void one_conv(int i, int how)
 
 START_TEST(convolutions)
 {
-	for (int i = 0; i < 120; i++)
-		one_conv(i, _i);
+	for (int i = 0; i < 120; i++) {
+		const struct spatial s = spatial_at(i);
+		one_conv(&s, i % 2, i, _i, 2e-5);
+	}
+}
+END_TEST
+
+/* Weights that conv_winograd.c takes: squares of 4 × 4, and the last ones of 2 × 2.  The bounds
+ * are those of kernels.h. */
+START_TEST(squares)
+{
+	static const int64_t channels[][2] = {{16, 16}, {17, 40}, {33, 31}, {128, 128}, {130, 129}};
+	static const int64_t sizes[][2] = {{1, 1}, {4, 4}, {5, 7}, {14, 13}, {3, 29}, {2, 2}};
+	for (int i = 0; i < 30; i++) {
+		struct spatial s = {
+		    .rank = 2, .batch = 1 + i % 2, .group = 1, .dilation = {1, 1, 1}};
+		const double root = sqrt((double)channels[i % 5][0]);
+		s.in_channels = channels[i % 5][0];
+		s.out_channels = channels[i % 5][1];
+		for (int d = 0; d < 3; d++) {
+			s.in[d] = d ? sizes[i / 5][d - 1] : 1;
+			s.kernel[d] = d ? 3 : 1;
+			s.stride[d] = 1;
+			s.begin[d] = d ? 1 + (i + d) % 3 / 2 : 0;
+			s.end[d] = d ? 1 + i % 2 : 0;
+		}
+		one_conv(&s, i % 3, i, _i, i % 5 == 4 ? 2e-6 * root : 2e-5 * root);
+	}
 }
 END_TEST
 
@@ -260,6 +287,7 @@ Suite *check_runtime_conv(void)
 	tcase_add_checked_fixture(c, opened_start, opened_stop);
 	tcase_set_timeout(c, 120);
 	tcase_add_loop_test(c, convolutions, 0, 4);
+	tcase_add_loop_test(c, squares, 0, 4);
 	tcase_add_loop_test(c, pools, 0, 4);
 	tcase_add_loop_test(c, refusals, 0, 4);
 	suite_add_tcase(s, c);

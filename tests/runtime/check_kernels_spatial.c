@@ -169,6 +169,85 @@ START_TEST(pooling)
 }
 END_TEST
 
+static const struct {
+	enum rt_cpu_level level;
+	const char *name;
+	const struct rt_f32_winograd *variant;
+} winograds[] = {
+#define KERNEL(level, symbol) {level, #symbol, &symbol},
+#include "runtime/kernels/f32_winograd.def"
+#undef KERNEL
+};
+
+/* U = G·w·Gᵀ for the points 0, 1, −1, 2, −2, ∞ (m = 4) or 0, 1, −1, ∞ (m = 2): values of the
+ * polynomial of the taps over the product of the distances to the other points. */
+static double weight_at(int m, int place, const double taps[3])
+{
+	static const double points[] = {0, 1, -1, 2, -2};
+	double p = place <= m ? points[place] : 0, value, scale = 1;
+	value = place == m + 1 ? taps[2] : taps[0] + p * (taps[1] + p * taps[2]);
+	for (int i = 0; place <= m && i <= m; i++)
+		if (i != place)
+			scale *= points[place] - points[i];
+	return m == 2 && place == 0 ? -value / scale : value / scale;
+}
+
+/* One square, one channel after the other: correlation of (m + 2)² numbers with 3 × 3 taps. */
+START_TEST(squares)
+{
+	enum { C = 37 };
+	const struct rt_f32_winograd *k = winograds[_i].variant;
+	const float *in[36];
+	float v[36 * C], out[16 * C + 1];
+	if (!rt_cpu_has(winograds[_i].level))
+		return;
+	for (int m = 2; m <= 4; m += 2) {
+		const int side = m + 2;
+		double taps[9];
+		fill(x[0], sizeof x / sizeof(float));
+		fill(w, 9);
+		for (int i = 0; i < 9; i++)
+			taps[i] = (double)w[i];
+		for (int i = 0; i < side * side; i++)
+			in[i] = x[0] + i * C;
+		k->input[m / 4](&(struct rt_winograd_in){C, in, v, C});
+		for (int i = 0; i < side; i++) {
+			for (int j = 0; j < side; j++) {
+				double rows[3];
+				for (int r = 0; r < 3; r++)
+					rows[r] = weight_at(m, j, taps + r * 3);
+				for (int c = 0; c < C; c++)
+					v[(i * side + j) * C + c] *= (float)weight_at(m, i, rows);
+			}
+		}
+		out[(m * m - 1) * C] = CANARY; /* the last pixel is not asked for */
+		for (int part = 0; part < 2; part++)
+			k->output[m / 4](
+			    &(struct rt_winograd_out){.channels = C,
+						      .rows = (size_t)(part ? m : m - 1),
+						      .cols = (size_t)(part ? m - 1 : m),
+						      .from = v,
+						      .from_step = C,
+						      .lo = -INFINITY,
+						      .hi = INFINITY,
+						      .y = out,
+						      .y_row = (size_t)m * C,
+						      .y_pixel = C});
+		ck_assert(out[(m * m - 1) * C] == CANARY);
+		for (int i = 0; i < (m * m - 1) * C; i++) {
+			const int pixel = i / C, row = pixel / m, col = pixel % m;
+			double want = 0;
+			for (int t = 0; t < 9; t++)
+				want +=
+				    taps[t] *
+				    (double)x[0][((row + t / 3) * side + col + t % 3) * C + i % C];
+			ck_assert_msg(fabs(want - (double)out[i]) < 2e-5, "%s %d: %g not %g",
+				      winograds[_i].name, m, (double)out[i], want);
+		}
+	}
+}
+END_TEST
+
 Suite *check_runtime_kernels_spatial(void)
 {
 	Suite *s = suite_create("runtime_kernels_spatial");
@@ -176,6 +255,7 @@ Suite *check_runtime_kernels_spatial(void)
 	tcase_set_timeout(c, 120);
 	tcase_add_loop_test(c, depthwise, 0, (int)(sizeof dwconvs / sizeof *dwconvs));
 	tcase_add_loop_test(c, pooling, 0, (int)(sizeof pools / sizeof *pools));
+	tcase_add_loop_test(c, squares, 0, (int)(sizeof winograds / sizeof *winograds));
 	suite_add_tcase(s, c);
 	return s;
 }
