@@ -15,7 +15,7 @@
 #include "tests/lib/op_case.h"
 #include "tests/lib/pbuild.h"
 
-#define MOST 12 /* inputs, outputs */
+#define MOST 20 /* inputs, outputs */
 
 /* AttributeProto.type */
 enum { ATTR_FLOAT = 1, ATTR_STRING = 3, ATTR_FLOATS = 6, ATTR_STRINGS = 8 };
