@@ -292,12 +292,29 @@ void rt_tfjs_layer_flatten(struct rt_tfjs_layer *c)
 	rt_tfjs_layer_give(c, x, &out);
 }
 
+/* target_shape, where null is −1 too; its count, −1: it is none. */
+static int read_target(const struct rt_tfjs_layer *c, int64_t *dims)
+{
+	const struct rt_json *j = rt_tfjs_layer_get(c, "target_shape", "targetShape");
+	int n = 0;
+
+	if (j == NULL || j->kind != RT_JSON_ARRAY || j->count >= RT_RANK_MAX)
+		return -1;
+	for (j = j->child; j != NULL; j = j->next) {
+		int64_t size = rt_json_int(j, -1);
+
+		if (size < -1 || size > INT32_MAX)
+			return -1;
+		dims[n++] = size;
+	}
+	return n;
+}
+
 void rt_tfjs_layer_reshape(struct rt_tfjs_layer *c)
 {
 	struct rt_shape s = rt_tfjs_layer_shape(c, c->in[0]), out = {.rank = 1};
 	int64_t dims[RT_RANK_MAX] = {0}, all = 1, known = 1;
-	int n = rt_json_ints(rt_tfjs_layer_get(c, "target_shape", "targetShape"), RT_RANK_MAX - 1,
-			     dims + 1);
+	int n = read_target(c, dims + 1);
 	bool open = false; /* the size of the input is not known */
 
 	if (n < 0) {
@@ -306,15 +323,13 @@ void rt_tfjs_layer_reshape(struct rt_tfjs_layer *c)
 	}
 	for (int i = 1; i < s.rank; i++)
 		open = open || s.dims[i] < 0 || __builtin_mul_overflow(all, s.dims[i], &all);
+	for (int i = 1; i <= n; i++)
+		open = open || (dims[i] > 0 && __builtin_mul_overflow(known, dims[i], &known));
 	out.dims[0] = s.dims[0];
 	for (int i = 1; i <= n; i++) {
-		if (dims[i] > 0 && __builtin_mul_overflow(known, dims[i], &known))
-			open = true;
-	}
-	for (int i = 1; i <= n; i++) {
-		out.dims[out.rank++] = dims[i] >= 0 ? dims[i] : open ? -1 : all / known;
 		if (!open && dims[i] < 0)
 			dims[i] = all / known;
+		out.dims[out.rank++] = dims[i];
 	}
 	/* the first 0: as many as there are */
 	rt_tfjs_layer_give(
@@ -354,4 +369,31 @@ void rt_tfjs_layer_repeat(struct rt_tfjs_layer *c)
 	out.dims[2] = s.dims[1];
 	x = rt_lower_op2(c->l, "Tile", x, rt_lower_i64s(c->l, 3, (int64_t[]){1, n, 1}));
 	rt_tfjs_layer_give(c, x, &out);
+}
+
+/* ---- categories ------------------------------------------------------------------------------ */
+
+/* Numbers of categories in the last axis: one_hot of one of them, multi_hot and count of all. */
+void rt_tfjs_layer_category(struct rt_tfjs_layer *c)
+{
+	struct rt_lower *l = c->l;
+	struct rt_shape s = rt_tfjs_layer_shape(c, c->in[0]), out = {.rank = 2};
+	bool one = rt_tfjs_layer_is(c, "output_mode", "one_hot");
+	bool many = rt_tfjs_layer_is(c, "output_mode", "count");
+	int64_t n = rt_tfjs_layer_int(c, "num_tokens", 0);
+	int x = rt_lower_cast(l, c->in[0], RT_I64), values, y;
+	float off_on[2] = {0, 1};
+	struct rt_tensor t = {RT_F32, rt_shape_of(1, (int64_t)2), off_on};
+
+	if (n < 1 || n > INT32_MAX || s.rank != 2 || c->in_count != 1 || (one && s.dims[1] != 1)) {
+		rt_tfjs_layer_missing(c, "with weights, or at this rank");
+		return;
+	}
+	out.dims[0] = s.dims[0];
+	out.dims[1] = n;
+	values = rt_lower_copy(l, &t);
+	y = rt_lower_op3(l, "OneHot", x, rt_lower_i64(l, n), values);
+	y = rt_lower_op2(l, many ? "ReduceSum" : "ReduceMax", y, rt_lower_i64(l, 1));
+	rt_lower_set_int(l, "keepdims", 0);
+	rt_tfjs_layer_give(c, y, &out);
 }

@@ -400,6 +400,34 @@ void rt_tfjs_layer_cropping(struct rt_tfjs_layer *c)
 	    &s);
 }
 
+/* The middle of an image. */
+void rt_tfjs_layer_center(struct rt_tfjs_layer *c)
+{
+	struct rt_lower *l = c->l;
+	int at = rt_tfjs_layer_first(c) ? 2 : 1;
+	int64_t size[2] = {rt_tfjs_layer_int(c, "height", 0), rt_tfjs_layer_int(c, "width", 0)};
+	int64_t axes[2] = {at, at + 1}, from[2], to[2];
+	struct rt_shape s;
+
+	if (!input_shape(c, 2, &s))
+		return;
+	for (int i = 0; i < 2; i++) {
+		from[i] = (s.dims[at + i] - size[i]) / 2;
+		to[i] = from[i] + size[i];
+		if (size[i] < 1 || s.dims[at + i] < size[i]) {
+			rt_tfjs_layer_missing(c, "of an image that is smaller or not known");
+			return;
+		}
+		s.dims[at + i] = size[i];
+	}
+	rt_tfjs_layer_give(
+	    c,
+	    rt_lower_opn(l, "Slice", 4,
+			 (int[]){c->in[0], rt_lower_i64s(l, 2, from), rt_lower_i64s(l, 2, to),
+				 rt_lower_i64s(l, 2, axes)}),
+	    &s);
+}
+
 /* ${sizes} or ${scales} of a Resize on channels first. */
 static int resized(struct rt_tfjs_layer *c, int x, int spatial, const float *scales, int sizes,
 		   bool linear)

@@ -9,6 +9,7 @@
  */
 #include <config.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/tfjs_layer.h"
@@ -121,11 +122,22 @@ static void give_states(struct rt_tfjs_layer *c, const struct rt_shape *s, int64
 		rt_tfjs_layer_give(c, rt_lower_squeeze(c->l, y + i, 1, (int64_t[]){0}), &state);
 }
 
-void rt_tfjs_layer_recurrent(struct rt_tfjs_layer *c)
+struct flags {
+	bool sequences, state, backwards;
+};
+
+static struct flags read_flags(const struct rt_tfjs_layer *c)
+{
+	return (struct flags){.sequences = rt_tfjs_layer_bool(c, "return_sequences", false),
+			      .state = rt_tfjs_layer_bool(c, "return_state", false),
+			      .backwards = rt_tfjs_layer_bool(c, "go_backwards", false)};
+}
+
+/* c->to: LSTM, GRU or RNN; c->config: of the cell. */
+static void run_cell(struct rt_tfjs_layer *c, struct flags flags)
 {
 	struct rt_lower *l = c->l;
 	struct rt_shape s = rt_tfjs_layer_shape(c, c->in[0]), out;
-	bool sequences = rt_tfjs_layer_bool(c, "return_sequences", false);
 	int in[7], y, x = c->in[0], recurrent;
 	int64_t units;
 
@@ -137,7 +149,7 @@ void rt_tfjs_layer_recurrent(struct rt_tfjs_layer *c)
 	recurrent = rt_tfjs_layer_weight(c, "recurrent_kernel", false);
 	units = rt_lower_dim(l, recurrent, 0);
 	x = rt_lower_transpose(l, x, 3, (int64_t[]){1, 0, 2});
-	if (rt_tfjs_layer_bool(c, "go_backwards", false))
+	if (flags.backwards)
 		x = reversed(l, x, 0);
 	in[0] = x;
 	in[1] = matrix(l, c->to, rt_tfjs_layer_weight(c, "kernel", false));
@@ -158,7 +170,7 @@ void rt_tfjs_layer_recurrent(struct rt_tfjs_layer *c)
 	if (l->status < 0)
 		return;
 	out = s;
-	if (sequences) { /* [time, 1, batch, units] */
+	if (flags.sequences) { /* [time, 1, batch, units] */
 		x = rt_lower_squeeze(l, y, 1, (int64_t[]){1});
 		x = rt_lower_transpose(l, x, 3, (int64_t[]){1, 0, 2});
 		out.dims[2] = units;
@@ -169,13 +181,81 @@ void rt_tfjs_layer_recurrent(struct rt_tfjs_layer *c)
 		out.dims[1] = units;
 	}
 	rt_tfjs_layer_give(c, x, &out);
-	if (rt_tfjs_layer_bool(c, "return_state", false))
+	if (flags.state)
 		give_states(c, &s, units, y);
 }
 
+void rt_tfjs_layer_recurrent(struct rt_tfjs_layer *c)
+{
+	run_cell(c, read_flags(c));
+}
+
+/* The recurrent operator of a cell; NULL: it is one's own. */
+static const char *cell_of(const struct rt_json *cell)
+{
+	const struct rt_json *j = rt_json_get(cell, "class_name");
+
+	return rt_json_is(j, "LSTMCell")        ? "LSTM"
+	       : rt_json_is(j, "GRUCell")       ? "GRU"
+	       : rt_json_is(j, "SimpleRNNCell") ? "RNN"
+						: NULL;
+}
+
+/* Part of the names of the weights of cell ${k} of several. */
+static const char *cell_name(struct rt_tfjs_layer *c, const struct rt_json *cell, int k)
+{
+	struct rt_str own = rt_json_text(rt_json_get(rt_json_get(cell, "config"), "name"));
+	char text[32];
+	const char *path;
+
+	(void)snprintf(text, sizeof(text), "RNNCell_%d", k);
+	for (int i = 0; (path = rt_tfjs_weights_name(c->t, i)) != NULL; i++) {
+		if (strstr(path, text) != NULL)
+			return rt_lower_strdup(c->l, text, strlen(text));
+	}
+	return own.bytes != NULL ? rt_lower_strdup(c->l, own.bytes, own.size) : "";
+}
+
+/* One cell, or several on top of each other. */
 void rt_tfjs_layer_cells(struct rt_tfjs_layer *c)
 {
-	rt_tfjs_layer_missing(c, "of cells of one's own");
+	const struct rt_json *cell = rt_tfjs_layer_get(c, "cell", NULL);
+	const struct rt_json *cells = rt_tfjs_layer_get(c, "cells", NULL);
+	struct flags flags = read_flags(c), last = flags;
+	struct rt_tfjs_layer each = *c;
+	int v = c->in[0], k = 0;
+
+	if (cells == NULL)
+		cells = rt_json_get(rt_json_get(cell, "config"), "cells");
+	if (cells != NULL)
+		cell = rt_json_items(cells);
+	if (cell == NULL || (cells != NULL && (flags.state || c->in_count > 1))) {
+		rt_tfjs_layer_missing(c, "without cells, or with states of several");
+		return;
+	}
+	for (; cell != NULL && c->l->status == RT_OK; cell = cells != NULL ? cell->next : NULL) {
+		bool more = cells != NULL && cell->next != NULL;
+
+		each.to = cell_of(cell);
+		each.config = rt_json_get(cell, "config");
+		each.inner = cells != NULL ? cell_name(c, cell, k++) : c->inner;
+		each.in = cells != NULL ? &v : c->in;
+		each.out_count = 0;
+		if (each.to == NULL) {
+			rt_tfjs_layer_missing(c, "of cells of one's own");
+			return;
+		}
+		last = flags;
+		last.sequences = more || flags.sequences;
+		run_cell(&each, last);
+		if (each.missing)
+			break;
+		v = each.out[0];
+		flags.backwards = false; /* once is enough */
+	}
+	c->missing = each.missing;
+	c->out_count = each.out_count;
+	memcpy(c->out, each.out, sizeof(c->out));
 }
 
 /* ---- wrappers -------------------------------------------------------------------------------- */

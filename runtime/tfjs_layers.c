@@ -44,6 +44,7 @@ struct layer {
 	const char *name;
 	struct call *call;
 	int call_count;
+	bool counts_itself; /* a model: node 0 is that of its making, calls begin at 1 */
 };
 
 /* A Functional model that is being lowered. */
@@ -194,6 +195,7 @@ static int first_input(struct rt_tfjs *t, const struct rt_json *first,
 
 		first = rt_json_at(list, 0);
 		config = rt_json_get(first, "config");
+		name = name_of(t, first);
 	}
 	if (rt_json_is(rt_json_get(first, "class_name"), "InputLayer"))
 		return add_input(t, config, name);
@@ -215,13 +217,16 @@ static int first_input(struct rt_tfjs *t, const struct rt_json *first,
 	return add_input(t, config, rt_lower_strdup(&t->l, text, strlen(text)));
 }
 
-/* tfjs-layers' name of what a layer gives: that of the layer, twice. */
-static const char *output_name(struct rt_tfjs *t, const char *layer)
+/* tfjs-layers' name of what a layer gives: that of the layer, twice, and numbered from the
+ * second on. */
+static const char *output_name(struct rt_tfjs *t, const char *layer, int nth)
 {
-	char text[1100];
-	int n = snprintf(text, sizeof(text), "%s/%s", layer, layer);
+	char text[1100], number[16] = "";
 
-	return rt_lower_strdup(&t->l, text, n > 0 ? strlen(text) : 0);
+	if (nth > 0)
+		(void)snprintf(number, sizeof(number), "_%d", nth);
+	(void)snprintf(text, sizeof(text), "%s/%s%s", layer, layer, number);
+	return rt_lower_strdup(&t->l, text, strlen(text));
 }
 
 static int sequential(struct rt_tfjs *t, const struct rt_json *topology, int in_count,
@@ -251,7 +256,7 @@ static int sequential(struct rt_tfjs *t, const struct rt_json *topology, int in_
 		masks = c->masks;
 	}
 	if (t->l.status == RT_OK && depth == 0) {
-		rt_lower_output(&t->l, v, output_name(t, name));
+		rt_lower_output(&t->l, v, output_name(t, name, 0));
 	} else if (t->l.status == RT_OK) {
 		out->out[0] = v;
 		out->out_count = 1;
@@ -273,6 +278,13 @@ static const struct rt_json *history(const struct rt_json *j)
 	return rt_json_text(rt_json_at(j, 0)).bytes != NULL ? j : NULL;
 }
 
+static int call_index(const struct layer *y, int64_t node)
+{
+	if (y->counts_itself)
+		node--;
+	return node >= 0 && node < y->call_count ? (int)node : -1;
+}
+
 /* The value of a reference: 1 there, 0 not yet. */
 static int resolve(struct network *n, const struct rt_json *ref, int *out, bool *masks)
 {
@@ -282,9 +294,9 @@ static int resolve(struct network *n, const struct rt_json *ref, int *out, bool 
 	const int *slot = name.bytes != NULL ? rt_names_find(&n->names, name) : NULL;
 	const struct call *call;
 
-	if (slot == NULL || node < 0 || node >= n->layers[*slot].call_count || tensor < 0)
+	if (slot == NULL || call_index(&n->layers[*slot], node) < 0 || tensor < 0)
 		return rt_lower_fail(&n->t->l, RT_MALFORMED, "a layer reads what is not there");
-	call = &n->layers[*slot].call[node];
+	call = &n->layers[*slot].call[call_index(&n->layers[*slot], node)];
 	if (!call->done)
 		return 0;
 	if (tensor >= call->out_count)
@@ -357,6 +369,7 @@ static bool add_layer(struct network *n, const struct rt_json *json)
 	*slot = n->count++;
 	y->name = rt_lower_strdup(l, name.bytes, name.size);
 	y->call_count = rt_json_count(y->calls);
+	y->counts_itself = is_model(rt_json_text(rt_json_get(json, "class_name")));
 	if (rt_json_is(rt_json_get(json, "class_name"), "InputLayer"))
 		y->call_count = 1;
 	if (y->call_count > CALLS_MAX) {
@@ -452,6 +465,17 @@ static void bind_inputs(struct network *n, const struct rt_json *list, int in_co
 	}
 }
 
+static void name_output(struct network *n, const struct rt_json *ref, int v)
+{
+	struct layer *y = &n->layers[*rt_names_find(&n->names, rt_json_text(rt_json_at(ref, 0)))];
+	int call = call_index(y, rt_json_int(rt_json_at(ref, 1), 0)), nth;
+
+	nth = (int)rt_json_int(rt_json_at(ref, 2), 0);
+	for (int i = 0; i < call; i++)
+		nth += y->call[i].out_count;
+	rt_lower_output(&n->t->l, v, output_name(n->t, y->name, nth));
+}
+
 static void give_outputs(struct network *n, const struct rt_json *list, struct rt_tfjs_layer *out)
 {
 	struct rt_lower *l = &n->t->l;
@@ -463,7 +487,6 @@ static void give_outputs(struct network *n, const struct rt_json *list, struct r
 		return;
 	}
 	for (int i = 0; i < count && l->status == RT_OK; i++, ref = ref->next) {
-		struct rt_str name = rt_json_text(rt_json_at(ref, 0));
 		bool masks = false;
 		int v = RT_NO_VALUE;
 
@@ -472,13 +495,40 @@ static void give_outputs(struct network *n, const struct rt_json *list, struct r
 		if (l->status < 0)
 			return;
 		if (n->depth == 0)
-			rt_lower_output(
-			    l, v, output_name(n->t, rt_lower_strdup(l, name.bytes, name.size)));
+			name_output(n, ref, v);
 		else
 			out->out[out->out_count++] = v;
 		if (n->depth > 0)
 			out->masks = masks;
 	}
+}
+
+/*
+ * A model that is a layer has a node of its own before those of its calls, as
+ * most versions write it; where anything reads node 0, this one does not.
+ */
+static void find_counting(struct network *n, const struct rt_json *outputs)
+{
+	struct refs *refs = calloc(1, sizeof(*refs));
+
+	for (int i = 0; i <= n->count && refs != NULL; i++) {
+		const struct rt_json *node =
+		    i < n->count ? rt_json_items(n->layers[i].calls) : outputs;
+
+		for (; node != NULL; node = i < n->count ? node->next : NULL) {
+			refs->count = 0;
+			(void)(i < n->count ? call_refs(node, refs) : add_refs(refs, node, 0));
+			for (int k = 0; k < refs->count; k++) {
+				struct rt_str name = rt_json_text(rt_json_at(refs->ref[k], 0));
+				const int *slot = rt_names_find(&n->names, name);
+
+				if (slot != NULL &&
+				    rt_json_int(rt_json_at(refs->ref[k], 1), 0) == 0)
+					n->layers[*slot].counts_itself = false;
+			}
+		}
+	}
+	free(refs);
 }
 
 static int functional(struct rt_tfjs *t, const struct rt_json *topology, int in_count,
@@ -500,6 +550,8 @@ static int functional(struct rt_tfjs *t, const struct rt_json *topology, int in_
 		if (!add_layer(&n, j))
 			break;
 	}
+	if (t->l.status == RT_OK)
+		find_counting(&n, rt_json_get(config, "output_layers"));
 	if (t->l.status == RT_OK)
 		bind_inputs(&n, rt_json_get(config, "input_layers"), in_count, in);
 	/* Files have the layers in order; where not, it takes more rounds. */
