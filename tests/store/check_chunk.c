@@ -283,8 +283,8 @@ END_TEST
 /* Headers that promise what is not there: no format may read outside (asan) or go on for ever. */
 START_TEST(hostile)
 {
-	static const char *const magic[] = {"GGUF\3\0\0", "\30\0\0\0TFL3", "\x08\x08\x3a\xff\xff",
-					    "\xff\0\0\0\0\0\0\0{"};
+	static const char magic[4][9] = {"GGUF\3\0\0", "\30\0\0\0TFL3", "\x08\x08\x3a\xff\xff",
+					 "\xff\0\0\0\0\0\0\0"};
 
 	for (unsigned m = 0; m < 4; m++) {
 		for (unsigned seed = 1; seed < 400; seed++) {
