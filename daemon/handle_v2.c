@@ -50,6 +50,41 @@ int handle_v2_ready(struct request *rq, struct fault *fault)
 
 /* ---- a model ----------------------------------------------------------------------- */
 
+/* "name":["batch",null,…] of a port with named dimensions. */
+static void add_dim_names(struct text *t, const struct rt_port *port, const char **between)
+{
+	bool any = false;
+
+	for (int i = 0; i < port->shape.rank; i++)
+		any = any || port->dim_names[i] != NULL;
+	if (!any)
+		return;
+	text_add(t, *between);
+	*between = ",";
+	text_json(t, port->name);
+	for (int i = 0; i < port->shape.rank; i++) {
+		text_add(t, i == 0 ? ":[" : ",");
+		if (port->dim_names[i] != NULL)
+			text_json(t, port->dim_names[i]);
+		else
+			text_add(t, "null");
+	}
+	text_add(t, "]");
+}
+
+/* What ONNX calls the free dimensions: the protocol has no place for them, clients want them. */
+static void add_all_dim_names(struct text *t, const struct oip_ports *ports)
+{
+	const char *between = "";
+
+	text_add(t, ",\"dim_names\":{");
+	for (size_t i = 0; i < ports->input_count; i++)
+		add_dim_names(t, ports->inputs[i], &between);
+	for (size_t i = 0; i < ports->output_count; i++)
+		add_dim_names(t, ports->outputs[i], &between);
+	text_add(t, "}");
+}
+
 int handle_v2_model(struct request *rq, struct fault *fault)
 {
 	struct resident *m;
@@ -71,6 +106,7 @@ int handle_v2_model(struct request *rq, struct fault *fault)
 	text_json(&t, residency_commit(m));
 	text_add(&t, ",\"file\":");
 	text_json(&t, residency_file(m));
+	add_all_dim_names(&t, residency_ports(m));
 	text_add(&t, "}}");
 	residency_unref(m);
 	return reply_text(rq, 200, JSON_TYPE, &t);

@@ -1,376 +1,562 @@
 // SPDX-License-Identifier: MIT
-//
-// larder.js: a page's way to the larder daemon. One ES module, no dependency, no build step; works
-// in a window, a module worker and a service worker. www/README.md says what is still missing.
-//
-//     import { connect } from 'http://127.0.0.1:8411/larder.js';
-//     const larder = await connect();
-//     const { probabilities } = await larder.infer('digits', {
-//       image: { type: 'float32', dims: [1, 1, 28, 28], data: new Float32Array(784) } });
+// A page's way to the larder daemon. What each call takes and gives stands in larder.d.ts.
 
 const SERVED_BY = new URL(import.meta.url).origin;
 
-/** Base of every error of this module: `code` says which kind, `cause` what led to it. */
 export class LarderError extends Error {
-  constructor(message, { code = 'internal', cause, ...fields } = {}) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
-    this.code = code;
-    Object.assign(this, fields);
-  }
+	constructor(message, { code = 'internal', cause, ...fields } = {}) {
+		super(message, cause && { cause });
+		Object.assign(this, { name: new.target.name, code }, fields);
+	}
 }
-
-/** The daemon cannot be used; `reason` is a fixed word, `help` says what its owner can do. */
 export class LarderUnavailable extends LarderError {
-  constructor(reason, url, { detail = '', cause } = {}) {
-    const help = HELP[reason](url);
-    super(`${reason}: ${detail || help}`, { code: 'unavailable', cause, reason, url, help });
-  }
+	constructor(reason, url, cause) {
+		const help = HELP[reason].replace('URL', url).replace('ORIGIN', globalThis.location?.origin);
+		super(`${reason}: ${help}`, { code: 'unavailable', cause, reason, url, help });
+	}
 }
-
-/** code: 'not-found', 'ambiguous', 'not-runnable', 'load-failed', 'upstream' */
 export class LarderModelError extends LarderError {}
-/** Feeds that do not fit: `input`, `expected`, `actual` */
 export class LarderInputError extends LarderError {}
-/** The daemon is full: `retryAfter` in seconds */
 export class LarderBusy extends LarderError {}
 
 const HELP = {
-  'not running': (url) => `nothing answers at ${url}; start it with larderd`,
-  'origin not allowed': () => `run: larderctl origins add ${globalThis.location?.origin ?? 'ORIGIN'}`,
-  'blocked by browser': () => 'allow this site to reach the local machine in its site settings, '
-    + 'or install the file that larderctl policies chrome writes',
-  'timeout': (url) => `${url} accepts connections but does not answer; look at its log`,
-  'connection lost': (url) => `the connection to ${url} broke off; the daemon may have stopped`,
-  'not a larder': (url) => `another program answers at ${url}; pass the daemon's address as url`,
+	'not running': 'nothing answers at URL; start it with: larderd',
+	'origin not allowed': 'run: larderctl origins add ORIGIN',
+	'blocked by browser': 'let this site reach this device in its site settings, or install the policy '
+		+ 'that this prints: larderctl policies chrome',
+	'timeout': 'URL takes connections but does not answer; see its log',
+	'connection lost': 'the connection to URL broke off; has larderd stopped?',
+	'not a larder': "another program answers at URL; pass larderd's address as url",
 };
 
-// --- element types: ONNX Runtime's name, the protocol's name, the array that holds them --------
+// ONNX Runtime's name of a type: the protocol's, the array that holds it
+const TYPES = { float16: ['FP16', Uint16Array], int64: ['INT64', BigInt64Array],
+	uint64: ['UINT64', BigUint64Array], bool: ['BOOL', Uint8Array], string: ['BYTES', Array] };
+for (const name of ['Float32', 'Float64', 'Int8', 'Int16', 'Int32', 'Uint8', 'Uint16', 'Uint32'])
+	TYPES[name.toLowerCase()] = [name.toUpperCase().replace('FLOAT', 'FP'), globalThis[`${name}Array`]];
 
-const TYPES = {
-  float32: ['FP32', Float32Array], float64: ['FP64', Float64Array], float16: ['FP16', Uint16Array],
-  int8: ['INT8', Int8Array], int16: ['INT16', Int16Array], int32: ['INT32', Int32Array],
-  int64: ['INT64', BigInt64Array], uint8: ['UINT8', Uint8Array], uint16: ['UINT16', Uint16Array],
-  uint32: ['UINT32', Uint32Array], uint64: ['UINT64', BigUint64Array], bool: ['BOOL', Uint8Array],
-  string: ['BYTES', Array],
-};
-const TYPE_OF = Object.fromEntries(Object.entries(TYPES).map(([type, [datatype]]) => [datatype, type]));
-
+const typeOf = (datatype) => Object.keys(TYPES).find((t) => TYPES[t][0] === datatype) ?? datatype;
 const elements = (dims) => dims.reduce((n, d) => n * d, 1);
+const bytesOf = (text) => new TextEncoder().encode(text);
+const textOf = (bytes) => new TextDecoder().decode(bytes);
+const mapped = (object, f) => Object.fromEntries(Object.entries(object).map(([k, v]) => [k, f(v, k)]));
+const invalid = (cause) => new LarderError(`the answer is not valid: ${cause.message}`, { cause });
 
-/** Strings as the protocol has them: each a 32-bit length and that many bytes of UTF-8. */
-function packStrings(strings) {
-  const parts = strings.map((s) => new TextEncoder().encode(s));
-  const out = new Uint8Array(parts.reduce((n, p) => n + 4 + p.length, 0));
-  const view = new DataView(out.buffer);
-  let at = 0;
-  for (const part of parts) {
-    view.setUint32(at, part.length, true);
-    out.set(part, at + 4);
-    at += 4 + part.length;
-  }
-  return out;
+function join(parts, Kind = Uint8Array) {
+	if (Kind === Array)
+		return parts.flat();
+	const all = new Kind(parts.reduce((n, p) => n + p.length, 0));
+	parts.reduce((at, p) => (all.set(p, at), at + p.length), 0);
+	return all;
 }
 
-function unpackStrings(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const out = [];
-  for (let at = 0; at < bytes.length;) {
-    const length = at + 4 <= bytes.length ? view.getUint32(at, true) : Infinity;
-    if (at + 4 + length > bytes.length)
-      throw new LarderError('the answer is not valid: a string runs past its end');
-    out.push(new TextDecoder().decode(bytes.subarray(at + 4, at + 4 + length)));
-    at += 4 + length;
-  }
-  return out;
+// a string is a 32-bit length and that many bytes of UTF-8
+const packStrings = (list) => join(list.map(bytesOf).flatMap((s) => [
+	new Uint8Array(Uint32Array.of(s.length).buffer), s]));
+
+function unpackStrings(buffer) {
+	const view = new DataView(buffer), out = [];
+	for (let at = 0, end; at < view.byteLength; at = end) {
+		end = at + 4 + view.getUint32(at, true);
+		if (end > view.byteLength)
+			throw new RangeError('a string runs past its end');
+		out.push(textOf(buffer.slice(at + 4, end)));
+	}
+	return out;
 }
 
-/** A feed's own bytes (no copy), or LarderInputError. */
-function feedBytes(input, feed) {
-  const wrong = (what, expected, actual) => new LarderInputError(
-    `input "${input}": ${what}: expected ${expected}, got ${actual}`,
-    { code: 'input', input, expected, actual });
-  const [, Kind] = TYPES[feed?.type] ?? [];
-  if (!Kind)
-    throw wrong('unknown type', Object.keys(TYPES).join(', '), String(feed?.type));
-  if (!Array.isArray(feed.dims) || !feed.dims.every((d) => Number.isSafeInteger(d) && d >= 0))
-    throw wrong('wrong dims', 'an array of whole numbers', JSON.stringify(feed.dims));
-  if (!(feed.data instanceof Kind) && !(Kind === Uint8Array && feed.data instanceof Uint8ClampedArray))
-    throw wrong('wrong data', Kind.name, feed.data?.constructor?.name ?? typeof feed.data);
-  if (feed.data.length !== elements(feed.dims))
-    throw wrong('wrong number of elements', `${elements(feed.dims)} for [${feed.dims}]`,
-      `${feed.data.length}`);
-  return Kind === Array ? packStrings(feed.data)
-    : new Uint8Array(feed.data.buffer, feed.data.byteOffset, feed.data.byteLength);
+const unfit = (input, what, expected, actual) => new LarderInputError(
+	`input "${input}": ${what}: expected ${expected}, got ${actual}`,
+	{ code: 'input', input, expected: `${expected}`, actual: `${actual}` });
+
+function feedBytes(input, { type, dims, data } = {}) {
+	const Kind = TYPES[type]?.[1], given = data?.constructor.name;
+	if (!Kind)
+		throw unfit(input, 'unknown type', Object.keys(TYPES), type);
+	if (!dims?.every((d) => Number.isSafeInteger(d) && d >= 0))
+		throw unfit(input, 'wrong dims', 'an array of whole numbers', JSON.stringify(dims));
+	if (given?.replace('Clamped', '').replace('Float16', 'Uint16') !== Kind.name)
+		throw unfit(input, 'wrong data', Kind.name, given);
+	if (data.length !== elements(dims))
+		throw unfit(input, 'wrong number of elements', `${elements(dims)} for [${dims}]`, data.length);
+	return Kind === Array ? packStrings(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** One request body: the JSON, then the tensors' bytes in the order of its inputs. */
+// the JSON, blanks up to a multiple of 8, the tensors
 function encode(feeds, outputs) {
-  const tensors = Object.entries(feeds).map(([name, feed]) => [name, feed, feedBytes(name, feed)]);
-  const head = new TextEncoder().encode(JSON.stringify({
-    inputs: tensors.map(([name, feed, bytes]) => ({
-      name, shape: feed.dims, datatype: TYPES[feed.type][0],
-      parameters: { binary_data_size: bytes.length },
-    })),
-    outputs: outputs?.map((name) => ({ name })),
-    parameters: { binary_data_output: true },
-  }));
-  const body = new Uint8Array(tensors.reduce((n, t) => n + t[2].length, head.length));
-  body.set(head);
-  let at = head.length;
-  for (const [, , bytes] of tensors) {
-    body.set(bytes, at);
-    at += bytes.length;
-  }
-  return { body, headLength: head.length };
+	const bytes = mapped(feeds, (feed, name) => feedBytes(name, feed));
+	const json = JSON.stringify({
+		inputs: Object.entries(feeds).map(([name, { type, dims, transform }]) => ({ name, shape: dims,
+			datatype: TYPES[type][0], parameters: { binary_data_size: bytes[name].length, transform } })),
+		outputs: outputs?.map((name) => ({ name })), parameters: { binary_data_output: true },
+	});
+	const head = bytesOf(json + ' '.repeat(-bytesOf(json).length & 7));
+	return [join([head, ...Object.values(bytes)]), head.length];
 }
 
-/** The answer's tensors. Anything short, long or unknown is an error, never a padded tensor. */
-function decode(buffer, headLength) {
-  const wrong = (why, cause) => new LarderError(`the answer is not valid: ${why}`, { cause });
-  let at = headLength ?? buffer.byteLength;
-  const out = {};
-  try {
-    const { outputs } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 0, at)));
-    for (const { name, shape, datatype, data, parameters } of outputs) {
-      const type = TYPE_OF[datatype];
-      if (!type)
-        throw wrong(`output "${name}" has type ${datatype}`);
-      const Kind = TYPES[type][1];
-      const size = parameters?.binary_data_size;
-      let values;
-      if (size === undefined) {
-        if (!Array.isArray(data))
-          throw wrong(`output "${name}" has no data`);
-        values = Kind.from(data.flat(Infinity), type === 'string' ? String
-          : Kind.name.startsWith('Big') ? BigInt : Number);
-      } else {
-        if (!(size >= 0 && size <= buffer.byteLength - at))
-          throw wrong(`output "${name}" is cut off`);
-        const own = buffer.slice(at, at + size); // a copy, so that it is aligned for its type
-        at += size;
-        values = type === 'string' ? unpackStrings(new Uint8Array(own)) : new Kind(own);
-      }
-      if (values.length !== elements(shape))
-        throw wrong(`output "${name}" has ${values.length} elements for [${shape}]`);
-      out[name] = { type, dims: shape, data: values };
-    }
-  } catch (error) {
-    throw error instanceof LarderError ? error : wrong(error.message, error);
-  }
-  return out;
+// what is short, long or unknown is an error, never a padded tensor
+function decode(buffer, length) {
+	try {
+		let at = +length;
+		return Object.fromEntries(JSON.parse(textOf(new Uint8Array(buffer, 0, at))).outputs.map((o) => {
+			const type = typeOf(o.datatype), [, Kind] = TYPES[type], size = o.parameters.binary_data_size;
+			const own = buffer.slice(at, at += size), data = Kind === Array ? unpackStrings(own) : new Kind(own);
+			if (data.length !== elements(o.shape) || own.byteLength !== size)
+				throw new RangeError(`output "${o.name}" has ${data.length} elements for [${o.shape}]`);
+			return [o.name, { type, dims: o.shape, data }];
+		}));
+	} catch (error) {
+		throw invalid(error);
+	}
 }
 
-// --- models and errors of the daemon ------------------------------------------------------------
-
-/** `name`, `org/name`, either with `@revision`, or a larder URL of a file. */
-function parseModel(model, base) {
-  if (/^https?:/.test(model)) {
-    const url = new URL(model);
-    const found = /^\/(.+?)\/resolve\/([^/]+)\/(.+)$/.exec(url.pathname);
-    if (url.origin !== new URL(base).origin || !found)
-      throw new LarderModelError(`${model} is not a file of ${base}`, { code: 'not-found', model });
-    const [id, revision, file] = found.slice(1).map(decodeURIComponent);
-    return { id, revision, file };
-  }
-  const [id, revision] = model.split('@');
-  return { id, revision, file: undefined };
+function checkFeeds(inputs, feeds) {
+	for (const name of Object.keys(feeds)) {
+		if (!inputs.some((i) => i.name === name))
+			throw unfit(name, 'unknown name', inputs.map((i) => i.name), name);
+	}
+	for (const { name, type, dims } of inputs) {
+		const feed = feeds[name];
+		if (feed?.type !== type)
+			throw feed ? unfit(name, 'wrong type', type, feed.type) : unfit(name, 'missing', `${type} [${dims}]`, 'nothing');
+		if (dims.length && (dims.length !== feed.dims.length || dims.some((d, i) => d >= 0 && d !== feed.dims[i])))
+			throw unfit(name, 'wrong dims', `[${dims}]`, `[${feed.dims}]`);
+	}
 }
 
-function modelRoute(model, base, file, rest = '') {
-  const named = parseModel(model, base);
-  if (named.revision && named.revision !== 'main')
-    throw new LarderModelError(`${model}: only revision main can be run so far`,
-      { code: 'not-runnable', model });
-  const query = file ?? named.file;
-  return `/v2/models/${encodeURIComponent(named.id)}${rest}`
-    + (query ? `?file=${encodeURIComponent(query)}` : '');
+// runs that begin within one frame become one request of all their rows
+function batcher(infer, { frameMs = 16, max = 16 }) {
+	const frames = {};
+	const send = async (key) => {
+		const { runs: all, outputs, timer } = frames[key], runs = all.filter((r) => !r.signal?.aborted);
+		delete frames[key];
+		clearTimeout(timer);
+		const total = runs.reduce((n, r) => n + r.rows, 0);
+		try {
+			const results = total && await infer(mapped(runs[0].feeds, ({ type, dims }, name) => ({ type,
+				dims: [total, ...dims.slice(1)], data: join(runs.map((r) => r.feeds[name].data), TYPES[type][1]) })), { outputs });
+			runs.reduce((at, { rows, done }) => {
+				done(mapped(results, ({ type, dims: [n, ...dims], data }, name) => {
+					if (n !== total)
+						throw new LarderError(`output "${name}" has ${n} rows for ${total}`);
+					const row = data.length / n;
+					return { type, dims: [rows, ...dims], data: data.slice(at * row, (at + rows) * row) };
+				}));
+				return at + rows;
+			}, 0);
+		} catch (error) {
+			runs.forEach((r) => r.fail(error));
+		}
+	};
+	return (given, { outputs, signal }) => {
+		const feeds = mapped(given, ({ type, dims, data }) => ({ type, dims, data: data.slice() }));
+		const [rows, ...odd] = new Set(Object.values(feeds).map((f) => f.dims[0]));
+		if (odd.length)
+			return infer(given, { outputs, signal });
+		const key = JSON.stringify([outputs, mapped(feeds, (f) => [f.type, f.dims.slice(1)])]);
+		const { runs } = frames[key] ??= { runs: [], outputs, timer: setTimeout(send, frameMs, key) };
+		return abortable(new Promise((done, fail) => {
+			if (runs.push({ feeds, rows, done, fail, signal }) >= max)
+				send(key);
+		}), signal);
+	};
 }
 
-function daemonError(status, message, { model, retryAfter } = {}) {
-  if (status === 404 && model)
-    return new LarderModelError(message, { code: 'not-found', model, status });
-  if (status === 409 && model)
-    return new LarderModelError(message, { code: 'ambiguous', model, status });
-  if (status === 400)
-    return new LarderInputError(message, { code: 'input', status });
-  if (status === 422 || status === 501)
-    return new LarderModelError(message, { code: 'not-runnable', model, status });
-  if (status === 507)
-    return new LarderModelError(message, { code: 'load-failed', model, status });
-  if (status === 502 || status === 504)
-    return new LarderModelError(message, { code: 'upstream', model, status });
-  if (status === 503)
-    return new LarderBusy(message, { code: 'busy', status, retryAfter });
-  return new LarderError(message, { status });
+const quote = encodeURIComponent;
+const modelError = (code, model, message, status) => new LarderModelError(message, { code, model: `${model}`, status });
+
+function parseModel(model, base, file) {
+	if (!/^\w+:/.test(model)) {
+		const [id, revision = 'main'] = `${model}`.split('@');
+		return { id, revision, file };
+	}
+	const { origin, pathname } = new URL(model);
+	const [, id, revision, path] = /^\/(.+?)\/resolve\/([^/]+)\/(.+)$/.exec(pathname)?.map(decodeURIComponent) ?? [];
+	if (origin !== base || !id)
+		throw modelError('not-found', model, `${model} is not a file of ${base}`);
+	return { id, revision, file: file ?? path };
 }
 
-const wait = (ms, signal) => new Promise((done, fail) => {
-  const timer = setTimeout(() => {
-    signal?.removeEventListener('abort', stop);
-    done();
-  }, ms);
-  const stop = () => {
-    clearTimeout(timer);
-    fail(signal.reason);
-  };
-  signal?.addEventListener('abort', stop, { once: true });
-});
+const CODES = { 404: 'not-found', 409: 'ambiguous', 422: 'not-runnable', 501: 'not-runnable',
+	502: 'upstream', 504: 'upstream', 507: 'load-failed' };
 
-// --- the client ---------------------------------------------------------------------------------
+function daemonError(status, message, { model, stream, retryAfter }) {
+	if (model && CODES[status] && !(stream && status === 409))
+		return modelError(CODES[status], model, message, status);
+	const [Kind, code] = { 400: [LarderInputError, 'input'], 409: [LarderError, 'replaced'],
+		503: [LarderBusy, 'busy'] }[status] ?? [LarderError];
+	return new Kind(message, { code, status, retryAfter });
+}
 
-/** What connect() gives. Dispatches 'unavailable' and 'available' (CustomEvent). */
+const asModel = ({ id, sha, runnable = false, siblings }) => {
+	const files = siblings.map((f) => ({ path: f.rfilename, bytes: f.size, sha256: f.sha256 }));
+	return { id, revision: sha, runnable, bytes: files.reduce((n, f) => n + f.bytes, 0), files };
+};
+
+function abortable(promise, signal) {
+	let stop;
+	return signal ? Promise.race([promise, new Promise((_, fail) => {
+		stop = () => fail(signal.reason);
+		signal.aborted ? stop() : signal.addEventListener('abort', stop);
+	})]).finally(() => signal.removeEventListener('abort', stop)) : promise;
+}
+
+const either = (...signals) => AbortSignal.any(signals.filter(Boolean));
+const hasGPU = async () => !!await globalThis.navigator?.gpu?.requestAdapter().catch(() => null);
+
+// `own` in front of who runs a model: `now`, once its daemon is lost what move() gives
+function movable(now, move, own) {
+	let lost, moving;
+	own = own(async (call) => {
+		if (lost && move) {
+			await (moving ??= move(lost).then((next) => { [now, move] = [next]; }, () => { lost = moving = null; }));
+		}
+		try {
+			return await call(now);
+		} catch (error) {
+			lost = error?.reason === 'connection lost' ? error : lost;
+			throw error;
+		}
+	});
+	return new Proxy(own, { get: (_, key) => own[key] ?? (now[key]?.bind?.(now) ?? now[key]) });
+}
+
+// Identity, in 63 bytes: does a provider start at all, before anything is downloaded?
+const TINY = 'CAdCAhANOjcKEAoBeBIBeSIISWRlbnRpdHkSAWdaDwoBeBIKCggIARIECgIIAWIPCgF5EgoKCAgBEgQKAggB';
+const started = new WeakMap(), registered = new WeakMap(); // by InferenceSession
+
+function start({ InferenceSession }, provider) {
+	const known = started.get(InferenceSession) ?? {};
+	started.set(InferenceSession, known);
+	return known[JSON.stringify(provider)] ??= InferenceSession.create(Uint8Array.from(atob(TINY), (c) => c.charCodeAt()),
+		{ executionProviders: [provider] }).then((session) => session.release());
+}
+
 export class Larder extends EventTarget {
-  #closing = new AbortController();
-  #reachable = true;
+	#closing = new AbortController();
+	_reachable = true;
 
-  constructor(url, version) {
-    super();
-    this.url = url;
-    this.version = version;
-  }
+	constructor(url, version, onprogress) {
+		super();
+		Object.assign(this, { url, version });
+		this.addEventListener('progress', (e) => onprogress?.(e.detail));
+	}
 
-  /** true until close() */
-  get ok() {
-    return !this.#closing.signal.aborted;
-  }
+	get ok() {
+		return !this.#closing.signal.aborted;
+	}
 
-  /** Rejects what is in flight, and every later call, with code 'closed'. */
-  close() {
-    this.#closing.abort(new LarderError('this Larder was closed', { code: 'closed' }));
-  }
+	close() {
+		this.#closing.abort(new LarderError('this Larder was closed', { code: 'closed' }));
+	}
 
-  /** Every stored model: [{ id, revision, runnable, bytes, files: [{ path, bytes, sha256 }] }] */
-  async models({ signal } = {}) {
-    const list = await this.#json('/api/models?full=true', { signal });
-    return list.map((m) => {
-      const files = (m.siblings ?? []).map((f) => ({
-        path: f.rfilename,
-        bytes: f.size ?? f.lfs?.size ?? 0,
-        sha256: f.sha256 ?? f.lfs?.sha256,
-      }));
-      const bytes = files.reduce((n, f) => n + f.bytes, 0);
-      return { id: m.id, revision: m.sha ?? 'main', runnable: m.runnable ?? false, bytes, files };
-    });
-  }
+	async models({ signal } = {}) {
+		return (await this.#json('/api/models?full=true', { signal })).map(asModel);
+	}
 
-  /** Inputs and outputs of a model; a free dimension is -1. */
-  async describe(model, { file, signal } = {}) {
-    const { id } = parseModel(model, this.url);
-    const meta = await this.#json(modelRoute(model, this.url, file), { signal, model });
-    const values = (list) => list.map((v) => ({
-      name: v.name, type: TYPE_OF[v.datatype] ?? v.datatype, dims: v.shape,
-    }));
-    return {
-      id, revision: meta.parameters?.revision ?? 'main', file: meta.parameters?.file ?? file,
-      inputs: values(meta.inputs), outputs: values(meta.outputs),
-    };
-  }
+	async describe(model, { file, signal } = {}) {
+		const about = await this.#json(this.#route(model, file), { signal, model });
+		const values = (list) => list.map((v) => ({ name: v.name, type: typeOf(v.datatype), dims: v.shape }));
+		const { dim_names: dimNames = {}, ...what } = about.parameters;
+		return { id: parseModel(model, this.url).id, ...what,
+			inputs: values(about.inputs), outputs: values(about.outputs), dimNames };
+	}
 
-  /** Runs a model: feeds and result are { name: { type, dims, data } }. */
-  async infer(model, feeds, { outputs, file, signal } = {}) {
-    const { body, headLength } = encode(feeds, outputs);
-    const reply = await this.#call(modelRoute(model, this.url, file, '/infer'), {
-      model, signal, method: 'POST', body,
-      headers: {
-        'Content-Type': 'application/octet-stream',
-        'Inference-Header-Content-Length': String(headLength),
-      },
-    });
-    const length = reply.headers.get('Inference-Header-Content-Length');
-    const answer = reply.body;
-    if (length !== null && !(/^[0-9]+$/.test(length) && +length <= answer.byteLength))
-      throw new LarderError(`the answer is not valid: header length ${length}`);
-    return decode(answer, length === null ? undefined : +length);
-  }
+	async infer(model, feeds, { outputs, file, stream, signal } = {}) {
+		const [body, length] = encode(feeds, outputs), HEAD = 'Inference-Header-Content-Length';
+		const reply = await this.#call(this.#route(model, file, '/infer'), { model, signal, stream, method: 'POST', body,
+			headers: { 'Content-Type': 'application/octet-stream', [HEAD]: length, ...stream && { 'X-Larder-Stream': stream } } });
+		return decode(reply.body, reply.headers.get(HEAD) ?? reply.body.byteLength);
+	}
 
-  async #json(path, options) {
-    const { body } = await this.#call(path, options);
-    try {
-      return JSON.parse(new TextDecoder().decode(body));
-    } catch (cause) {
-      throw new LarderError('the answer is not valid JSON', { cause });
-    }
-  }
+	async createSession(ort, source, { fallback = 'auto', model = source, executionProviders, signal, ...rest } = {}) {
+		const order = (executionProviders ?? [...await hasGPU() ? ['webgpu'] : [], 'larder', 'wasm'])
+			.filter((p) => fallback === 'auto' || (p === 'larder') === (fallback === 'always'));
+		const use = { ort, source, model, ...rest }, [first, left] = await this.#firstOf(order, use, signal);
+		return movable(first, left.length && (async (error) => {
+			this._moved(model, 'larder', left[0], error);
+			return (await this.#firstOf(left, use))[0];
+		}), (session) => ({
+			run: (feeds, fetches, options) => session((it) => {
+				// ORT's second argument: names, a map of outputs, or already the options
+				const listed = Array.isArray(fetches);
+				const names = listed ? fetches : it.outputNames.filter((n) => n in (fetches ?? {}));
+				const { signal: stop, ...o } = options ?? (listed || names[0] ? {} : fetches ?? {});
+				return abortable(it.run(feeds, names[0] ? names : it.outputNames, it.outputs ? { signal: stop } : o), stop);
+			}),
+		}));
+	}
 
-  /** One request with its whole body; retries twice when the daemon says that it is busy. */
-  async #call(path, { model, signal, ...init }) {
-    const stop = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
-    for (let tries = 0; ; tries++) {
-      stop.throwIfAborted();
-      let reply, body;
-      try {
-        reply = await fetch(this.url + path, { credentials: 'omit', signal: stop, ...init });
-        body = await reply.arrayBuffer();
-      } catch (cause) {
-        stop.throwIfAborted();
-        throw this.#saw(new LarderUnavailable('connection lost', this.url, { cause }));
-      }
-      this.#saw(null);
-      if (reply.ok)
-        return { headers: reply.headers, body };
-      const retryAfter = Number(reply.headers.get('Retry-After')) || 1;
-      if (reply.status === 503 && tries < 2) {
-        await wait(retryAfter * 1000, stop);
-        continue;
-      }
-      let message = `the daemon answered ${reply.status}`;
-      try {
-        message = JSON.parse(new TextDecoder().decode(body)).error ?? message;
-      } catch {
-        // not JSON: the status alone has to do
-      }
-      throw daemonError(reply.status, message, { model, retryAfter });
-    }
-  }
+	// the model opened by the first provider that can, and the providers after it
+	async #firstOf(order, { ort, source, model, file, batch, onprogress, ...rest }, signal) {
+		const errors = [], stop = this._stop(signal), o = { file, batch, signal, onprogress };
+		let files;
+		for (const [i, provider] of order.entries()) {
+			const backend = provider.name ?? provider;
+			try {
+				stop.throwIfAborted();
+				if (backend === 'larder')
+					return [await this._remote(ort, model, o), order.slice(i + 1)];
+				await abortable(start(ort, provider), stop);
+				const [bytes, externalData] = await (files ??= this.#onnx(source, o));
+				const it = await abortable(ort.InferenceSession.create(bytes,
+					{ ...externalData[0] && { externalData }, ...rest, executionProviders: [provider] }), stop);
+				it.backend = backend;
+				return [it, []];
+			} catch (error) {
+				stop.throwIfAborted();
+				errors.push({ backend, error });
+				if (i + 1 < order.length)
+					this._moved(model, backend, order[i + 1], error);
+			}
+		}
+		const last = errors.at(-1)?.error ?? 'no execution provider is left';
+		throw Object.assign(last instanceof Error ? last : new LarderError(`${last}`), { errors });
+	}
 
-  #saw(error) {
-    if (this.#reachable === (error === null))
-      return error;
-    this.#reachable = error === null;
-    this.dispatchEvent(new CustomEvent(error ? 'unavailable' : 'available',
-      { detail: error ? { reason: error.reason } : {} }));
-    return error;
-  }
+	// a model of the daemon at its revision of now, as a session of ORT
+	async _remote(ort, model, { file, batch, signal, onprogress }) {
+		this._progress('load', model, 0, 1, onprogress);
+		const { id, revision, inputs, outputs, dimNames, file: path } = await this.describe(model, { file, signal });
+		this._progress('load', model, 1, 1, onprogress);
+		const infer = (feeds, o) => this.infer(`${id}@${revision}`, feeds, { ...o, file: path });
+		const send = batch && inputs.every((i) => i.dims[0] === -1) ? batcher(infer, batch) : infer;
+		const shape = ({ name, type, dims }) => ({ name, isTensor: true, type, shape: dims.map((d, i) => dimNames[name]?.[i] ?? d) });
+		return {
+			backend: 'larder', inputs, outputs, inputNames: inputs.map((i) => i.name), outputNames: outputs.map((o) => o.name),
+			inputMetadata: inputs.map(shape), outputMetadata: outputs.map(shape), release: async () => {},
+			run: async (feeds, names, { signal: stop } = {}) => {
+				checkFeeds(inputs, feeds);
+				const result = await send(feeds, { outputs: names, signal: stop });
+				return ort ? mapped(result, ({ type, data, dims }) => new ort.Tensor(type, data, dims)) : result;
+			},
+		};
+	}
+
+	register(ort, { model } = {}) {
+		const known = registered.get(ort.InferenceSession), at = Object.assign(known ?? {}, { larder: this, model });
+		registered.set(ort.InferenceSession, at);
+		known ?? ort.registerBackend('larder', {
+			init: () => at.larder.#json('/v2/health/ready', {}),
+			createInferenceSessionHandler: async (source) => {
+				const name = at.model ?? (source.buffer ? await at.larder.#byDigest(source) : source);
+				const it = await at.larder._remote(ort, name, {}), skip = () => {};
+				return { ...it, dispose: it.release, startProfiling: skip, endProfiling: skip,
+					run: (feeds, fetches, o) => it.run(feeds, Object.keys(fetches), o) };
+			},
+		}, -1);
+	}
+
+	async #byDigest(bytes) {
+		const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+		const sha256 = Array.from(hash, (b) => b.toString(16).padStart(2, 0)).join('');
+		for (const { id, files } of await this.models()) {
+			const file = files.find((f) => f.sha256 === sha256);
+			if (file)
+				return this.#url(id, 'main', file.path);
+		}
+		throw modelError('not-found', sha256, `no stored file has the digest ${sha256}; say which model`);
+	}
+
+	transformers({ env }, { fallback = 'auto', ort, onprogress } = {}) {
+		const before = { ...env }, { InferenceSession: ORT = {} } = ort ?? {}, { create } = ORT;
+		const restore = () => (ORT.create = create, Object.assign(env, before));
+		if (!create && fallback === 'always')
+			throw new TypeError("fallback 'always' needs ort, the module that transformers.js imports");
+		Object.assign(env, { remoteHost: `${this.url}/`, remotePathTemplate: '{model}/resolve/{revision}/',
+			allowLocalModels: false, allowRemoteModels: true });
+		if (!create || fallback === 'never')
+			return { restore };
+		const mark = 'larder runs ', known = {}; // URL of a model file: whether the daemon runs it
+		const runs = async (url) => fallback === 'always'
+			|| (!await hasGPU() && this.describe(url).then(() => true, () => (delete known[url], false)));
+		// stands for a weight file in the page; undefined: the file itself has to come
+		const standIn = async (input) => {
+			const [, url, data] = /^(.+\.onnx)(_data.*)?$/.exec(input) ?? [], text = data ?? mark + url;
+			if (!url?.startsWith(this.url) || !await (known[url] ??= runs(url)))
+				return undefined;
+			env.useWasmCache = false; // or 27 MB of wasm come that nobody runs
+			return new Response(text, { headers: { 'Content-Length': text.length } });
+		};
+		const cache = async () => (before.useCustomCache ? before.customCache
+			: before.useBrowserCache && caches.open(env.cacheKey).catch(() => null));
+		Object.assign(env, { useCustomCache: true,
+			fetch: async (input, init) => await standIn(`${input.url ?? input}`) ?? before.fetch(input, init),
+			customCache: {
+				match: async (name) => await standIn(name) ?? (await cache())?.match?.(name),
+				put: async (...args) => (await cache())?.put?.(...args),
+			} });
+		ORT.create = (source, options, ...rest) => {
+			const url = source.byteLength < 4096 ? textOf(source) : '';
+			if (!url.startsWith(mark))
+				return create.call(ORT, source, options, ...rest);
+			const { externalData, executionProviders, ...o } = options ?? {};
+			return this.createSession(ort, url.slice(mark.length), { ...o, fallback, onprogress });
+		};
+		return { restore };
+	}
+
+	// choose, loadGraphModel and video are in larder-more.js; a service worker imports it beforehand
+	async #more(name, args) {
+		const more = globalThis.larderMore ?? await import(`${this.url}/larder-more.js`);
+		return more[name](this, { TYPES, elements, join, textOf, abortable, movable, hasGPU, LarderError }, ...args);
+	}
+
+	choose(...args) {
+		return this.#more('choose', args);
+	}
+
+	loadGraphModel(...args) {
+		return this.#more('loadGraphModel', args);
+	}
+
+	video(...args) {
+		return this.#more('video', args);
+	}
+
+	_stop(signal) {
+		return either(signal, this.#closing.signal);
+	}
+
+	#tell(type, detail) {
+		this.dispatchEvent(new CustomEvent(type, { detail }));
+	}
+
+	_moved(model, from, to, error) {
+		this.#tell('fallback', { model: `${model}`, from, to: to.name ?? to, error });
+	}
+
+	_progress(phase, model, loaded, total, onprogress, file) {
+		const detail = { phase, model: `${model}`, file, loaded, total };
+		this.#tell('progress', detail);
+		onprogress?.(detail);
+	}
+
+	#url(id, revision, path) {
+		return `${this.url}/${id}/resolve/${quote(revision)}/${path.split('/').map(quote).join('/')}`;
+	}
+
+	#route(model, given, rest = '') {
+		const { id, revision, file } = parseModel(model, this.url, given);
+		return `/v2/models/${quote(id)}${revision === 'main' ? '' : `/versions/${quote(revision)}`}${rest}`
+			+ (file ? `?file=${quote(file)}` : '');
+	}
+
+	async _stored(model, given, signal) {
+		if (/^\w+:|^[./]/.test(model) && !`${model}`.startsWith(`${this.url}/`))
+			return { url: new URL(model, globalThis.location?.href) };
+		const { id, revision, file } = parseModel(model, this.url, given);
+		const { bytes, files } = asModel(await this.#json(
+			`/api/models/${id}/revision/${quote(revision)}?blobs=true`, { signal, model }));
+		const found = files.map((f) => f.path).filter((p) => p.endsWith('.onnx'));
+		const usual = ['model.onnx', 'onnx/model.onnx'].find((p) => found.includes(p));
+		if (!file && !usual && found[1])
+			throw modelError('ambiguous', model, `${model} has several models, file must name one: ${found}`);
+		return { bytes, url: this.#url(id, revision, file ?? usual ?? found[0] ?? 'model.json') };
+	}
+
+	async #onnx(source, o) {
+		if (source.buffer)
+			return [source, []];
+		const { url } = await this._stored(source, o.file, o.signal), bytes = await this._download(url, o);
+		// where an ONNX file keeps weights: its entries { key: "location", value: path }
+		const found = new TextDecoder('latin1').decode(bytes).matchAll(/\n\x08location\x12([\x01-\x7f])/g);
+		const paths = new Set(Array.from(found, ({ index: i, 1: size }) => textOf(bytes.subarray(i + 12, i + 12 + size.charCodeAt()))));
+		return [bytes, await Promise.all(Array.from(paths, async (path) => (
+			{ path, data: await this._download(new URL(path, url), o) })))];
+	}
+
+	// where nobody answers, what the browser's cache has will do
+	async _download(from, { signal, onprogress }) {
+		const url = `${from}`, stop = this._stop(signal), parts = [];
+		const ask = (cache) => fetch(url, { signal: stop, cache, credentials: url.startsWith(this.url) ? 'omit' : 'same-origin' });
+		const lost = (cause) => {
+			stop.throwIfAborted();
+			throw new LarderUnavailable('connection lost', url, cause);
+		};
+		const reply = await ask('default').catch(() => ask('force-cache')).catch(lost);
+		if (!reply.ok)
+			throw daemonError(reply.status, `${url} answered ${reply.status}`, { model: url });
+		const total = +reply.headers.get('Content-Length'), reader = reply.body.getReader();
+		for (let loaded = 0, part; (part = (await reader.read().catch(lost)).value); parts.push(part)) {
+			loaded += part.length;
+			this._progress('download', url, loaded, Math.max(total, loaded), onprogress, url.split('/').pop());
+		}
+		return join(parts);
+	}
+
+	async #json(path, options) {
+		const { body } = await this.#call(path, options);
+		try {
+			return JSON.parse(textOf(body));
+		} catch (error) {
+			throw invalid(error);
+		}
+	}
+
+	async #call(path, { model, signal, stream, ...init }) {
+		const stop = this._stop(signal);
+		for (let tries = 0; ; tries++) {
+			stop.throwIfAborted();
+			let reply, body, message;
+			try {
+				reply = await fetch(this.url + path, { credentials: 'omit', signal: stop, ...init });
+				body = await reply.arrayBuffer();
+			} catch (cause) {
+				stop.throwIfAborted();
+				throw this.#saw(new LarderUnavailable('connection lost', this.url, cause));
+			}
+			this.#saw();
+			const { headers, status, ok } = reply, retryAfter = +headers.get('Retry-After') || 1;
+			if (ok)
+				return { headers, body };
+			if (status === 503 && tries < 2) {
+				await abortable(new Promise((done) => { setTimeout(done, retryAfter * 1000); }), stop);
+				continue;
+			}
+			try {
+				message = JSON.parse(textOf(body)).error;
+			} catch { /* not JSON: the status has to do */ }
+			throw daemonError(status, message ?? `the daemon answered ${status}`, { model, stream, retryAfter });
+		}
+	}
+
+	#saw(error) {
+		if (this._reachable === !!error)
+			this.#tell(error ? 'unavailable' : 'available', { reason: error?.reason });
+		this._reachable = !error;
+		return error;
+	}
 }
 
-/** Finds the daemon, or throws LarderUnavailable with a reason. */
-export async function connect({ url = SERVED_BY, timeout = 2000, signal } = {}) {
-  url = new URL(url).origin;
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), timeout);
-  const stop = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
-  const ask = (path, init) => fetch(url + path, { credentials: 'omit', signal: stop, ...init });
-  try {
-    const health = await ask('/healthz');
-    const about = await health.json().catch(() => null);
-    if (about?.server !== 'larder')
-      throw new LarderUnavailable('not a larder', url);
-    return new Larder(url, about.version);
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof LarderError)
-      throw error;
-    if (late.signal.aborted)
-      throw new LarderUnavailable('timeout', url, { cause: error });
-    const reason = await ask('/healthz', { mode: 'no-cors' }).then(() => 'origin not allowed', whyNot);
-    signal?.throwIfAborted();
-    throw new LarderUnavailable(late.signal.aborted ? 'timeout' : reason, url, { cause: error });
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Not even an opaque answer: is it the browser, or is nobody there? */
-async function whyNot() {
-  const page = globalThis.location;
-  if (!page || /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(page.hostname))
-    return 'not running'; // on loopback pages the permission says nothing
-  for (const name of ['loopback-network', 'local-network-access']) {
-    const state = await globalThis.navigator?.permissions?.query({ name }).catch(() => null);
-    if (state)
-      return state.state === 'denied' ? 'blocked by browser' : 'not running';
-  }
-  const safari = /^((?!chrome|chromium|android).)*safari/i.test(globalThis.navigator?.userAgent ?? '');
-  return safari && page.protocol === 'https:' ? 'blocked by browser' : 'not running';
+export async function connect({ url = SERVED_BY, timeout = 2000, signal, onprogress } = {}) {
+	url = new URL(url).origin;
+	const page = globalThis.location, late = new AbortController(), stop = either(signal, late.signal);
+	const ask = (init) => fetch(`${url}/healthz`, { credentials: 'omit', signal: stop, ...init });
+	let timer, asked;
+	// on loopback pages the permission says nothing
+	for (const name of /^(localhost|127\.[\d.]+|\[::1\])$/.test(page?.hostname) ? [] : ['loopback-network', 'local-network-access'])
+		asked ??= await globalThis.navigator?.permissions?.query({ name }).catch(() => null);
+	const count = () => { timer ??= setTimeout(() => late.abort(), timeout); };
+	if (asked?.state === 'prompt')
+		asked.onchange = count; // the time begins when the prompt is answered
+	else
+		count();
+	try {
+		const about = await (await ask()).json().catch(() => stop.throwIfAborted());
+		if (about?.server === 'larder')
+			return new Larder(url, about.version, onprogress);
+		throw new LarderUnavailable('not a larder', url);
+	} catch (cause) {
+		signal?.throwIfAborted();
+		if (cause instanceof LarderError)
+			throw cause;
+		const there = late.signal.aborted || await ask({ mode: 'no-cors' }).then(() => true, () => false);
+		signal?.throwIfAborted();
+		const safari = !asked && page?.protocol === 'https:' && /^((?!chrom|android).)*safari/i.test(navigator.userAgent);
+		throw new LarderUnavailable(late.signal.aborted ? 'timeout' : there ? 'origin not allowed'
+			: asked?.state === 'denied' || safari ? 'blocked by browser' : 'not running', url, cause);
+	} finally {
+		clearTimeout(timer);
+	}
 }

@@ -104,13 +104,21 @@ export async function startLarder({ origins = [], sample = true, offline = true,
   for (let tries = 0; ; tries++) {
     const ok = await fetch(`${url}/healthz`).then((reply) => reply.ok, () => false);
     if (ok)
-      return { url, port, ctl, stop };
+      return { url, port, ctl, stop, kill: () => kill(child, ended, dir, abandoned), pid: child.pid };
     if (child.exitCode !== null || tries === 200) {
       child.kill('SIGKILL');
       throw new Error(`larderd did not start:\n${said}`);
     }
     await new Promise((go) => setTimeout(go, 50));
   }
+}
+
+/** The end that nobody is told of. The same folder is not used again. */
+async function kill(child, ended, dir, abandoned) {
+  child.kill('SIGKILL');
+  await ended;
+  process.removeListener('exit', abandoned);
+  fs.rmSync(dir, { recursive: true, force: true });
 }
 
 export async function startBrowser() {
@@ -133,13 +141,23 @@ export async function openPage(browser, url, options = {}) {
 }
 
 /**
- * A web server on a loopback port of its own: `/` is an empty page, every other path a file of one
- * of the `roots` ({ '/prefix/': folder }).
+ * A web server on a loopback port of its own: `/` is an empty page, `pages` are others
+ * ({ '/path': { body, headers, type } }), every other path a file of one of the `roots`
+ * ({ '/prefix/': folder }). `asked` collects the paths.
  */
-export async function startSite(roots = {}) {
-  const types = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
+export async function startSite(roots = {}, pages = {}) {
+  const types = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm',
+    '.json': 'application/json' };
+  const asked = [];
   const server = http.createServer((request, reply) => {
     const { pathname } = new URL(request.url, 'http://site');
+    asked.push(pathname);
+    if (pages[pathname]) {
+      const { body, headers = {}, type = 'text/html' } = pages[pathname];
+      reply.writeHead(200, { 'Content-Type': type, ...headers });
+      reply.end(body);
+      return;
+    }
     const root = Object.keys(roots).find((prefix) => pathname.startsWith(prefix));
     const file = root && path.join(roots[root], path.normalize(pathname.slice(root.length)));
     if (pathname === '/') {
@@ -147,6 +165,7 @@ export async function startSite(roots = {}) {
       reply.end('<!doctype html><link rel="icon" href="data:,"><title>a site</title>');
     } else if (file && !path.relative(roots[root], file).startsWith('..') && fs.existsSync(file)) {
       reply.setHeader('Content-Type', types[path.extname(file)] ?? 'application/octet-stream');
+      reply.setHeader('Cross-Origin-Embedder-Policy', 'require-corp'); // workers of isolated pages
       fs.createReadStream(file).pipe(reply);
     } else {
       reply.statusCode = 404;
@@ -156,6 +175,7 @@ export async function startSite(roots = {}) {
   server.listen(0, '127.0.0.1');
   await new Promise((ready) => server.once('listening', ready));
   return {
+    asked, pages,
     url: `http://127.0.0.1:${server.address().port}`,
     stop: () => {
       server.closeAllConnections();
@@ -169,6 +189,19 @@ export function readGolden(dir) {
   const about = JSON.parse(fs.readFileSync(path.join(dir, 'golden.json'), 'utf8'));
   const read = (t) => ({ ...t, bytes: fs.readFileSync(path.join(dir, t.file)) });
   return { ...about, inputs: about.inputs.map(read), outputs: about.outputs.map(read) };
+}
+
+/** Bodies of files that went through the network to a page: { path, status, bytes } */
+export function watchFiles(page, origin) {
+  const seen = [];
+  page.on('requestfinished', async (request) => {
+    const url = new URL(request.url());
+    if (url.origin !== origin || !/\/(resolve|raw|blobs)\//.test(url.pathname))
+      return;
+    const [reply, sizes] = await Promise.all([request.response(), request.sizes().catch(() => null)]);
+    seen.push({ path: url.pathname, status: reply?.status(), bytes: sizes?.responseBodySize ?? 0 });
+  });
+  return seen;
 }
 
 export const floats = (bytes) => new Float32Array(

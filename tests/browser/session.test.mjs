@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT
+//
+// createSession, register and choose with the real onnxruntime-web on a page of another origin: who
+// runs the model, what it answers, what reaches the page, and what happens when the daemon dies.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import {
+  compare, floats, folder, golden, noBrowser, openPage, readGolden, SOURCE, startBrowser, startLarder,
+  startSite, watchFiles,
+} from './lib.mjs';
+
+const ORT = folder('onnxruntime-web');
+const MOBILENET = golden('mobilenetv2-035-tm');
+const reference = JSON.parse(fs.readFileSync(path.join(SOURCE, 'www/sample/reference.json'), 'utf8'));
+const ISOLATED = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+
+/** In the page: window.ort, window.larder, window.events, and helpers. */
+async function prepare(page, url, { build = 'ort.wasm.min.mjs', threads = 1 } = {}) {
+  await page.evaluate(async ({ url, build, threads }) => {
+    window.ort = await import(`/ort/${build}`);
+    window.ort.env.wasm.numThreads = threads;
+    window.ort.env.logLevel = 'fatal';
+    window.module = await import(`${url}/larder.js`);
+    window.larder = await window.module.connect();
+    window.events = [];
+    for (const type of ['progress', 'fallback', 'unavailable', 'available']) {
+      window.larder.addEventListener(type, ({ detail }) => window.events.push(
+        { type, ...detail, error: detail.error && { name: detail.error.name, code: detail.error.code } }));
+    }
+    window.failure = (promise) => promise.then(() => 'no failure', (e) => ({
+      ...e, name: e.name, message: e.message, larder: e instanceof window.module.LarderError,
+      errors: e.errors?.map(({ backend, error }) => ({ backend, name: error.name, code: error.code })),
+    }));
+    window.digit = (images) => ({ image: new window.ort.Tensor('float32',
+      Float32Array.from(images.flat()), [images.length, 1, 28, 28]) });
+    window.plain = (tensors) => Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, {
+      type: t.type, dims: [...t.dims], data: Array.from(t.data, Number), kind: t.data.constructor.name,
+      tensor: t instanceof window.ort.Tensor }]));
+  }, { url, build, threads });
+}
+
+describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not installed') }, () => {
+  let larder, browser, site;
+  const images = reference.cases.map((c) => c.image);
+  const metrics = async () => Object.fromEntries([...(await (await fetch(`${larder.url}/metrics`)).text())
+    .matchAll(/^(\w+) (\d+)$/gm)].map(([, name, value]) => [name, Number(value)]));
+  const right = (data) => compare(data, reference.cases.flatMap((c) => c.probabilities)).worst < 1e-4;
+  const visit = async (options, url = larder.url) => {
+    const page = await openPage(browser, `${site.url}${options?.path ?? '/'}`);
+    page.files = watchFiles(page, url);
+    await prepare(page, url, options);
+    return page;
+  };
+  before(async () => {
+    site = await startSite({ '/ort/': path.join(ORT, 'dist'), '/www/': path.join(SOURCE, 'www'),
+      ...MOBILENET && { '/mobilenet/': path.join(MOBILENET, 'golden/mobilenet_model') } },
+    { '/isolated': { body: '<!doctype html><link rel="icon" href="data:,"><title>isolated</title>', headers: ISOLATED } });
+    larder = await startLarder({ origins: [site.url] });
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    site?.stop();
+    await larder?.stop();
+  });
+
+  test('the daemon runs it: results of ORT\'s types, and no byte of the weights in the page', async () => {
+    const page = await visit();
+    const got = await page.evaluate(async (pictures) => {
+      const before = window.digit(pictures);
+      const session = await window.larder.createSession(window.ort, 'digits');
+      const out = window.plain(await session.run(before));
+      const { backend, inputNames, outputNames, inputMetadata, outputMetadata } = session;
+      const some = window.plain(await session.run(before, ['probabilities']));
+      const mapped = window.plain(await session.run(before, { probabilities: null }, {}));
+      await session.release();
+      return { out, some, mapped, backend, inputNames, outputNames, inputMetadata, outputMetadata,
+        untouched: before.image.data.length };
+    }, images);
+    assert.equal(got.backend, 'larder');
+    assert.deepEqual(got.out.probabilities.dims, [10, 10]);
+    assert.deepEqual([got.out.probabilities.type, got.out.probabilities.kind, got.out.probabilities.tensor],
+      ['float32', 'Float32Array', true]);
+    assert.ok(right(got.out.probabilities.data));
+    assert.deepEqual([got.some, got.mapped], [got.out, got.out]);
+    assert.deepEqual([got.inputNames, got.outputNames], [['image'], ['probabilities']]);
+    assert.deepEqual(got.inputMetadata, [{ name: 'image', isTensor: true, type: 'float32', shape: ['N', 1, 28, 28] }]);
+    assert.equal(got.outputMetadata[0].name, 'probabilities');
+    assert.equal(got.untouched, 7840);
+    assert.deepEqual(page.files, [], 'no request for a file of the store');
+    await page.context().close();
+  });
+
+  test('\'never\' runs it in the page, weights with exact progress; a second visit takes no body', async () => {
+    const context = await browser.newContext();
+    const visits = [];
+    for (let i = 0; i < 2; i++) {
+      const page = await context.newPage();
+      const before = await metrics();
+      await page.goto(site.url);
+      const files = watchFiles(page, larder.url);
+      await prepare(page, larder.url);
+      visits.push(await page.evaluate(async (pictures) => {
+        const mine = [];
+        const session = await window.larder.createSession(window.ort, 'digits', {
+          fallback: 'never', onprogress: (p) => mine.push(p) });
+        const out = window.plain(await session.run(window.digit(pictures)));
+        return { backend: session.backend, out, mine, events: window.events };
+      }, images));
+      await page.waitForTimeout(200);
+      const after = await metrics();
+      Object.assign(visits[i], { files, sent: after.larder_sent_bytes_total - before.larder_sent_bytes_total,
+        notModified: after.larder_answers_3xx_total - before.larder_answers_3xx_total });
+      await page.close();
+    }
+    const sizes = Object.fromEntries(['model.onnx', 'weights-1.bin', 'weights-2.bin'].map(
+      (file) => [file, fs.statSync(path.join(SOURCE, 'www/sample', file)).size]));
+    for (const { backend, out, mine } of visits) {
+      assert.equal(backend, 'wasm');
+      assert.ok(right(out.probabilities.data));
+      for (const [file, size] of Object.entries(sizes)) {
+        const steps = mine.filter((p) => p.phase === 'download' && p.file === file);
+        assert.deepEqual([...new Set(steps.map((p) => p.total))], [size], file);
+        assert.ok(steps.every((p, k) => !k || p.loaded >= steps[k - 1].loaded), file);
+        assert.equal(steps.at(-1).loaded, size);
+      }
+    }
+    assert.equal(visits[0].files.length, 3);
+    assert.ok(visits[0].sent >= Object.values(sizes).reduce((a, b) => a + b));
+    assert.ok(visits[1].sent < 60000, `the second visit took ${visits[1].sent} bytes from the daemon`);
+    assert.equal(visits[1].notModified, 3 + 1, 'three files and larder.js');
+    await context.close();
+  });
+
+  test('both answer the same: shapes, types, values', { skip: !MOBILENET && 'no models in ../shared' }, async () => {
+    await larder.ctl('import', '--name', 'org/mobilenet', path.join(MOBILENET, 'mobilenet_model.onnx'));
+    const { inputs: [input], outputs: [output] } = readGolden(path.join(MOBILENET, 'golden/mobilenet_model'));
+    const page = await visit();
+    const got = await page.evaluate(async ({ file, shape, name }) => {
+      const data = new Float32Array(await (await fetch(`/mobilenet/${file}`)).arrayBuffer());
+      const runs = {};
+      for (const fallback of ['always', 'never']) {
+        const session = await window.larder.createSession(window.ort, 'org/mobilenet', { fallback });
+        runs[session.backend] = window.plain(await session.run({ [name]: new window.ort.Tensor('float32', data, shape) }));
+      }
+      return runs;
+    }, { file: input.file, shape: input.shape, name: input.name });
+    for (const { [output.name]: out } of [got.larder, got.wasm]) {
+      assert.deepEqual(out.dims, output.shape);
+      const { worst, limit } = compare(out.data, floats(output.bytes));
+      assert.ok(worst <= limit, `${worst} > ${limit}`);
+    }
+    assert.equal(got.larder[output.name].type, got.wasm[output.name].type);
+    await page.context().close();
+  });
+
+  test('an isolated page with threads, and a page that the daemon serves', async () => {
+    const page = await visit({ path: '/isolated', threads: 2 });
+    const got = await page.evaluate(async (pictures) => {
+      const runs = { isolated: crossOriginIsolated };
+      for (const fallback of ['auto', 'never']) {
+        const session = await window.larder.createSession(window.ort, 'digits', { fallback });
+        runs[session.backend] = window.plain(await session.run(window.digit(pictures))).probabilities.data;
+      }
+      return runs;
+    }, images);
+    assert.equal(got.isolated, true);
+    assert.ok(right(got.larder) && right(got.wasm));
+    await page.context().close();
+    const own = await openPage(browser, `${larder.url}/demo/`);
+    assert.equal(await own.evaluate(async () => {
+      const { connect } = await import('/larder.js');
+      return (await (await connect()).createSession(null, 'digits')).backend;
+    }), 'larder');
+    await own.context().close();
+  });
+
+  test('feeds are checked before anything is sent', async () => {
+    const page = await visit();
+    let sent = 0;
+    page.on('request', (r) => { sent += r.url().endsWith('/infer') || r.url().includes('/infer?'); });
+    const failures = await page.evaluate(async () => {
+      const session = await window.larder.createSession(window.ort, 'digits');
+      const tensor = (type, data, dims) => new window.ort.Tensor(type, data, dims);
+      const image = tensor('float32', new Float32Array(784), [1, 1, 28, 28]);
+      return Promise.all([
+        { image, extra: image }, {}, { image: tensor('int32', new Int32Array(784), [1, 1, 28, 28]) },
+        { image: tensor('float32', new Float32Array(784), [1, 784]) },
+        { image: tensor('float32', new Float32Array(756), [1, 1, 28, 27]) },
+      ].map((feeds) => window.failure(session.run(feeds))));
+    });
+    assert.deepEqual(failures.map((f) => [f.name, f.input]), [['LarderInputError', 'extra'],
+      ...Array(4).fill(['LarderInputError', 'image'])]);
+    assert.deepEqual(failures.map((f) => f.expected), ['image', 'float32 [-1,1,28,28]', 'float32',
+      '[-1,1,28,28]', '[-1,1,28,28]']);
+    assert.equal(sent, 0);
+    await page.context().close();
+  });
+
+  test('a provider that cannot start is passed over before anything is downloaded', async () => {
+    const page = await visit();
+    const got = await page.evaluate(async () => {
+      const session = await window.larder.createSession(window.ort, 'digits', {
+        executionProviders: ['webgpu', 'nonsense', 'wasm', 'larder'] });
+      const all = await window.failure(window.larder.createSession(window.ort, 'digits', {
+        executionProviders: ['webgpu', 'nonsense'] }));
+      const missing = await window.failure(window.larder.createSession(window.ort, 'no/body', {}));
+      return { backend: session.backend, all, missing, events: window.events };
+    });
+    assert.equal(got.backend, 'wasm');
+    const moves = got.events.filter((e) => e.type === 'fallback');
+    assert.deepEqual(moves.slice(0, 2).map((m) => [m.model, m.from, m.to]),
+      [['digits', 'webgpu', 'nonsense'], ['digits', 'nonsense', 'wasm']]);
+    assert.deepEqual(got.all.errors.map((e) => e.backend), ['webgpu', 'nonsense']);
+    assert.deepEqual(got.missing.errors.map((e) => [e.backend, e.code]),
+      [['larder', 'not-found'], ['wasm', 'not-found']]);
+    const downloads = new Set(page.files.map((f) => f.path));
+    assert.equal(page.files.length, downloads.size, 'nothing twice');
+    await page.context().close();
+  });
+
+  test('GPU refused at the start: the daemon runs it and no weights come', async () => {
+    const page = await visit({ build: 'ort.webgpu.min.mjs' });
+    const got = await page.evaluate(async () => {
+      Object.defineProperty(navigator, 'gpu', { value: { requestAdapter: async () => ({}) }, configurable: true });
+      const session = await window.larder.createSession(window.ort, 'digits');
+      return { backend: session.backend, moves: window.events.filter((e) => e.type === 'fallback') };
+    });
+    assert.equal(got.backend, 'larder');
+    assert.deepEqual(got.moves.map((m) => [m.from, m.to]), [['webgpu', 'larder']]);
+    assert.deepEqual(page.files, []);
+    await page.context().close();
+  });
+
+  test('the daemon dies: that run fails, the next one runs in the page', async () => {
+    const short = await startLarder({ origins: [site.url] });
+    const page = await visit({}, short.url);
+    await page.evaluate(async () => {
+      window.one = await window.larder.createSession(window.ort, '/www/sample/model.onnx', { model: 'digits' });
+      window.two = await window.larder.createSession(window.ort, 'digits', { fallback: 'always' });
+      await window.one.run(window.digit([Array(784).fill(0)]));
+    });
+    await short.kill();
+    const got = await page.evaluate(async (pictures) => {
+      const first = await window.failure(window.one.run(window.digit(pictures)));
+      const before = window.one.backend;
+      const second = window.plain(await window.one.run(window.digit(pictures))).probabilities.data;
+      const strict = [await window.failure(window.two.run(window.digit(pictures))),
+        await window.failure(window.two.run(window.digit(pictures)))];
+      return { first, before, second, after: window.one.backend, strict, events: window.events };
+    }, images);
+    assert.deepEqual([got.first.name, got.first.reason, got.before, got.after],
+      ['LarderUnavailable', 'connection lost', 'larder', 'wasm']);
+    assert.ok(right(got.second));
+    assert.deepEqual(got.strict.map((e) => e.reason), ['connection lost', 'connection lost']);
+    assert.deepEqual(got.events.filter((e) => e.type === 'fallback').map((e) => [e.from, e.to]), [['larder', 'wasm']]);
+    const again = await startLarder({ origins: [site.url], port: short.port });
+    try {
+      assert.deepEqual(await page.evaluate(async (pictures) => {
+        const strict = window.plain(await window.two.run(window.digit(pictures))).probabilities.dims;
+        const fresh = await window.larder.createSession(window.ort, 'digits');
+        return [strict, window.one.backend, fresh.backend];
+      }, images), [[10, 10], 'wasm', 'larder']);
+    } finally {
+      await again.stop();
+    }
+    await page.context().close();
+  });
+
+  test('batch: runs of one frame are one request, each with its own rows', async () => {
+    const page = await visit();
+    const posts = [];
+    page.on('request', (r) => r.method() === 'POST' && posts.push(r.url()));
+    const got = await page.evaluate(async (pictures) => {
+      const session = await window.larder.createSession(window.ort, 'digits', { batch: { frameMs: 30, max: 16 } });
+      const stop = new AbortController();
+      const runs = pictures.map((p) => session.run(window.digit([p])));
+      const left = window.failure(session.run(window.digit([pictures[0]]), undefined, { signal: stop.signal }));
+      stop.abort();
+      const rows = await Promise.all(runs);
+      const two = await session.run(window.digit(pictures.slice(0, 2)));
+      return { rows: rows.flatMap((r) => [...r.probabilities.data]), dims: rows.map((r) => [...r.probabilities.dims]),
+        left: await left, two: [...two.probabilities.dims] };
+    }, images);
+    assert.ok(right(got.rows));
+    assert.deepEqual(got.dims, Array(10).fill([1, 10]));
+    assert.deepEqual(got.two, [2, 10]);
+    assert.equal(got.left.name, 'AbortError');
+    assert.equal(posts.length, 2);
+    await page.context().close();
+  });
+
+  test('register: plain InferenceSession.create takes \'larder\', by URL and by digest', async () => {
+    const page = await visit();
+    const got = await page.evaluate(async ({ url, pictures }) => {
+      window.larder.register(window.ort);
+      window.larder.register(window.ort);
+      const create = (source) => window.ort.InferenceSession.create(source, { executionProviders: ['larder', 'wasm'] });
+      const byUrl = await create(`${url}/digits/resolve/main/model.onnx`);
+      const bytes = new Uint8Array(await (await fetch('/www/sample/model.onnx')).arrayBuffer());
+      const byDigest = await create(bytes);
+      const runs = await Promise.all([byUrl, byDigest].map(async (s) => window.plain(
+        await s.run(window.digit(pictures))).probabilities));
+      return { runs, names: byUrl.inputNames, meta: byUrl.inputMetadata,
+        unknown: await window.failure(create(new Uint8Array([1, 2, 3]))) };
+    }, { url: larder.url, pictures: images });
+    for (const run of got.runs)
+      assert.ok(right(run.data) && run.tensor);
+    assert.deepEqual([got.names, got.meta[0].name], [['image'], 'image']);
+    assert.deepEqual([got.unknown.name, got.unknown.code], ['LarderModelError', 'not-found']);
+    assert.deepEqual(page.files, []);
+    await page.context().close();
+  });
+
+  test('choose measures, says why, and remembers', async () => {
+    const page = await visit();
+    const got = await page.evaluate(async () => {
+      const ask = (o) => window.larder.choose({ model: 'digits', ort: window.ort, ...o });
+      const first = await ask();
+      performance.clearResourceTimings();
+      const second = await ask();
+      const asked = performance.getEntriesByType('resource').length;
+      return { first, second, asked, roomy: await ask({ budgetMs: 60000 }), small: await ask({ memoryBudgetBytes: 1000 }),
+        fresh: await ask({ fresh: true }), steps: window.events.filter((e) => e.phase === 'measure') };
+    });
+    assert.deepEqual(Object.keys(got.first.measured).sort(), ['larder', 'wasm']);
+    for (const { load_ms, run_ms } of Object.values(got.first.measured))
+      assert.ok(load_ms > 0 && run_ms > 0);
+    assert.deepEqual([got.first.remembered, got.second.remembered, got.fresh.remembered], [false, true, false]);
+    assert.equal(got.second.backend, got.first.backend);
+    assert.equal(got.asked, 0, 'a remembered choice asks nothing');
+    assert.equal(got.roomy.backend, 'larder');
+    assert.match(got.roomy.reason, /60000 ms/);
+    assert.equal(got.small.backend, 'larder');
+    assert.match(got.small.reason, /1000/);
+    assert.deepEqual(Object.keys(got.small.measured), ['larder']);
+    assert.deepEqual([got.steps.at(-1).loaded, got.steps.at(-1).total], [2, 2]);
+    await page.context().close();
+  });
+
+  test('a model that changes under main: open sessions keep theirs', async () => {
+    const other = await startLarder({ origins: [site.url], sample: false });
+    const sample = (file) => path.join(SOURCE, 'www/sample', file);
+    await other.ctl('import', '--name', 'm', sample('model.onnx'), sample('weights-1.bin'), sample('weights-2.bin'));
+    const page = await visit({}, other.url);
+    await page.evaluate(async () => { window.one = await window.larder.createSession(window.ort, 'm'); });
+    const odd = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'larder-odd-')), 'model.onnx');
+    fs.writeFileSync(odd, Buffer.from('CAdCAhANOjcKEAoBeBIBeSIISWRlbnRpdHkSAWdaDwoBeBIKCggIARIECgIIAWIPCgF5EgoKCAgBEgQKAggB', 'base64'));
+    await other.ctl('import', '--name', 'm', odd);
+    const got = await page.evaluate(async (pictures) => ({
+      old: window.plain(await window.one.run(window.digit(pictures))).probabilities.dims,
+      fresh: (await window.larder.createSession(window.ort, 'm')).inputNames,
+    }), images);
+    assert.deepEqual(got, { old: [10, 10], fresh: ['x'] });
+    fs.rmSync(path.dirname(odd), { recursive: true });
+    await page.context().close();
+    await other.stop();
+  });
+});

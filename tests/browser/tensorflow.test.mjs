@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+//
+// The real TensorFlow.js on a page of another origin: from larder with progress, or on the daemon.
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import {
+  compare, floats, folder, golden, noBrowser, openPage, readGolden, startBrowser, startLarder, startSite, watchFiles,
+} from './lib.mjs';
+
+const TFJS = folder('@tensorflow/tfjs');
+const MOBILENET = golden('mobilenetv2-035-tm');
+const HUMAN = golden('tfjs-human');
+const NSFW = golden('tfjs-nsfwjs-mobilenetv2');
+const missing = (!TFJS && '@tensorflow/tfjs is not installed') || (!HUMAN && 'no models in ../shared');
+
+describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
+  let larder, browser, site;
+  before(async () => {
+    site = await startSite({ '/tfjs/': path.join(TFJS, 'dist'), '/human/': path.join(HUMAN, 'golden/emotion'),
+      '/mobilenet/': path.join(MOBILENET, 'golden/mobilenet_model'), '/nsfw/': path.join(NSFW, 'golden/model') });
+    larder = await startLarder({ origins: [site.url] });
+    await larder.ctl('import', '--name', 'org/emotion', path.join(HUMAN, 'emotion.json'), path.join(HUMAN, 'emotion.bin'));
+    await larder.ctl('import', '--name', 'org/nsfw', path.join(NSFW, 'model.json'), path.join(NSFW, 'group1-shard1of1'));
+    await larder.ctl('import', '--name', 'mobilenet', path.join(MOBILENET, 'mobilenet_model.onnx'));
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    site?.stop();
+    await larder?.stop();
+  });
+
+  async function visit() {
+    const page = await openPage(browser, site.url);
+    page.files = watchFiles(page, larder.url);
+    await page.addScriptTag({ url: '/tfjs/tf.min.js' });
+    await page.evaluate(async (url) => {
+      await window.tf.setBackend('cpu');
+      window.larder = await (await import(`${url}/larder.js`)).connect();
+      window.tensor = async (file, shape) => window.tf.tensor(
+        new Float32Array(await (await fetch(file)).arrayBuffer()), shape);
+      window.plain = async (t) => ({ dims: t.shape, type: t.dtype, data: [...await t.data()] });
+    }, larder.url);
+    return page;
+  }
+
+  const within = (got, output) => {
+    assert.deepEqual(got.dims, output.shape);
+    const { worst, limit } = compare(got.data, floats(output.bytes));
+    assert.ok(worst <= limit, `${worst} > ${limit}`);
+  };
+
+  for (const [name, dir, file, prefix] of [['a graph model', path.join(HUMAN ?? '', 'golden/emotion'), 'emotion.json', '/human/'],
+    ['a layers model', path.join(NSFW ?? '', 'golden/model'), 'model.json', '/nsfw/']]) {
+    test(`${name} in the page: exact progress, predict and predictAsync`, async () => {
+      const { inputs: [input], outputs: [output], weight_bytes: weights } = readGolden(dir);
+      const page = await visit();
+      const got = await page.evaluate(async ({ file, shape, url }) => {
+        const steps = [];
+        const model = await window.larder.loadGraphModel(window.tf, url, { fallback: 'never', onprogress: (p) => steps.push(p) });
+        const x = await window.tensor(file, shape);
+        const [a, b] = [model.predict(x), await model.predictAsync(x)];
+        return { backend: model.backend, a: await window.plain(a), b: await window.plain(b), steps, inputs: model.inputs.length };
+      }, { file: prefix + input.file, shape: input.shape, url: `${larder.url}/org/${name === 'a graph model' ? 'emotion' : 'nsfw'}/resolve/main/${file}` });
+      assert.deepEqual([got.backend, got.inputs], ['cpu', 1]);
+      within(got.a, output);
+      within(got.b, output);
+      const bins = got.steps.filter((p) => !p.file.endsWith('.json'));
+      assert.deepEqual([bins.at(-1).loaded, bins.at(-1).total], [weights, weights]);
+      assert.ok(bins.every((p) => p.total === weights));
+      await page.context().close();
+    });
+  }
+
+  test('on the daemon: predictAsync and executeAsync, predict says why not, no weights', async () => {
+    const { inputs: [input], outputs: [output] } = readGolden(path.join(MOBILENET, 'golden/mobilenet_model'));
+    const page = await visit();
+    const got = await page.evaluate(async ({ file, shape, name, out }) => {
+      const model = await window.larder.loadGraphModel(window.tf, 'mobilenet');
+      const x = await window.tensor(`/mobilenet/${file}`, shape);
+      const stop = new AbortController();
+      const left = model.predictAsync(x, { signal: stop.signal }).then(() => 'no failure', (e) => e.name);
+      stop.abort();
+      const sync = (() => {
+        try {
+          return model.predict(x);
+        } catch (e) {
+          return [e.name, e.code, e.message];
+        }
+      })();
+      return { backend: model.backend, inputs: model.inputs, left: await left, sync,
+        one: await window.plain(await model.predictAsync(x)), listed: await window.plain(await model.predictAsync([x])),
+        named: await window.plain(await model.executeAsync({ [name]: x }, out)) };
+    }, { file: input.file, shape: input.shape, name: input.name, out: output.name });
+    assert.equal(got.backend, 'larder');
+    for (const run of [got.one, got.listed, got.named]) {
+      within(run, output);
+      assert.equal(run.type, 'float32');
+    }
+    assert.equal(got.left, 'AbortError');
+    assert.deepEqual(got.sync.slice(0, 2), ['LarderError', 'sync']);
+    assert.match(got.sync[2], /predictAsync/);
+    assert.deepEqual(page.files, []);
+    await page.context().close();
+  });
+
+  test('a TFJS model by policy: on the daemon if it can, else in the page, the same answer', async () => {
+    const { inputs: [input], outputs: [output] } = readGolden(path.join(HUMAN, 'golden/emotion'));
+    const page = await visit();
+    const got = await page.evaluate(async ({ file, shape, url }) => {
+      const model = await window.larder.loadGraphModel(window.tf, url);
+      return { backend: model.backend, out: await window.plain(await model.predictAsync(await window.tensor(file, shape))) };
+    }, { file: `/human/${input.file}`, shape: input.shape, url: `${larder.url}/org/emotion/resolve/main/emotion.json` });
+    within(got.out, output);
+    console.log(`the TFJS graph model ran on: ${got.backend}`);
+    assert.ok(got.backend === 'larder' ? !page.files.length : page.files.length === 2);
+    await page.context().close();
+  });
+
+  test('choose measures TensorFlow.js too', async () => {
+    const page = await visit();
+    const got = await page.evaluate(() => window.larder.choose({ model: 'org/nsfw', file: 'model.json', tf: window.tf })
+      .then((c) => c, (e) => ({ failed: e.message })));
+    assert.ok(!got.failed, got.failed);
+    assert.ok(Object.values(got.measured).every((m) => m.run_ms > 0));
+    assert.equal(await page.evaluate(() => window.tf.getBackend()), 'cpu');
+    await page.context().close();
+  });
+});

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+//
+// The real transformers.js on a page of another origin: files from larder, pipelines that run on the
+// daemon without a byte of weights in the page, and the same answers as in the page's own wasm.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { compare, folder, noBrowser, openPage, startBrowser, startLarder, startSite, watchFiles } from './lib.mjs';
+import { HUB, writeHub } from './onnx_model.mjs';
+
+const T = folder('@huggingface/transformers');
+const ORT = folder('onnxruntime-web');
+const missing = (!T && '@huggingface/transformers is not installed') || (!ORT && 'onnxruntime-web is not installed');
+
+/** Every number of a result, in order; and the result with its numbers taken out. */
+function split(result) {
+  const numbers = [];
+  const words = JSON.stringify(result, (_, v) => (typeof v === 'number' ? (numbers.push(v), '#') : v));
+  return { numbers, words };
+}
+
+const TASKS = [
+  ['feature-extraction', 'tiny/embed', 'a larder keeps food', { pooling: 'mean', normalize: true }],
+  ['text-classification', 'tiny/sentiment', 'cheese is good .', {}],
+  ['zero-shot-classification', 'tiny/nli', 'bread and cheese', [['food', 'models']]],
+  ['image-classification', 'tiny/vit', 'IMAGE', { top_k: 3 }],
+  ['object-detection', 'tiny/detr', 'IMAGE', { threshold: 0.1 }],
+  ['automatic-speech-recognition', 'tiny/ctc', 'SOUND', {}],
+  ['text-generation', 'tiny/gpt', 'a larder keeps', { max_new_tokens: 5, do_sample: false }],
+];
+
+describe('transformers.js', { skip: noBrowser() || missing }, () => {
+  let larder, browser, site, dir;
+  before(async () => {
+    const map = { imports: { 'onnxruntime-web/webgpu': '/ort/ort.webgpu.min.mjs', 'onnxruntime-web': '/ort/ort.webgpu.min.mjs',
+      'onnxruntime-common': '/common/index.js', '@huggingface/jinja': '/jinja/index.js', '@huggingface/tokenizers': '/tokenizers/tokenizers.mjs' } };
+    site = await startSite({ '/ort/': path.join(ORT, 'dist'), '/t/': path.join(T, 'dist'),
+      '/common/': path.join(folder('onnxruntime-common'), 'dist/esm'), '/jinja/': path.join(folder('@huggingface/jinja'), 'dist'),
+      '/tokenizers/': path.join(folder('@huggingface/tokenizers'), 'dist') },
+    { '/app': { body: `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify(map)}</script>` } });
+    larder = await startLarder({ origins: [site.url], offline: false });
+    dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-hub-'));
+    for (const name of Object.keys(HUB)) {
+      writeHub(path.join(dir, name), name);
+      await larder.ctl('import', '--name', name, path.join(dir, name));
+    }
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    site?.stop();
+    await larder?.stop();
+    if (dir)
+      fs.rmSync(dir, { recursive: true, force: true });
+  });
+
+  async function visit() {
+    const page = await openPage(browser, `${site.url}/app`);
+    page.files = watchFiles(page, larder.url);
+    await page.evaluate(async (url) => {
+      window.ort = await import('onnxruntime-web/webgpu');
+      window.T = await import('/t/transformers.web.min.js');
+      window.ort.env.wasm.wasmPaths = `${location.origin}/ort/`;
+      window.ort.env.wasm.numThreads = 1;
+      window.larder = await (await import(`${url}/larder.js`)).connect();
+      window.given = (x) => {
+        if (x === 'SOUND')
+          return Float32Array.from({ length: 4000 }, (_, i) => Math.sin(i * i / 3000));
+        if (x !== 'IMAGE')
+          return x;
+        return new window.T.RawImage(Uint8ClampedArray.from({ length: 40 * 30 * 3 }, (_, i) => (i * 37) % 256), 40, 30, 3);
+      };
+      window.run = async ([task, model, input, options]) => {
+        const pipe = await window.T.pipeline(task, model, { dtype: 'fp32' });
+        const out = await pipe(window.given(input), ...(Array.isArray(options) ? options : [options]));
+        return JSON.parse(JSON.stringify(out?.tolist?.() ?? out));
+      };
+    }, larder.url);
+    return page;
+  }
+
+  for (const task of TASKS) {
+    test(`${task[0]} runs on the daemon, without weights, and answers as the page does`, async () => {
+      const page = await visit();
+      const remote = await page.evaluate(async (t) => {
+        window.set = window.larder.transformers(window.T, { ort: window.ort });
+        return window.run(t);
+      }, task);
+      const weights = () => page.files.filter((f) => /\.onnx/.test(f.path));
+      assert.deepEqual(weights(), []);
+      assert.ok(page.files.some((f) => f.path.endsWith('/config.json')), 'its other files come from larder');
+      const own = await page.evaluate(async (t) => {
+        window.set.restore();
+        window.larder.transformers(window.T, { ort: window.ort, fallback: 'never' });
+        return window.run(t);
+      }, task);
+      for (let tries = 0; !weights().length && tries < 40; tries++)
+        await page.waitForTimeout(50);
+      assert.equal(weights().length, 1);
+      const [a, b] = [split(remote), split(own)];
+      assert.equal(a.words, b.words);
+      const { worst, limit } = compare(a.numbers, b.numbers);
+      assert.ok(worst <= limit, `${worst} > ${limit}`);
+      await page.context().close();
+    });
+  }
+
+  test('stand-ins stay out of the page\'s cache, weights in it are not used; restore puts all back', async () => {
+    const page = await visit();
+    const got = await page.evaluate(async (task) => {
+      const before = { ...window.T.env };
+      const { create } = window.ort.InferenceSession;
+      window.larder.transformers(window.T, {}).restore();
+      const set = window.larder.transformers(window.T, { ort: window.ort, fallback: 'always' });
+      const host = window.T.env.remoteHost;
+      const small = await (await window.T.env.fetch(`${host}tiny/embed/resolve/main/onnx/model.onnx`)).text();
+      await window.run(task);
+      const kept = (await (await caches.open(window.T.env.cacheKey)).keys()).map((r) => new URL(r.url).pathname);
+      set.restore();
+      const changed = Object.keys(before).filter((k) => before[k] !== window.T.env[k]);
+      const bare = (() => {
+        try {
+          window.larder.transformers(window.T, { fallback: 'always' });
+          return 'no failure';
+        } catch (e) {
+          return e.name;
+        }
+      })();
+      return { host, small: small.length, kept, changed, bare, same: create === window.ort.InferenceSession.create };
+    }, TASKS[0]);
+    assert.equal(got.host, `${larder.url}/`);
+    assert.ok(got.small < 200);
+    assert.ok(got.kept.includes('/tiny/embed/resolve/main/tokenizer.json'), JSON.stringify(got.kept));
+    assert.ok(!got.kept.some((p) => p.endsWith('.onnx')));
+    assert.deepEqual(got.changed, []);
+    assert.deepEqual([got.bare, got.same], ['TypeError', true]);
+    await page.context().close();
+  });
+
+  test('a model that the daemon does not hold fails as a missing file does', async () => {
+    const page = await visit();
+    const said = await page.evaluate(async () => {
+      window.larder.transformers(window.T, { ort: window.ort });
+      return window.T.pipeline('feature-extraction', 'no/body', { dtype: 'fp32' }).then(() => '', (e) => e.message);
+    });
+    assert.match(said, /not (find|found|locate)|404|Could not/i);
+    await page.context().close();
+  });
+});

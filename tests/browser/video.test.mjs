@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+//
+// Frames of a canvas and of a <video> through a model of the daemon: none lost, in order, and the
+// page's own thread stays free.
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { golden, noBrowser, openPage, startBrowser, startLarder, startSite } from './lib.mjs';
+
+const MOBILENET = golden('mobilenetv2-035-tm');
+
+describe('video', { skip: noBrowser() || (!MOBILENET && 'no models in ../shared') }, () => {
+  let larder, browser, site;
+  before(async () => {
+    const policy = (csp) => ({ body: '<!doctype html><link rel="icon" href="data:,">',
+      headers: { 'Content-Security-Policy': csp } });
+    site = await startSite({}, {});
+    larder = await startLarder({ origins: [site.url] });
+    Object.assign(site.pages, { '/strict': policy(`default-src 'self'; img-src data:; script-src 'self' ${larder.url} 'unsafe-eval'; connect-src ${larder.url}`) });
+    await larder.ctl('import', '--name', 'mobilenet', path.join(MOBILENET, 'mobilenet_model.onnx'));
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    site?.stop();
+    await larder?.stop();
+  });
+
+  const TRANSFORM = { size: { width: 224, height: 224 }, resample: 2, do_rescale: true, rescale_factor: 1 / 127.5,
+    do_normalize: true, image_mean: [1, 1, 1], image_std: [1, 1, 1] };
+
+  /** Draws a moving picture and sends `frames` of it; what came of that. */
+  const play = (page, frames, kind) => page.evaluate(async ({ url, frames, kind, transform }) => {
+    const { connect } = await import(`${url}/larder.js`);
+    const larder = await connect({ url });
+    const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 });
+    document.body.append(canvas);
+    const pen = canvas.getContext('2d');
+    let drawn = 0;
+    const draw = () => {
+      pen.fillStyle = `hsl(${drawn * 4} 70% 50%)`;
+      pen.fillRect(0, 0, 320, 240);
+      pen.fillStyle = 'white';
+      pen.fillRect(drawn++ * 3 % 300, 90, 40, 60);
+    };
+    draw();
+    const beat = setInterval(draw, 1000 / 30);
+    let source = canvas;
+    if (kind === 'video') {
+      source = Object.assign(document.createElement('video'), { srcObject: canvas.captureStream(30), muted: true });
+      await source.play();
+    }
+    const long = [], ids = [], errors = [], classes = new Set();
+    new PerformanceObserver((list) => long.push(...list.getEntries().map((e) => e.duration))).observe({ type: 'longtask' });
+    let sum;
+    const out = await new Promise((done) => {
+      larder.video(source, 'mobilenet', { transform, onerror: (e) => errors.push(e.message), onresult: (result, { id }) => {
+        ids.push(id);
+        const [{ data }] = Object.values(result);
+        sum = data.reduce((a, b) => a + b);
+        classes.add(data.indexOf(Math.max(...data)));
+        if (ids.length === frames)
+          done(window.video.count);
+      } }).then((v) => { window.video = v; });
+      setTimeout(() => done(window.video?.count ?? null), 12000);
+    });
+    window.video.stop();
+    clearInterval(beat);
+    return { out, ids, long, errors, sum };
+  }, { url: larder.url, frames, kind, transform: TRANSFORM });
+
+  for (const kind of ['canvas', 'video']) {
+    test(`90 frames of a ${kind} at 30 a second`, async () => {
+      const page = await openPage(browser, site.url);
+      const began = performance.now();
+      const { out, ids, long, errors, sum } = await play(page, 90, kind);
+      const seconds = (performance.now() - began) / 1000;
+      assert.deepEqual(errors, []);
+      assert.ok(Math.abs(sum - 1) < 1e-4, 'probabilities');
+      assert.ok(ids.every((id, i) => !i || id > ids[i - 1]), 'in order');
+      assert.ok(ids.length >= 60, `${ids.length} answers`);
+      console.log(`${kind}: ${ids.length} answers of ${out.sent} frames in ${seconds.toFixed(1)} s, `
+        + `${out.dropped} replaced by newer ones, longest task ${Math.max(0, ...long).toFixed(0)} ms`);
+      await page.context().close();
+    });
+  }
+
+  test('a page whose policy allows no such worker does it itself', async () => {
+    const page = await openPage(browser, `${site.url}/strict`);
+    const { ids, errors } = await play(page, 10, 'canvas');
+    assert.deepEqual(errors, []);
+    assert.ok(ids.length >= 10);
+    await page.context().close();
+  });
+});

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+//
+// What larder.js loads when it is first asked for: the choice of a backend, TensorFlow.js, video. A
+// service worker, which cannot load anything later, imports this file before larder.js is asked.
+// Every function here takes the Larder and `lib`, what it may use of larder.js.
+
+globalThis.larderMore = { choose, loadGraphModel, video };
+
+// ---- what is remembered ----
+
+/** Keeps or finds a string: in localStorage, in workers in IndexedDB, nowhere if there is neither. */
+async function remember(key, value) {
+	try {
+		const store = globalThis.localStorage;
+		if (store)
+			return value ? store.setItem(key, value) : store.getItem(key);
+		return await new Promise((done, fail) => {
+			const open = indexedDB.open('larder');
+			open.onupgradeneeded = () => open.result.createObjectStore('kept');
+			open.onerror = fail;
+			open.onsuccess = () => {
+				const kept = open.result.transaction('kept', 'readwrite').objectStore('kept');
+				const asked = value ? kept.put(value, key) : kept.get(key);
+				asked.onsuccess = () => {
+					open.result.close();
+					done(asked.result);
+				};
+				asked.onerror = fail;
+			};
+		});
+	} catch {
+		return null; // a page without storage measures again
+	}
+}
+
+// ---- the choice ----
+
+export async function choose(larder, lib, options) {
+	const { model, file, ort, tf, budgetMs, memoryBudgetBytes, fresh, signal, onprogress } = options;
+	const key = `larder ${[larder.version, model, file, budgetMs, memoryBudgetBytes, !!ort, !!tf]}`;
+	const kept = !fresh && JSON.parse(await remember(key) ?? null);
+	if (kept && (larder._reachable || kept.backend !== 'larder'))
+		return { ...kept, remembered: true };
+
+	const { bytes } = memoryBudgetBytes ? await larder._stored(model, file, signal) : {};
+	const large = bytes > memoryBudgetBytes;
+	const has = (name) => tf?.findBackendFactory(name);
+	const can = { webgpu: await lib.hasGPU() && (ort || has('webgpu')), webgl: has('webgl'), larder: true,
+		wasm: ort || has('wasm') };
+	const order = Object.keys(can).filter((b) => b === 'larder' || (can[b] && !large));
+	const tell = (n) => larder._progress('measure', model, n, order.length, onprogress);
+	const measured = {};
+	let last;
+	for (const [i, backend] of order.entries()) {
+		tell(i);
+		try {
+			measured[backend] = await measure(larder, lib, backend, { model, file, ort, tf, signal });
+		} catch (error) {
+			last = error;
+		}
+		larder._stop(signal).throwIfAborted();
+	}
+	tell(order.length);
+
+	const ran = Object.keys(measured), ms = (b) => measured[b].run_ms;
+	if (!ran.length)
+		throw last;
+	const fits = ran.find((b) => ms(b) <= budgetMs);
+	const backend = fits ?? ran.toSorted((a, b) => ms(a) - ms(b))[0];
+	const reason = (large ? `${bytes} bytes of weights exceed the memory budget of ${memoryBudgetBytes}; ` : '')
+		+ `${backend} takes ${ms(backend).toFixed(1)} ms, `
+		+ (fits ? `within the budget of ${budgetMs} ms` : `the least of ${ran.join(', ')}`
+			+ (budgetMs ? `; none meets the budget of ${budgetMs} ms` : ''));
+	await remember(key, JSON.stringify({ backend, reason, measured }));
+	return { backend, reason, measured, remembered: false };
+}
+
+/** One backend, from nothing to its first answer, and the best of three runs after that. */
+async function measure(larder, lib, backend, { model, file, ort, tf, signal }) {
+	const graph = tf && backend !== 'larder', was = tf?.getBackend(), times = [];
+	const one = (dims) => dims.map((d) => (d > 0 ? d : 1));
+	let from = performance.now(), run, it;
+	if (graph) {
+		await tf.setBackend(backend);
+		it = await loadGraphModel(larder, lib, tf, model, { file, signal, fallback: 'never' });
+		const x = it.inputs.map((i) => tf.zeros(one(i.shape), i.dtype));
+		run = async () => [await it.predictAsync(x.length > 1 ? x : x[0])].flat()[0].data();
+	} else {
+		it = await larder.createSession(ort, model, { file, signal, executionProviders: [backend] });
+		const x = Object.fromEntries(it.inputMetadata.map(({ name, type, shape }) => {
+			const dims = one(shape), n = lib.elements(dims);
+			const data = type === 'string' ? Array(n).fill('') : new lib.TYPES[type][1](n);
+			return [name, ort ? new ort.Tensor(type, data, dims) : { type, dims, data }];
+		}));
+		run = () => it.run(x, { signal });
+	}
+	try {
+		for (; times.length < 4; from = performance.now()) {
+			await run();
+			times.push(performance.now() - from);
+		}
+		return { load_ms: times.shift(), run_ms: Math.min(...times) };
+	} finally {
+		await (graph ? (it.dispose(), tf.setBackend(was)) : it.release());
+	}
+}
+
+// ---- TensorFlow.js ----
+
+const tfType = (type) => (/^(bool|string)$/.test(type) ? type : /^float/.test(type) ? 'float32' : 'int32');
+
+export async function loadGraphModel(larder, lib, tf, source, options = {}) {
+	const { fallback = 'auto', model = source, file, signal, onprogress, ...rest } = options;
+	const o = { file, signal, onprogress };
+	await tf.ready();
+
+	const page = async (error) => {
+		if (error)
+			larder._moved(model, 'larder', tf.getBackend(), error);
+		const [json, data] = await filesOf(larder, lib, source, o);
+		const load = () => tf.io.getModelArtifactsForJSON(json, () => [
+			json.weightsManifest.flatMap((g) => g.weights), data]);
+		const it = await (json.modelTopology.node ? tf.loadGraphModel : tf.loadLayersModel)({ load }, rest);
+		return { backend: tf.getBackend(), inputs: it.inputs, outputs: it.outputs,
+			predict: (...args) => it.predict(...args), dispose: () => it.dispose(), run: async (x, names) => (
+				!it.executeAsync ? it.predict(x) : names ? it.executeAsync(x, names) : it.predictAsync(x)) };
+	};
+	const remote = async () => {
+		const it = await larder._remote(null, model, o);
+		const info = ({ name, type, dims }) => ({ name, dtype: tfType(type), shape: dims });
+		return { backend: 'larder', inputs: it.inputs.map(info), outputs: it.outputs.map(info), dispose() {},
+			run: (...args) => runTensors(lib, tf, it, ...args), predict() {
+				throw new lib.LarderError('what the daemon runs cannot be synchronous: use predictAsync',
+					{ code: 'sync' });
+			} };
+	};
+
+	const here = fallback === 'never' || (fallback === 'auto' && /^web/.test(tf.getBackend()));
+	const first = await (here ? page() : remote().catch((error) => {
+		larder._stop(signal).throwIfAborted();
+		if (fallback === 'always')
+			throw error;
+		return page(error);
+	}));
+	return lib.movable(first, fallback === 'auto' && page, (graph) => {
+		const run = (x, names, stop) => lib.abortable(graph((it) => it.run(x, names, stop)), stop);
+		return { predictAsync: (x, config) => run(x, undefined, config?.signal),
+			executeAsync: (x, names, config) => run(x, names, config?.signal) };
+	});
+}
+
+/** model.json, and its weights in one buffer. */
+async function filesOf(larder, lib, source, o) {
+	const { url } = await larder._stored(source, o.file ?? (/:/.test(source) ? undefined : 'model.json'), o.signal);
+	const json = JSON.parse(lib.textOf(await larder._download(url, o)));
+	return [json, lib.join(await Promise.all(json.weightsManifest.flatMap((g) => g.paths)
+		.map((path) => larder._download(new URL(path, url), o)))).buffer];
+}
+
+/** tf.Tensors in and out of a model on the daemon. */
+async function runTensors(lib, tf, { inputs, outputNames, run }, x, wanted, signal) {
+	const listed = x instanceof tf.Tensor || Array.isArray(x), plain = (name) => name.replace(/:0$/, '');
+	const feeds = {};
+	for (const [key, t] of Object.entries(listed ? [x].flat() : x)) {
+		const name = listed ? inputs[key]?.name ?? key : inputs.find((i) => i.name === key)?.name ?? plain(key);
+		const type = inputs.find((i) => i.name === name)?.type ?? t.dtype, [, Kind] = lib.TYPES[type];
+		const data = await t.data();
+		feeds[name] = { type, dims: t.shape,
+			data: data instanceof Kind ? data : Kind.from(data, /int64/.test(type) ? BigInt : undefined) };
+	}
+	const order = wanted?.length ? [wanted].flat().map((n) => (outputNames.includes(n) ? n : plain(n))) : outputNames;
+	const result = await run(feeds, order, { signal });
+	const out = order.map((name) => {
+		const { type, dims, data } = result[name];
+		return tf.tensor(/int64/.test(type) ? Int32Array.from(data, Number) : data, dims, tfType(type));
+	});
+	return out.length > 1 ? out : out[0];
+}
+
+// ---- video ----
+
+/**
+ * Frames of a <video> or canvas through a model on the daemon. They leave the page's thread as they
+ * are (VideoFrame, transferred) and become pixels in a worker; the daemon resizes and scales them. At
+ * most `inFlight` are under way, of those that wait the newest is sent, results come in order.
+ */
+export async function video(larder, lib, source, model, options = {}) {
+	const { input, transform = true, file, outputs, maxSide = 640, inFlight = 2, fps = 30, signal,
+		onresult = () => {}, onerror = () => {} } = options;
+	const about = await larder.describe(model, { file, signal });
+	const job = { url: larder.url, model: `${about.id}@${about.revision}`, file: about.file, outputs, transform,
+		input: input ?? about.inputs[0].name, maxSide, inFlight, stream: crypto.randomUUID() };
+	const count = { sent: 0, answered: 0, dropped: 0 };
+	let newest = -1, stopped = false, handle;
+
+	const heard = ({ id, result, error, dropped }) => {
+		if (dropped || (result && id < newest)) {
+			count.dropped++;
+		} else if (result) {
+			count.answered++;
+			newest = id;
+			onresult(result, { id });
+		} else if (!stopped) {
+			onerror(Object.assign(new lib.LarderError(error.message, error), { name: error.name }));
+		}
+	};
+	const worker = await startWorker(job, heard);
+	const isVideo = typeof source.requestVideoFrameCallback === 'function';
+	const next = () => {
+		handle = isVideo ? source.requestVideoFrameCallback(tick) : requestAnimationFrame(tick);
+	};
+	let due = 0;
+	function tick(now) {
+		if (stopped)
+			return;
+		next();
+		if (!isVideo && now < due)
+			return;
+		due = Math.max(due + 1000 / fps, now - 1000 / fps);
+		const frame = new VideoFrame(source, { timestamp: Math.round(now * 1000) });
+		worker.postMessage({ id: count.sent++, frame }, [frame]);
+	}
+	const stop = () => {
+		stopped = true;
+		if (isVideo)
+			source.cancelVideoFrameCallback(handle);
+		else
+			cancelAnimationFrame(handle);
+		worker.terminate();
+	};
+	signal?.addEventListener('abort', stop, { once: true });
+	next();
+	return { stop, get count() { return { ...count }; } };
+}
+
+/** A module worker that runs frames(); where the page's policy allows none, the page itself. */
+async function startWorker(job, heard) {
+	const code = `import { frames } from '${job.url}/larder-more.js'; frames(self);`;
+	const blob = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }));
+	try {
+		const worker = new Worker(blob, { type: 'module' });
+		await new Promise((ready, fail) => {
+			worker.onmessage = ready;
+			worker.onerror = (e) => fail(new Error(e.message ?? 'the page allows no such worker'));
+			worker.postMessage({ job });
+		});
+		worker.onmessage = ({ data }) => heard(data);
+		return worker;
+	} catch {
+		const { port1, port2 } = new MessageChannel();
+		frames(port1);
+		port1.start();
+		await new Promise((ready) => {
+			port2.onmessage = ready;
+			port2.postMessage({ job });
+		});
+		port2.onmessage = ({ data }) => heard(data);
+		return { postMessage: (...args) => port2.postMessage(...args), terminate: () => port2.close() };
+	} finally {
+		URL.revokeObjectURL(blob);
+	}
+}
+
+/** The worker's side: { job } first, then { id, frame }. */
+export function frames(port) {
+	let larder, job, waiting = null, busy = 0;
+	const next = async () => {
+		if (!waiting || busy >= job.inFlight)
+			return;
+		const { id, frame } = waiting;
+		waiting = null;
+		busy++;
+		try {
+			const feed = { ...await pixels(frame, job.maxSide), transform: job.transform };
+			const result = await larder.infer(job.model, { [job.input]: feed },
+				{ file: job.file, outputs: job.outputs, stream: job.stream });
+			port.postMessage({ id, result }, Object.values(result).map((t) => t.data.buffer).filter(Boolean));
+		} catch (error) {
+			const { code, reason, name, message } = error;
+			port.postMessage(code === 'replaced' ? { id, dropped: true } : { id, error: { code, reason, name, message } });
+		}
+		busy--;
+		next();
+	};
+	port.onmessage = async ({ data }) => {
+		if (data.job) {
+			job = data.job;
+			const { connect } = await import(`${job.url}/larder.js`);
+			larder = await connect({ url: job.url });
+			port.postMessage({});
+			return;
+		}
+		if (waiting) {
+			waiting.frame.close();
+			port.postMessage({ id: waiting.id, dropped: true });
+		}
+		waiting = data;
+		next();
+	};
+}
+
+let canvas;
+
+/** A frame's RGBA bytes, made smaller where its longer side exceeds `maxSide`. Closes the frame. */
+async function pixels(frame, maxSide) {
+	const { displayWidth, displayHeight } = frame;
+	const scale = Math.min(1, maxSide / Math.max(displayWidth, displayHeight));
+	const width = Math.round(displayWidth * scale), height = Math.round(displayHeight * scale);
+	canvas ??= new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+	if (canvas.canvas.width !== width || canvas.canvas.height !== height)
+		Object.assign(canvas.canvas, { width, height });
+	canvas.drawImage(frame, 0, 0, width, height);
+	frame.close();
+	return { type: 'uint8', dims: [height, width, 4], data: canvas.getImageData(0, 0, width, height).data };
+}
