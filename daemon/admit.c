@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "daemon/guard.h"
+#include "daemon/lockout.h"
+#include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/origins_limit.h"
 #include "daemon/origins_rule.h"
@@ -104,6 +106,33 @@ static void not_found(struct request *rq, const struct route_match *m)
 	answer_early(rq);
 }
 
+/* The token, and how often it was wrong; on the admin socket, who asks. */
+static int check_admin(struct request *rq, const struct guard_view *v, const struct route *route,
+		       const char *token, struct fault *fault)
+{
+	bool asked = route->plane == ADMIN && !v->unix_socket && v->settings->admin_tcp;
+	unsigned wait_s = asked ? lockout_wait_s(rq->begin_ns) : 0;
+
+	if (v->unix_socket && route->plane == ADMIN && !rq->peer.allowed)
+		return fault_set(fault, 403, "this user may not administer; see admin_group");
+	if (wait_s != 0) {
+		(void)fault_set(fault, 429, "too many wrong tokens; wait, or use the admin socket");
+		fault->retry_after_s = wait_s;
+		return -1;
+	}
+	if (guard_admin(v, route->plane, token, fault) == 0) {
+		if (asked)
+			lockout_passed();
+		return 0;
+	}
+	if (asked && v->header[HEADER_AUTHORIZATION] != NULL) {
+		lockout_failed(rq->begin_ns);
+		log_warning("admin_token", "id=%s error=\"wrong token\" locked_s=%u", rq->id,
+			    lockout_wait_s(rq->begin_ns));
+	}
+	return -1;
+}
+
 /* Count it among those of its origin, until it is done. */
 static int limit(struct request *rq, const struct origins_rule *rule, struct fault *fault)
 {
@@ -135,7 +164,7 @@ static void enter(struct request *rq, const struct guard_view *v, const struct a
 		refuse(rq, &fault, METRIC_refused_rights);
 	else if (guard_body(v, route, rq->body_declared, rq->body_limit, &fault) != 0)
 		refuse(rq, &fault, METRIC_refused_body);
-	else if (guard_admin(v, route->plane, facts->token, &fault) != 0)
+	else if (check_admin(rq, v, route, facts->token, &fault) != 0)
 		refuse(rq, &fault, METRIC_refused_token);
 	else if (rule.origin[0] != '\0' && limit(rq, &rule, &fault) != 0)
 		refuse(rq, &fault, METRIC_refused_limits);

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@
 
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/peer.h"
 #include "daemon/settings.h"
 
 #define BACKLOG 511
@@ -261,6 +263,29 @@ static int take_inherited(struct listen_set *set, bool *ret_tcp, bool *ret_unix)
 	return 0;
 }
 
+/* Whose members may administer; a socket that we made becomes the group's. */
+static int restrict_admin(const struct settings *settings, const char *made)
+{
+	char buffer[4096];
+	struct group group, *found = NULL;
+
+	if (settings->admin_group == NULL)
+		return 0;
+	if (getgrnam_r(settings->admin_group, &group, buffer, sizeof(buffer), &found) != 0 ||
+	    found == NULL) {
+		log_error("admin_group", "group=%s error=\"there is no such group\"",
+			  settings->admin_group);
+		return -1;
+	}
+	if (made[0] != '\0' && lchown(made, (uid_t)-1, group.gr_gid) != 0) {
+		log_error("admin_group", "group=%s error=\"%s\"", settings->admin_group,
+			  strerror(errno));
+		return -1;
+	}
+	peer_group_set(group.gr_gid);
+	return 0;
+}
+
 int listen_open(const struct settings *settings, struct listen_set *out)
 {
 	bool tcp = false, local = false;
@@ -273,6 +298,8 @@ int listen_open(const struct settings *settings, struct listen_set *out)
 			goto fail;
 	}
 	if (!local && open_unix(out, settings) != 0)
+		goto fail;
+	if (restrict_admin(settings, out->unlink_path) != 0)
 		goto fail;
 	for (unsigned i = 0; i < out->count; i++)
 		log_info("listening", "address=%s%s", out->socket[i].name,

@@ -8,12 +8,22 @@
 
 #include "daemon/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "daemon/log_json.h"
+
+#define LINE_BYTES 2048
+#define WINDOWS 64 /* events told apart; two that share one only forget a count */
+#define WINDOW_S 10
+#define WINDOW_LINES 20
 
 static const struct {
 	const char *name;
@@ -26,6 +36,7 @@ static const struct {
 };
 
 static _Atomic(int) current = LOG_LEVEL_INFO;
+static atomic_bool json;
 
 bool log_level_parse(const char *s, enum log_level *out)
 {
@@ -48,32 +59,97 @@ bool log_wants(enum log_level level)
 	return (int)level <= atomic_load_explicit(&current, memory_order_relaxed);
 }
 
-static void emit(enum log_level level, const char *event, const char *fmt, va_list ap)
-    __attribute__((format(printf, 3, 0)));
-
-static void emit(enum log_level level, const char *event, const char *fmt, va_list ap)
+bool log_format_parse(const char *s, bool *ret_json)
 {
-	char line[2048];
-	int n, m;
-	size_t size;
+	*ret_json = strcmp(s, "json") == 0;
+	return *ret_json || strcmp(s, "text") == 0;
+}
 
-	if (!log_wants(level))
-		return;
-	if (getenv("JOURNAL_STREAM") != NULL)
-		n = snprintf(line, sizeof(line), "<%d>%s ", levels[level].priority, event);
+void log_format_set(bool value)
+{
+	atomic_store_explicit(&json, value, memory_order_relaxed);
+}
+
+/* ---- too many ------------------------------------------------------------------- */
+
+struct window {
+	const char *event; /* a literal: compared by address */
+	time_t begin_s;
+	unsigned lines, suppressed;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct window windows[WINDOWS];
+
+/* Whether a line of ${event} may go out, and how many before it did not. */
+static bool may_go(const char *event, unsigned *ret_suppressed)
+{
+	struct window *w = &windows[((uintptr_t)event >> 3) % WINDOWS];
+	struct timespec now;
+	bool go;
+
+	*ret_suppressed = 0;
+	if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
+		return true;
+	(void)pthread_mutex_lock(&lock);
+	if (w->event != event || now.tv_sec - w->begin_s >= WINDOW_S) {
+		*ret_suppressed = w->event == event ? w->suppressed : 0;
+		*w = (struct window){.event = event, .begin_s = now.tv_sec};
+	}
+	go = w->lines < WINDOW_LINES;
+	if (go)
+		w->lines++;
 	else
-		n = snprintf(line, sizeof(line), "larderd: %s %s ", levels[level].name, event);
-	if (n < 0 || (size_t)n >= sizeof(line))
+		w->suppressed++;
+	(void)pthread_mutex_unlock(&lock);
+	return go;
+}
+
+/* ---- lines ------------------------------------------------------------------------ */
+
+/* What stands before the event; the bytes. */
+static size_t begin(char *line, enum log_level level, const char *event, bool as_json)
+{
+	bool journal = getenv("JOURNAL_STREAM") != NULL;
+	int n;
+
+	if (as_json)
+		n = snprintf(line, LINE_BYTES, journal ? "<%d>" : "", levels[level].priority);
+	else if (journal)
+		n = snprintf(line, LINE_BYTES, "<%d>%s ", levels[level].priority, event);
+	else
+		n = snprintf(line, LINE_BYTES, "larderd: %s %s ", levels[level].name, event);
+	return n < 0 || n >= LINE_BYTES ? 0 : (size_t)n;
+}
+
+static void emit(enum log_level level, const char *event, unsigned suppressed, const char *fmt,
+		 va_list ap) __attribute__((format(printf, 4, 0)));
+
+static void emit(enum log_level level, const char *event, unsigned suppressed, const char *fmt,
+		 va_list ap)
+{
+	bool as_json = atomic_load_explicit(&json, memory_order_relaxed);
+	char line[LINE_BYTES], pairs[LINE_BYTES];
+	size_t size = begin(line, level, event, as_json);
+	int n = vsnprintf(pairs, sizeof(pairs), fmt, ap);
+
+	if (n < 0)
 		return;
-	m = vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
-	if (m < 0)
-		return;
-	size = (size_t)n + (size_t)m;
-	if (size > sizeof(line) - 2)
-		size = sizeof(line) - 2;
-	for (size_t i = 0; i < size; i++) {
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	for (char *p = pairs; *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
+	if (as_json)
+		size += log_json(line + size, sizeof(line) - size - 1, levels[level].name, event,
+				 pairs, suppressed);
+	else if (suppressed != 0)
+		size += (size_t)snprintf(line + size, sizeof(line) - size, "suppressed=%u ",
+					 suppressed);
+	if (!as_json) {
+		size_t room = sizeof(line) - 2 - size, length = strlen(pairs);
+
+		memcpy(line + size, pairs, length < room ? length : room);
+		size += length < room ? length : room;
 	}
 	line[size++] = '\n';
 	if (write(STDERR_FILENO, line, size) < 0)
@@ -83,10 +159,14 @@ static void emit(enum log_level level, const char *event, const char *fmt, va_li
 #define DEFINE(name, level)                                                                        \
 	void name(const char *event, const char *fmt, ...)                                         \
 	{                                                                                          \
+		unsigned suppressed = 0;                                                           \
 		va_list ap;                                                                        \
                                                                                                    \
+		if (!log_wants(level) ||                                                           \
+		    (level != LOG_LEVEL_DEBUG && !may_go(event, &suppressed)))                     \
+			return;                                                                    \
 		va_start(ap, fmt);                                                                 \
-		emit(level, event, fmt, ap);                                                       \
+		emit(level, event, suppressed, fmt, ap);                                           \
 		va_end(ap);                                                                        \
 	}
 
@@ -94,3 +174,12 @@ DEFINE(log_error, LOG_LEVEL_ERROR)
 DEFINE(log_warning, LOG_LEVEL_WARNING)
 DEFINE(log_info, LOG_LEVEL_INFO)
 DEFINE(log_debug, LOG_LEVEL_DEBUG)
+
+void log_audit(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_LEVEL_INFO, "audit", 0, fmt, ap);
+	va_end(ap);
+}

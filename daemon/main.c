@@ -60,12 +60,20 @@ struct larderd {
 
 /* ---- reload ------------------------------------------------------------------- */
 
-static void apply(struct larderd *d)
+static void apply_log(const struct settings *s)
 {
 	enum log_level level = LOG_LEVEL_INFO;
+	bool json = false;
 
-	if (log_level_parse(d->ctx.settings->log_level, &level))
+	if (log_level_parse(s->log_level, &level))
 		log_level_set(level);
+	if (log_format_parse(s->log_format, &json))
+		log_format_set(json);
+}
+
+static void apply(struct larderd *d)
+{
+	apply_log(d->ctx.settings);
 	origins_configure(d->ctx.origins, d->ctx.settings);
 }
 
@@ -362,10 +370,7 @@ int main(int argc, char **argv)
 	d.ctx.started_ns = uv_hrtime();
 	d.ctx.loop = uv_default_loop();
 	must(d.ctx.loop != NULL);
-	enum log_level level = LOG_LEVEL_INFO;
-
-	if (log_level_parse(d.ctx.settings->log_level, &level))
-		log_level_set(level);
+	apply_log(d.ctx.settings);
 	rc = run(&d);
 	settings_unref(d.ctx.settings);
 	(void)uv_loop_close(d.ctx.loop);

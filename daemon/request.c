@@ -105,6 +105,7 @@ struct request *request_new(struct context *ctx)
 	rq->json = NULL;
 	rq->stream = NULL;
 	rq->local_admin = false;
+	rq->peer = (struct peer){.known = false};
 	make_id(rq->id);
 	arena_init(&rq->arena);
 	rq->reply.status = 0;

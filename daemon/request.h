@@ -40,6 +40,7 @@
 #include "daemon/arena.h"
 #include "daemon/context.h"
 #include "daemon/fault.h"
+#include "daemon/peer.h"
 #include "daemon/reply.h"
 #include "daemon/route.h"
 
@@ -91,6 +92,7 @@ struct request {
 	json_t *json;                  /* JSON rows; borrowed; NULL when the body was empty */
 	void *stream;                  /* STREAM rows: whatever begin() put here */
 	bool local_admin;              /* came through the admin socket */
+	struct peer peer;              /* who sent it, there */
 	char id[REQUEST_ID_CHARS + 1]; /* X-Request-Id */
 	struct arena arena;
 	struct reply reply;

@@ -36,6 +36,7 @@
 
 #include "daemon/admit.h"
 #include "daemon/answer.h"
+#include "daemon/audit.h"
 #include "daemon/dispatch.h"
 #include "daemon/guard.h"
 #include "daemon/job.h"
@@ -296,6 +297,8 @@ static void on_headers(struct listener *l, struct request *rq, const char *metho
 		if (g.problem == NULL && g.end + 4 != method + header_bytes(rq))
 			g.problem = BROKEN_LINE;
 	}
+	if (l->unix_socket)
+		peer_get(server_socket(rq), &rq->peer);
 	facts = (struct admit_facts){
 	    .method = method,
 	    .version = version,
@@ -481,6 +484,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 	ns = uv_hrtime() - rq->begin_ns;
 	if (rq->reply.status != 0)
 		count_answer(rq, ns);
+	audit_request(rq);
 	/* what could not be sent may lie on pages that are not there any more */
 	if (how == MHD_REQUEST_TERMINATED_WITH_ERROR && rq->reply.map != NULL)
 		shelf_doubt(rq->reply.map);

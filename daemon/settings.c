@@ -299,6 +299,7 @@ static void check_values(struct loader *l)
 	const struct settings *s = l->s;
 	enum log_level level;
 	char origin[256];
+	bool json;
 
 	for (unsigned i = 0; i < s->origins.count; i++) {
 		if (!origins_normal(s->origins.item[i], origin))
@@ -321,6 +322,9 @@ static void check_values(struct loader *l)
 		complain(l, place_of(l, "log_level"), "log_level",
 			 "`%s` is not error, warning, info or debug",
 			 s->log_level == NULL ? "" : s->log_level);
+	if (s->log_format == NULL || !log_format_parse(s->log_format, &json))
+		complain(l, place_of(l, "log_format"), "log_format", "`%s` is not text or json",
+			 s->log_format == NULL ? "" : s->log_format);
 	if (s->state_dir == NULL)
 		complain(l, place_of(l, "state_dir"), "state_dir", "is empty");
 	if (s->max_connections == 0)
