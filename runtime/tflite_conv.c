@@ -27,6 +27,17 @@ static int real_weights(struct rt_tflite_op *o, int k)
 	return rt_lower_cast(o->l, v, RT_F32);
 }
 
+/* Symmetric int8 weights of a product of real numbers. */
+static bool is_hybrid(const struct rt_tflite_tensor *w)
+{
+	if (!rt_tflite_is_quantised(w) || !w->is_constant || w->dtype != RT_I8)
+		return false;
+	for (int i = 0; i < w->scales; i++)
+		if (w->zero[i] != 0)
+			return false;
+	return true;
+}
+
 /* The padding and the rest of the options of CONV_2D or DEPTHWISE_CONV_2D. */
 static void read_options(struct rt_tflite_op *o, bool depthwise, struct rt_tflite_product *p)
 {
@@ -76,6 +87,11 @@ static void lower_conv(struct rt_tflite_op *o, bool depthwise)
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 0))) {
 		w = rt_lower_kernel(o->l, rt_tflite_value(o, 1), layout);
 		rt_tflite_give(o, 0, rt_tflite_quant_product(o, &p, rt_tflite_value(o, 0), w));
+		return;
+	}
+	if (is_hybrid(rt_tflite_in(o, 1)) && rt_tflite_in(o, 0)->dtype == RT_F32) {
+		w = rt_lower_kernel(o->l, rt_tflite_value(o, 1), layout);
+		rt_tflite_give(o, 0, rt_tflite_quant_hybrid_conv(o, &p, rt_tflite_value(o, 0), w));
 		return;
 	}
 	x = rt_lower_to_nchw(o->l, rt_tflite_value(o, 0), 4);
@@ -313,7 +329,7 @@ void rt_tflite_lower_fully_connected(struct rt_tflite_op *o)
 	}
 	if (flat && (xt->shape.rank != 2 || xt->shape.dims[1] != depth))
 		x = rt_lower_reshape(o->l, x, 2, (int64_t[]){-1, depth});
-	if (rt_tflite_is_quantised(wt) && wt->is_constant && wt->dtype == RT_I8) {
+	if (is_hybrid(wt)) {
 		v = rt_tflite_quant_hybrid(o, x, 1);
 		if (rt_tflite_in(o, 2) != NULL)
 			v = rt_lower_op2(o->l, "Add", v, rt_tflite_value(o, 2));

@@ -45,6 +45,11 @@ int rt_tflite_quant_product(struct rt_tflite_op *o, const struct rt_tflite_produ
 			    int w);
 bool rt_tflite_quant_transposed(struct rt_tflite_op *o, const int64_t stride[2],
 				const int64_t pads[2], const int64_t size[2], int activation);
+/* rt_tflite_quant_hybrid_conv(o, p, x, w): float images x · int8 weights ${w}, [out][in][H][W]; all
+ * of
+ * ${p}. */
+int rt_tflite_quant_hybrid_conv(struct rt_tflite_op *o, const struct rt_tflite_product *p, int x,
+				int w);
 /* rt_tflite_quant_hybrid(o, x, w): float x · int8 weights of input ${w}, x quantised
  * per row of its last dimension; without bias. */
 int rt_tflite_quant_hybrid(struct rt_tflite_op *o, int x, int w);

@@ -167,8 +167,6 @@ static void run_panel(const struct rt_i8_product *g, const struct item *it, size
 	f.row_mul = f.row_mul ? f.row_mul + at : NULL;
 	f.scale = f.scale ? f.scale + at : NULL;
 	f.bias = f.bias ? f.bias + at : NULL;
-	f.mult = f.mult ? f.mult + at : NULL;
-	f.shift = f.shift ? f.shift + at : NULL;
 	for (size_t i = 0; i < tiles; i++) {
 		const size_t row = share(it->rows, tiles, i), y = it->y + (it->row + row) * f.ldy;
 		f.m = t.m = share(it->rows, tiles, i + 1) - row;

@@ -7,8 +7,6 @@
  *		Y = saturate(round((that + B) · x_scale·w_scale / y_scale) + y_zero)
  *	larder.ConvIntegerToFloat
  *		Y = activation(that · x_scale·w_scale + bias), float32; made by pass_quant.c
- *	larder.QuantConv
- *		Y = clamp((that + B) · mult + y_zero), in fixed point; made by tflite_quant_conv.c
  *
  * w_zero and w_scale are one number or one per output channel; what is padded
  * is x_zero, so that it adds nothing.  com.microsoft's may have its channels
@@ -41,14 +39,12 @@
 static const struct rt_qconv_inputs integer_inputs = {1, -1, 2, 3, -1, -1, -1, -1, -1};
 static const struct rt_qconv_inputs qlinear_inputs = {3, 8, 2, 5, 7, 1, 4, 6, -1};
 static const struct rt_qconv_inputs to_float_inputs = {1, -1, 4, 5, -1, 2, 3, -1, 6};
-static const struct rt_qconv_inputs fixed_inputs = {1, 4, 2, 3, -1, -1, -1, -1, -1};
 
 struct qconv {
 	int64_t group;
 	bool channels_last;
 	const struct rt_qconv_inputs *at;
 	struct rt_qconv_nhwc nhwc;
-	struct rt_quant_result fixed; /* of QuantConv */
 };
 
 struct shape_state {
@@ -104,23 +100,6 @@ static int qconv_bind(struct rt_bind *b, struct rt_error *err)
 	return rt_qconv_nhwc_bind(b, c->at, &c->nhwc, err);
 }
 
-static int fixed_bind(struct rt_bind *b, struct rt_error *err)
-{
-	struct qconv *c = b->state;
-	int rc = rt_quant_result_read(b, &c->fixed, err);
-
-	c->group = rt_node_int(b->node, "group", 1);
-	c->channels_last = rt_node_int(b->node, "channels_last", 0) != 0;
-	c->at = &fixed_inputs;
-	c->nhwc.fixed = &c->fixed;
-	if (rc)
-		return rc;
-	if (c->group < 1 || c->group > INT32_MAX || c->fixed.count == 0 ||
-	    (c->fixed.type != RT_I8 && c->fixed.type != RT_U8))
-		return rt_error_set(err, RT_MALFORMED, "attributes that do not fit");
-	return rt_qconv_nhwc_bind(b, c->at, &c->nhwc, err);
-}
-
 static int check_channels(const struct rt_infer *f, const struct qconv *c, int64_t channels,
 			  struct rt_error *err)
 {
@@ -172,14 +151,6 @@ static int check_params(const struct rt_infer *f, const struct rt_qconv_inputs *
 	return RT_OK;
 }
 
-static int check_multipliers(const struct qconv *c, int64_t channels, struct rt_error *err)
-{
-	if (c->fixed.count > 1 && c->fixed.count != channels)
-		return rt_error_set(err, RT_INPUT, "%d multipliers for %" PRId64 " channels",
-				    c->fixed.count, channels);
-	return RT_OK;
-}
-
 /* Where channels and positions of both tensors are, and how work is cut. */
 static int lay_out(struct rt_infer *f, struct shape_state *z, int64_t channels, int64_t outputs,
 		   bool last, struct rt_error *err)
@@ -226,7 +197,6 @@ static int qconv_infer(struct rt_infer *f, struct rt_error *err)
 	channels = x->dims[c->channels_last ? x->rank - 1 : 1];
 	if ((rc = check_channels(f, c, channels, err)) ||
 	    (rc = check_params(f, at, w->dims[0], err)) ||
-	    (rc = check_multipliers(c, w->dims[0], err)) ||
 	    (rc = rt_spatial_infer(f->node, rank, x->dims + first, w->dims + 2, &z->s, err)))
 		return rc;
 	z->at = at;
@@ -334,12 +304,6 @@ static uint8_t requantise(int32_t sum, const struct ending *e)
 	return (uint8_t)(int)q;
 }
 
-static uint8_t scaled(int32_t sum, const struct rt_quant_result *r, int64_t m)
-{
-	return (uint8_t)rt_fixed_clamp(
-	    (int64_t)rt_fixed_scale(sum, r->mult[m], (int)r->shift[m]) + r->zero, r->lo, r->hi);
-}
-
 static float real(int32_t sum, const struct ending *e)
 {
 	float y = (float)sum * e->scale + e->bias;
@@ -383,13 +347,10 @@ static void finish_channel(const struct job *j, int64_t m, const int16_t *rows, 
 	const int16_t *w = j->weights + m * z->k;
 	const uint32_t bias = at->bias >= 0 ? (uint32_t)zero_at(j->r, at->bias, m) : 0;
 	const struct ending e = ending_of(j, m);
-	const struct rt_quant_result *fixed = &((const struct qconv *)j->r->state)->fixed;
 
 	for (int64_t p = 0; p < count; p++, to += z->y_position) {
 		int32_t sum = (int32_t)((uint32_t)rt_qconv_dot(z->k, rows + p * z->k, w) + bias);
-		if (fixed->count > 0)
-			((uint8_t *)y)[to] = scaled(sum, fixed, fixed->count > 1 ? m : 0);
-		else if (at->y_scale >= 0)
+		if (at->y_scale >= 0)
 			((uint8_t *)y)[to] = requantise(sum, &e);
 		else if (at->x_scale >= 0)
 			((float *)y)[to] = real(sum, &e);
@@ -499,18 +460,6 @@ const struct rt_op rt_op_conv_integer_to_float = {
     .state_bytes = sizeof(struct qconv),
     .type = float_type,
     .bind = qconv_bind,
-    .infer = qconv_infer,
-    .run = qconv_run,
-};
-
-const struct rt_op rt_op_quant_conv = {
-    .in_min = 2,
-    .in_max = 5,
-    .out_min = 1,
-    .out_max = 1,
-    .state_bytes = sizeof(struct qconv),
-    .type = rt_quant_result_type,
-    .bind = fixed_bind,
     .infer = qconv_infer,
     .run = qconv_run,
 };

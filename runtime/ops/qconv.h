@@ -8,7 +8,6 @@
 
 #include "runtime/kernels/i8_product.h"
 #include "runtime/ops/activation.h"
-#include "runtime/ops/quant_result.h"
 #include "runtime/ops/spatial.h"
 
 /* rt_qconv_dot(n, a, b): Σ a[i]·b[i], wrapping; every element is within −255..255. */
@@ -36,8 +35,6 @@ struct rt_qconv_nhwc {
 	bool rows; /* row_mul is not all 0 */
 	struct rt_activation act;
 	float lo, hi; /* of a quantised result, before the zero point is added; ±inf */
-	const struct rt_quant_result *fixed; /* results by fixed-point multipliers, or NULL */
-	const int32_t *mult, *shift;         /* [out_channels], if fixed */
 };
 struct rt_qconv_nhwc_shape {
 	struct rt_spatial s;
@@ -45,9 +42,6 @@ struct rt_qconv_nhwc_shape {
 	size_t columns, pointers, sums, each; /* bytes of scratch: of columns; per thread */
 	int64_t pixels;                       /* depthwise: of a run */
 };
-
-/* rt_qconv_fixed_finish(f): one of the functions that make results of sums; by f->mult. */
-void rt_qconv_fixed_finish(const struct rt_i8_finish *f);
 
 /* rt_qconv_nhwc_bind(b, at, c, err): packs where this form can be used (constant weights, one or
  * two spatial dims); else c->w stays NULL. */

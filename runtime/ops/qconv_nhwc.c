@@ -118,47 +118,6 @@ static int fix_columns(struct rt_bind *b, struct rt_qconv_nhwc *c, struct rt_err
 	return RT_OK;
 }
 
-/* A multiplier for each channel. */
-static int fix_multipliers(struct rt_bind *b, struct rt_qconv_nhwc *c, struct rt_error *err)
-{
-	const struct rt_quant_result *r = c->fixed;
-	const size_t n = count_of(c->out_channels);
-	int32_t *to;
-
-	if (!r || (r->count != 1 && r->count != c->out_channels))
-		return RT_OK; /* infer says what is wrong */
-	to = rt_bind_alloc(b, 2 * n * sizeof(*to));
-	if (!to)
-		return rt_error_set(err, RT_MEMORY, "no memory for multipliers");
-	for (size_t i = 0; i < n; i++) {
-		to[i] = r->mult[r->count > 1 ? i : 0];
-		to[n + i] = r->shift[r->count > 1 ? i : 0];
-	}
-	c->mult = to;
-	c->shift = to + n;
-	return RT_OK;
-}
-
-void rt_qconv_fixed_finish(const struct rt_i8_finish *f)
-{
-	const int32_t lo = (int32_t)f->lo, hi = (int32_t)f->hi;
-
-	for (size_t r = 0; r < f->m; r++) {
-		const int32_t *sum = f->sum + r * f->ld_sum;
-		const uint32_t row = f->row_mul ? (uint32_t)f->row[r] : 0;
-		uint8_t *y = (uint8_t *)f->y + r * f->ldy;
-		for (size_t c = 0; c < f->n; c++) {
-			uint32_t x = (uint32_t)sum[c] + (uint32_t)f->add[c];
-			int32_t q;
-			if (f->row_mul)
-				x += row * (uint32_t)f->row_mul[c];
-			q = rt_fixed_scale((int32_t)x, f->mult[c], f->shift[c]);
-			q = q < lo ? lo : q > hi ? hi : q;
-			y[c] = (uint8_t)(q + f->zero);
-		}
-	}
-}
-
 /* ---- weights --------------------------------------------------------------------------------- */
 
 /* Depthwise: int8 [kw][kh][M], in the order of the taps. */
@@ -274,7 +233,6 @@ int rt_qconv_nhwc_bind(struct rt_bind *b, const struct rt_qconv_inputs *at, stru
 		return RT_OK;
 	rc = c->is_depthwise ? pack_depthwise(b, c, w->data, err)
 			     : pack_products(b, c, w->data, err);
-	rc = rc ? rc : fix_multipliers(b, c, err);
 	return rc ? rc : fix_columns(b, c, err);
 }
 
@@ -546,13 +504,7 @@ static struct rt_i8_finish finish_of(const struct rt_run *r, const struct rt_qco
 		f.add = add;
 		f.scale = scale;
 	}
-	f.mult = c->mult;
-	f.shift = c->shift;
-	if (c->fixed) {
-		f.zero = c->fixed->zero;
-		f.lo = (float)(c->fixed->lo - f.zero);
-		f.hi = (float)(c->fixed->hi - f.zero);
-	} else if (out->dtype == RT_I8 || out->dtype == RT_U8) {
+	if (out->dtype == RT_I8 || out->dtype == RT_U8) {
 		const bool is_signed = out->dtype == RT_I8;
 		f.zero = int_at(input(r, at->y_zero), 0);
 		f.lo = fmaxf(c->lo, (float)((is_signed ? -128 : 0) - f.zero));
@@ -574,10 +526,7 @@ void rt_qconv_nhwc_run(const struct rt_run *r, const struct rt_qconv_nhwc *c,
 	struct windows win = {.c = c, .st = st, .x = r->in[0].data, .zero = (uint8_t)x_zero};
 
 	g.finish = f;
-	g.to = c->fixed      ? rt_qconv_fixed_finish
-	       : y == RT_I32 ? ends->to_i32
-	       : y == RT_F32 ? ends->to_f32
-			     : ends->to_i8;
+	g.to = y == RT_I32 ? ends->to_i32 : y == RT_F32 ? ends->to_f32 : ends->to_i8;
 	g.y_bytes = y == RT_I32 || y == RT_F32 ? 4 : 1;
 	win.end = win.x + elems;
 	if (c->is_depthwise) {
