@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include <string.h>
+#include <strings.h>
 
 #include "runtime/tfjs_op.h"
 
@@ -400,24 +401,51 @@ void rt_tfjs_op_pad(struct rt_tfjs_op *c)
 		rt_tfjs_op_give(c, rt_lower_op3(c->l, "Pad", rt_tfjs_op_in(c, 0), pads(c), value));
 }
 
-/* SYMMETRIC repeats the border too: one more than ONNX's reflect on an image that has been made
- * one larger at its edges.  Written as reflect of edge, where a pad is 1; else refused. */
+/* ${x} along ${axis} from its end to its start, or the part of it that is asked for. */
+static int backwards(struct rt_lower *l, int x, int64_t axis, int64_t from, int64_t to)
+{
+	return rt_lower_opn(l, "Slice", 5,
+			    (int[]){x, rt_lower_i64(l, from), rt_lower_i64(l, to),
+				    rt_lower_i64(l, axis), rt_lower_i64(l, -1)});
+}
+
+/* SYMMETRIC repeats the border too, which no mode of ONNX does: mirrored pieces on both sides. */
+static void symmetric(struct rt_tfjs_op *c)
+{
+	struct rt_lower *l = c->l;
+	const struct rt_tensor *t = rt_lower_tensor(l, rt_tfjs_op_in(c, 1));
+	int x = rt_tfjs_op_in(c, 0);
+
+	if (t == NULL || t->dtype != RT_I32 || t->shape.rank != 2 || t->shape.dims[1] != 2) {
+		rt_tfjs_op_missing(c, "SYMMETRIC by pads that are computed");
+		return;
+	}
+	for (int axis = 0; axis < t->shape.dims[0] && l->status == RT_OK; axis++) {
+		int32_t before = ((const int32_t *)t->data)[2 * axis];
+		int32_t after = ((const int32_t *)t->data)[2 * axis + 1];
+		int parts[3], n = 0;
+
+		if (before > 0)
+			parts[n++] = backwards(l, x, axis, before - 1, INT64_MIN);
+		parts[n++] = x;
+		if (after > 0)
+			parts[n++] = backwards(l, x, axis, -1, -(int64_t)after - 1);
+		x = concat(c, n, parts, axis);
+	}
+	rt_tfjs_op_give(c, x);
+}
+
 void rt_tfjs_op_mirror_pad(struct rt_tfjs_op *c)
 {
-	const struct rt_tensor *t = rt_lower_tensor(c->l, rt_tfjs_op_in(c, 1));
 	char mode[RT_TFJS_TEXT_MAX];
-	bool symmetric, edge = t != NULL && t->dtype == RT_I32;
 
 	rt_tfjs_op_text(c, "mode", mode);
-	symmetric = strcmp(mode, "SYMMETRIC") == 0;
-	for (int64_t i = 0; symmetric && edge && i < rt_tensor_elems(t); i++)
-		edge = ((const int32_t *)t->data)[i] <= 1;
-	if (symmetric && !edge) {
-		rt_tfjs_op_missing(c, "SYMMETRIC by more than 1");
+	if (strcasecmp(mode, "SYMMETRIC") == 0) {
+		symmetric(c);
 		return;
 	}
 	rt_tfjs_op_give(c, rt_lower_op2(c->l, "Pad", rt_tfjs_op_in(c, 0), pads(c)));
-	rt_lower_set_string(c->l, "mode", symmetric ? "edge" : "reflect");
+	rt_lower_set_string(c->l, "mode", "reflect");
 }
 
 void rt_tfjs_op_broadcast(struct rt_tfjs_op *c)
@@ -467,14 +495,22 @@ void rt_tfjs_op_one_hot(struct rt_tfjs_op *c)
 
 void rt_tfjs_op_gather(struct rt_tfjs_op *c)
 {
-	int64_t axis = 0;
+	int64_t axis = 0, batch = rt_tfjs_op_int(c, "batch_dims", 0);
+	int indices;
 
 	if (c->in_count > 2 && !rt_tfjs_op_number(c, 2, &axis)) {
 		rt_tfjs_op_missing(c, "an axis that is computed");
 		return;
 	}
-	if (rt_tfjs_op_int(c, "batch_dims", 0) != 0) {
-		rt_tfjs_op_missing(c, "with batch_dims");
+	if (batch != 0) { /* the element of each row */
+		if (axis != batch || batch < 0) {
+			rt_tfjs_op_missing(c, "with batch_dims and another axis");
+			return;
+		}
+		indices = rt_lower_cast(c->l, rt_tfjs_op_in(c, 1), RT_I64);
+		indices = rt_lower_unsqueeze(c->l, indices, 1, (int64_t[]){-1});
+		rt_tfjs_op_give(c, rt_lower_op2(c->l, "GatherND", rt_tfjs_op_in(c, 0), indices));
+		rt_lower_set_int(c->l, "batch_dims", batch);
 		return;
 	}
 	rt_tfjs_op_give(c, rt_lower_op2(c->l, "Gather", rt_tfjs_op_in(c, 0), rt_tfjs_op_in(c, 1)));
