@@ -72,7 +72,8 @@ static bool set_numbers(struct rt_tflite_op *o, float clip)
 	rt_lower_set_ints(o->l, "mult", 9, mults);
 	rt_lower_set_ints(o->l, "shift", 9, shifts);
 	rt_lower_set_int(o->l, "x_zero", x->zero[0]);
-	rt_lower_set_int(o->l, "h_zero", y->zero[0]);
+	rt_lower_set_int(o->l, "h_zero", h->zero[0]);
+	rt_lower_set_int(o->l, "y_zero", y->zero[0]);
 	rt_lower_set_int(o->l, "cell_bits", bits - 1);
 	rt_lower_set_int(o->l, "clip", clip > 0 ? (int64_t)fminf(32767, clip / c->scale[0]) : 0);
 	return true;

@@ -26,8 +26,8 @@ struct rt_lite_lstm {
 	float cell_clip, proj_clip; /* 0 = none */
 	/* of bytes: multipliers of W and R by gate, of the hidden state */
 	int32_t mult[9], shift[9];
-	int32_t x_zero, h_zero, clip;
-	int cell_bits; /* a cell is c · 2^cell_bits, < 0 */
+	int32_t x_zero, h_zero, y_zero, clip; /* h: as it comes in; y: as it is made */
+	int cell_bits;                        /* a cell is c · 2^cell_bits, < 0 */
 };
 struct rt_lite_lstm_shape {
 	int64_t steps, batch, depth, cells, outputs;

@@ -5,7 +5,8 @@
  * two.  Called by lite_lstm.c.
  *
  * The steps and roundings are those of the reference kernel of TensorFlow Lite; the functions are
- * rounded to nearest, where its polynomials are off by a few of 2⁻¹⁵.
+ * rounded to nearest, where its polynomials are off by a few of 2⁻¹⁵.  The zero point of
+ * the hidden state is taken off, not added: so does that kernel, and models were trained with it.
  */
 #include <config.h>
 
@@ -29,6 +30,7 @@ int rt_lite_lstm_byte_bind(struct rt_bind *b, struct rt_lite_lstm *s, struct rt_
 	}
 	s->x_zero = (int32_t)rt_node_int(b->node, "x_zero", 0);
 	s->h_zero = (int32_t)rt_node_int(b->node, "h_zero", 0);
+	s->y_zero = (int32_t)rt_node_int(b->node, "y_zero", 0);
 	s->clip = (int32_t)rt_fixed_clamp(rt_node_int(b->node, "clip", 0), 0, 32767);
 	s->cell_bits = (int)rt_node_int(b->node, "cell_bits", -12);
 	if (s->cell_bits < -15 || s->cell_bits > 0)
@@ -97,7 +99,7 @@ static void step(const struct rt_run *r, const int8_t *x, int8_t *h, int16_t *ce
 		cell[i] = (int16_t)c;
 		y = sigmoid(gates[3][i]) * nearest(tanh((double)c * unit));
 		h[i] = (int8_t)rt_fixed_clamp(
-		    (int64_t)rt_fixed_scale(y, s->mult[8], s->shift[8]) + s->h_zero, -128, 127);
+		    (int64_t)rt_fixed_scale(y, s->mult[8], s->shift[8]) - s->y_zero, -128, 127);
 	}
 }
 

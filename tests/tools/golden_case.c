@@ -154,7 +154,9 @@ bool golden_case_inputs(const struct golden_case *c, const struct rt_model *m, s
 		int k = 0;
 
 		in[i] = (struct rt_tensor){.dtype = p->dtype};
-		while (k < c->in_count && strcmp(c->in[k].name, p->name) != 0)
+		while (k < c->in_count && strcmp(c->in[k].name, p->name) != 0 &&
+		       (c->in[k].name[0] != '\0' ||
+			(size_t)k != i)) /* one without a name: its place */
 			k++;
 		if (k < c->in_count) {
 			in[i] = c->in[k].tensor;
