@@ -24,7 +24,8 @@
 
 #include "daemon/must.h"
 
-#define KNOWN_MAX 256 /* models of which it is remembered; by hash */
+#define KNOWN_MAX 256  /* models of which it is remembered; by hash */
+#define PROBE_EVERY 16 /* turns of a model */
 
 /* A request on its way; in its arena. */
 struct place {
@@ -46,7 +47,14 @@ struct turn {
 	atomic_bool cancel;
 };
 
-static uint64_t known[KNOWN_MAX]; /* hashes of those that can */
+/* A model that can; zeroed = none. */
+struct known {
+	uint64_t key;
+	unsigned usual; /* in its last turn; 0 = not known */
+	unsigned turns;
+};
+
+static struct known known[KNOWN_MAX];
 static uv_timer_t timer;
 static uv_loop_t *loop;
 
@@ -92,16 +100,24 @@ static void finish(struct place *p, bool never_ran)
 	request_unpark(p->rq, m->status, &m->fault);
 }
 
+/* What was seen of its model: can it, or not any more? */
+static void remember(const struct place *p)
+{
+	struct known *k = &known[p->key % KNOWN_MAX];
+
+	if (p->rq->batches && k->key != p->key)
+		*k = (struct known){.key = p->key};
+	else if (!p->rq->batches && k->key == p->key && p->member->status == 0)
+		*k = (struct known){.key = 0};
+}
+
 static void after(uv_work_t *work, int status)
 {
 	struct turn *turn = work->data;
 	struct place *first = turn->first, *p, *next;
 
 	for (p = first; p != NULL; p = p->next) {
-		if (p->rq->batches)
-			known[p->key % KNOWN_MAX] = p->key;
-		else if (known[p->key % KNOWN_MAX] == p->key && p->member->status == 0)
-			known[p->key % KNOWN_MAX] = 0;
+		remember(p);
 		if (p->ticket.origin != NULL)
 			lane_leave(&p->ticket);
 	}
@@ -150,6 +166,16 @@ static struct place *turned_on(struct lane_ticket *ticket)
 	return p;
 }
 
+static void learn(const struct place *first, size_t count)
+{
+	struct known *k = &known[first->key % KNOWN_MAX];
+
+	if (!first->ticket.batch || k->key != first->key)
+		return;
+	k->usual = (unsigned)count;
+	k->turns++;
+}
+
 /* Everybody whose turn it is; and the timer for those who wait for others. */
 static void drain(void)
 {
@@ -160,11 +186,13 @@ static void drain(void)
 		struct place *first = turned_on(ticket), *last = first;
 		size_t count = 1;
 
-		while (count < ticket->batch_max && (mate = lane_mate(ticket)) != NULL) {
+		while (count < first->rq->settings->batch_max &&
+		       (mate = lane_mate(ticket)) != NULL) {
 			last->next = turned_on(mate);
 			last = last->next;
 			count++;
 		}
+		learn(first, count);
 		begin(first, count);
 	}
 	due = lane_due(now);
@@ -239,16 +267,28 @@ static bool is_listed(const struct settings_list *models, const char *model)
 	return models->count == 0;
 }
 
+/*
+ * How many are worth waiting for: as many as there were the last time, because clients that
+ * wait for their answers come back in the same number.  Every so often the whole window is
+ * waited for, to see whether there are more.
+ */
+static unsigned enough_of(const struct known *k, unsigned batch_max)
+{
+	if (k->usual == 0 || k->usual > batch_max || k->turns % PROBE_EVERY == 0)
+		return batch_max;
+	return k->usual;
+}
+
 static void prepare(struct place *p, bool bulk)
 {
 	const struct settings *s = p->rq->settings;
+	const struct known *k = &known[p->key % KNOWN_MAX];
 
 	p->ticket.stream = p->rq->header[HEADER_STREAM];
 	p->ticket.bulk = bulk;
-	p->ticket.batch = s->batch_window != 0 && s->batch_max > 1 &&
-			  known[p->key % KNOWN_MAX] == p->key &&
+	p->ticket.batch = s->batch_window != 0 && s->batch_max > 1 && k->key == p->key &&
 			  is_listed(&s->batch_models, p->rq->part[PART_MODEL]);
-	p->ticket.batch_max = s->batch_max;
+	p->ticket.enough = enough_of(k, s->batch_max);
 	p->ticket.hold_ms = uv_now(loop) + s->batch_window;
 }
 

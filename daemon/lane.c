@@ -249,7 +249,7 @@ static bool is_ready(const struct lane_ticket *t, uint64_t now_ms)
 {
 	if (t->model->on >= LANE_MODEL_MAX || (t->bulk && bulk_running >= LANE_BULK_MAX))
 		return false;
-	return !t->batch || t->hold_ms <= now_ms || t->model->gathering >= t->batch_max;
+	return !t->batch || t->hold_ms <= now_ms || t->model->gathering >= t->enough;
 }
 
 /* The first of that class that is ready, of the first origin that has one. */

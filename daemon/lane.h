@@ -21,8 +21,8 @@ struct lane_ticket {
 	const char *stream; /* of frames, of which only the latest matters; NULL: none */
 	bool bulk;          /* after all that are not */
 	bool batch;         /* others of its model may share its turn */
-	unsigned batch_max; /* so many in one turn, itself counted */
-	uint64_t hold_ms;   /* batch: wait for others until then, unless there are batch_max */
+	unsigned enough;    /* batch: it waits no longer when so many are there, itself counted */
+	uint64_t hold_ms;   /* batch: nor after this */
 
 	struct lane_ticket *next, **link;
 	struct lane_origin *origin; /* NULL: neither waits nor is on */

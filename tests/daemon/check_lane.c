@@ -248,7 +248,7 @@ END_TEST
 
 static struct lane_ticket batched(uint64_t hold_ms, unsigned max)
 {
-	return (struct lane_ticket){.batch = true, .hold_ms = hold_ms, .batch_max = max};
+	return (struct lane_ticket){.batch = true, .hold_ms = hold_ms, .enough = max};
 }
 
 /* The first waits until its time has come; who came meanwhile shares its turn. */
