@@ -137,6 +137,22 @@ static bool runs_wider(enum rt_dtype t, uint32_t mask)
 	return (t == RT_F16 || t == RT_BF16) && (mask & RT_M(F32)) != 0;
 }
 
+/* Operators write their first output, wanted or not: one that is left out gets a value of its own.
+ */
+static int give_first_output(struct resolve *r, struct rt_graph *g, struct rt_node *n)
+{
+	int v;
+
+	if (n->out_count == 0 || n->out[0] != RT_NO_VALUE || r->types[0] == RT_NONE)
+		return RT_OK;
+	v = rt_graph_add_value(g, "", r->types[0]);
+	if (v < 0)
+		return rt_error_set(r->err, RT_MEMORY, "out of memory");
+	g->values[v].producer = (int)(n - g->nodes);
+	n->out[0] = v;
+	return RT_OK;
+}
+
 /* Element types of the outputs, and whether the row has the one that it is about. */
 static int infer_types(struct resolve *r, struct rt_graph *g, struct rt_node *n)
 {
@@ -165,6 +181,9 @@ static int infer_types(struct resolve *r, struct rt_graph *g, struct rt_node *n)
 		return rt_error_set(r->err, status, "%s: %s",
 				    rt_node_label(n, label, sizeof(label)), why.text);
 	}
+	status = give_first_output(r, g, n);
+	if (status < 0)
+		return status;
 	for (int i = 0; i < n->out_count; i++) {
 		if (n->out[i] != RT_NO_VALUE && r->types[i] != RT_NONE)
 			g->values[n->out[i]].dtype = r->types[i];

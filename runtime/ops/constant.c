@@ -193,14 +193,21 @@ const struct rt_op rt_op_constant_of_shape = {
     .run = of_shape_run,
 };
 
-/* ---- Range: out[i] = start + i · delta ------------------------------------------------------- */
+/* ---- Range: out[i] = start + i · delta; delta is 1 where it may be left out (com.microsoft) ---
+ */
+
+static bool has_delta(const struct rt_tensor *in, int count)
+{
+	return count > 2 && in[2].dtype != RT_NONE;
+}
 
 static int range_infer(struct rt_infer *f, struct rt_error *err)
 {
+	bool by = has_delta(f->in, f->in_count);
 	double count;
 	int64_t elems;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < (by ? 3 : 2); i++) {
 		if (f->in[i].dtype != f->in[0].dtype)
 			return rt_error_set(err, RT_MALFORMED,
 					    "start, limit and delta differ in type");
@@ -209,9 +216,9 @@ static int range_infer(struct rt_infer *f, struct rt_error *err)
 	}
 	if (rt_convert_is_float(f->in[0].dtype)) {
 		count = ceil((rt_convert_get_f64(&f->in[1], 0) - rt_convert_get_f64(&f->in[0], 0)) /
-			     rt_convert_get_f64(&f->in[2], 0));
+			     (by ? rt_convert_get_f64(&f->in[2], 0) : 1));
 	} else {
-		int64_t delta = rt_convert_get_i64(&f->in[2], 0), span, n = 0;
+		int64_t delta = by ? rt_convert_get_i64(&f->in[2], 0) : 1, span, n = 0;
 		if (delta == 0 || __builtin_sub_overflow(rt_convert_get_i64(&f->in[1], 0),
 							 rt_convert_get_i64(&f->in[0], 0), &span))
 			return rt_error_set(err, RT_INPUT, "a range with delta %lld",
@@ -232,17 +239,18 @@ static void range_run(const struct rt_run *r)
 {
 	int64_t n = rt_tensor_elems(&r->out[0]);
 	enum rt_dtype t = r->out[0].dtype;
+	bool by = has_delta(r->in, r->in_count);
 
 	if (rt_convert_is_float(t)) {
 		double start = rt_convert_get_f64(&r->in[0], 0),
-		       delta = rt_convert_get_f64(&r->in[2], 0);
+		       delta = by ? rt_convert_get_f64(&r->in[2], 0) : 1;
 		for (int64_t i = 0; i < n; i++) {
 			double x = start + (double)i * delta;
 			rt_convert_from_f64(t, &x, 1, r->out[0].data, i, true);
 		}
 	} else {
 		uint64_t x = (uint64_t)rt_convert_get_i64(&r->in[0], 0),
-			 delta = (uint64_t)rt_convert_get_i64(&r->in[2], 0);
+			 delta = by ? (uint64_t)rt_convert_get_i64(&r->in[2], 0) : 1;
 		for (int64_t i = 0; i < n; i++, x += delta) {
 			int64_t v = (int64_t)x;
 			rt_convert_from_i64(t, &v, 1, r->out[0].data, i);
@@ -251,7 +259,7 @@ static void range_run(const struct rt_run *r)
 }
 
 const struct rt_op rt_op_range = {
-    .in_min = 3,
+    .in_min = 2,
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,

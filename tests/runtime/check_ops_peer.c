@@ -411,6 +411,22 @@ START_TEST(zip_map)
 }
 END_TEST
 
+/* Only the mean of LayerNormalization is wanted: the first output is written all the same. */
+START_TEST(first_output_left_out)
+{
+	static const float x[2] = {1, 3}, scale[2] = {1, 1};
+	struct one_op o;
+
+	one_op_begin(&o, "", 17);
+	one_op_in(&o, RT_F32, 2, (int64_t[]){1, 2}, x);
+	one_op_in(&o, RT_F32, 1, (int64_t[]){2}, scale);
+	one_op_skip_outputs(&o, 1);
+	one_op_run(&o, "LayerNormalization", 2);
+	one_op_near(&o, 0, (double[]){2}, 1, 1e-6);
+	one_op_end(&o);
+}
+END_TEST
+
 /* DictVectorizer: a map of ZipMap in the order of a vocabulary. */
 START_TEST(dict_vectorizer)
 {
@@ -451,6 +467,7 @@ Suite *check_runtime_ops_peer(void)
 	tcase_add_checked_fixture(tc, opened_start, opened_stop);
 	tcase_add_loop_test(tc, peer_cases, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_loop_test(tc, packed_fill, 0, sizeof(fills) / sizeof(fills[0]));
+	tcase_add_test(tc, first_output_left_out);
 	tcase_add_test(tc, zip_map);
 	tcase_add_test(tc, dict_vectorizer);
 	suite_add_tcase(s, tc);
