@@ -141,6 +141,8 @@ static int allow_named(const struct ruleset *r, const struct settings *s)
 	if (rc == 0)
 		rc = allow_folder_of(r, s->admin_token_file, FS_READS);
 	if (rc == 0)
+		rc = allow_folder_of(r, s->manifest_key, FS_READS);
+	if (rc == 0)
 		rc = allow_of(r, s->upstream, s->upstream_count);
 	if (rc == 0)
 		rc = allow_of(r, s->origin, s->origin_count);

@@ -20,6 +20,7 @@ struct context {
 	struct residency *residency; /* residency.h; NULL until it is there */
 	struct pull *pull;           /* pull.h; the same */
 	struct warm *warm;           /* warm.h; the same */
+	struct manifests *manifests; /* manifest.h; the same */
 	uint64_t started_ns;         /* uv_hrtime at start */
 };
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* ctl_jobs.c — `larderctl jobs [ID] [--follow|--cancel]`. */
+/* ctl_jobs.c — `larderctl jobs [ID] [--follow|--cancel]`, `larderctl manifests [rm NAME]`. */
 #include <config.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/ctl.h"
 #include "daemon/ctl_follow.h"
@@ -121,4 +122,46 @@ int ctl_command_jobs(struct ctl *ctl)
 	if (follow)
 		return ctl->argc == 0 ? follow_newest(ctl) : ctl_follow_job(ctl, ctl->argv[0]);
 	return ctl->argc == 0 ? print_list(ctl) : print_one(ctl, ctl->argv[0]);
+}
+
+/* ---- manifests ----------------------------------------------------------------------------- */
+
+static void print_manifest(const json_t *v)
+{
+	char when[32] = "never";
+	time_t t = (time_t)ctl_count(v, "applied");
+	struct tm tm;
+
+	if (t != 0 && gmtime_r(&t, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	printf("%s  %llu models  applied %s  job %s%s%s\n", ctl_text(v, "name"),
+	       (unsigned long long)ctl_count(v, "models"), when, ctl_text(v, "job"),
+	       json_is_true(json_object_get(v, "signed")) ? "  signed" : "",
+	       json_is_true(json_object_get(v, "prune")) ? "  prunes" : "");
+}
+
+int ctl_command_manifests(struct ctl *ctl)
+{
+	json_t *root = NULL, *list, *v;
+	size_t i;
+	int status;
+
+	if (ctl->argc == 2 && strcmp(ctl->argv[0], "rm") == 0) {
+		status = ctl_ask(ctl, "DELETE",
+				 ctl_target("/admin/v1/manifests/", ctl->argv[1], ""), &root);
+		json_decref(root);
+		return status;
+	}
+	if (ctl->argc != 0)
+		return ctl_usage(ctl, "nothing, or rm NAME");
+	status = ctl_ask(ctl, "GET", strdup("/admin/v1/manifests"), &root);
+	if (status == CTL_OK && ctl->json)
+		ctl_print_json(root);
+	list = status == CTL_OK && !ctl->json ? json_object_get(root, "manifests") : NULL;
+	for (i = 0; i < json_array_size(list); i++) {
+		v = json_array_get(list, i);
+		print_manifest(v);
+	}
+	json_decref(root);
+	return status;
 }

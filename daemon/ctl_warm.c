@@ -5,17 +5,23 @@
  */
 #include <config.h>
 
+#include <errno.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/ctl.h"
 #include "daemon/ctl_follow.h"
 
+#define MANIFEST_MAX ((size_t)256 << 10)
+#define SIGNATURE_BYTES 64
+
 struct ask {
-	const char *model, *upstream, *manifest;
+	const char *model, *upstream, *manifest, *signature;
 	json_t *files;
-	bool pin, detach;
+	bool pin, detach, prune;
 };
 
 /* --key value or --key=value at ${i}; NULL when it is another argument. */
@@ -47,12 +53,16 @@ static bool read_arguments(struct ctl *ctl, struct ask *ask)
 			ask->pin = true;
 		else if (strcmp(a, "--detach") == 0)
 			ask->detach = true;
+		else if (strcmp(a, "--prune") == 0)
+			ask->prune = true;
 		else if ((v = value_at(ctl, &i, "--files", &bad)) != NULL)
 			bad = json_array_append_new(ask->files, json_string(v)) != 0;
 		else if (!bad && (v = value_at(ctl, &i, "--upstream", &bad)) != NULL)
 			ask->upstream = v;
 		else if (!bad && (v = value_at(ctl, &i, "--manifest", &bad)) != NULL)
 			ask->manifest = v;
+		else if (!bad && (v = value_at(ctl, &i, "--signature", &bad)) != NULL)
+			ask->signature = v;
 		else if (bad)
 			return false;
 		else if (strncmp(a, "--", 2) == 0)
@@ -66,27 +76,78 @@ static bool read_arguments(struct ctl *ctl, struct ask *ask)
 		return ctl_usage(ctl, ask->model == NULL
 					  ? "no MODEL given"
 					  : "a MODEL or a manifest, not both") == CTL_OK;
+	if (!bad && ask->manifest == NULL && (ask->prune || ask->signature != NULL))
+		return ctl_usage(ctl, "--prune and --signature are about a manifest") == CTL_OK;
 	return !bad;
 }
 
-/* {"models":[…]}, as POST /admin/v1/warm takes the list. */
-static json_t *read_manifest(const char *path)
+/* A whole file of at most ${most} bytes; NULL, which was reported. */
+static unsigned char *read_file(const char *path, size_t most, size_t *ret_size)
 {
-	json_error_t error;
-	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error), *models;
+	unsigned char *data = malloc(most + 1);
+	FILE *f = fopen(path, "re");
 
-	if (root == NULL) {
-		(void)ctl_fail("%s:%d: %s", path, error.line, error.text);
+	*ret_size = f == NULL || data == NULL ? 0 : fread(data, 1, most + 1, f);
+	if (f == NULL || data == NULL || ferror(f) || *ret_size > most) {
+		(void)ctl_fail("%s: %s", path,
+			       *ret_size > most ? "it is too large" : strerror(errno));
+		free(data);
+		data = NULL;
+	} else {
+		data[*ret_size] = '\0';
+	}
+	if (f != NULL)
+		(void)fclose(f);
+	return data;
+}
+
+/* A signature as OpenSSL writes it, 64 bytes, or the same in base64; NULL: it cannot be read. */
+static char *read_signature(const char *path)
+{
+	unsigned char text[96], *data;
+	size_t size;
+	char *out = NULL;
+
+	data = read_file(path, 200, &size);
+	if (data == NULL)
+		return NULL;
+	if (size == SIGNATURE_BYTES) {
+		(void)EVP_EncodeBlock(text, data, SIGNATURE_BYTES);
+		out = strdup((char *)text);
+	} else {
+		data[strcspn((char *)data, "\r\n")] = '\0';
+		out = strdup((char *)data);
+	}
+	free(data);
+	return out;
+}
+
+/* What POST /admin/v1/manifests takes; NULL: reported. */
+static json_t *read_manifest(const struct ask *ask)
+{
+	char beside[4200], *signature = NULL;
+	const char *path = ask->signature;
+	size_t size;
+	unsigned char *text = read_file(ask->manifest, MANIFEST_MAX, &size);
+	json_t *v;
+
+	if (text == NULL)
+		return NULL;
+	if (path == NULL &&
+	    (size_t)snprintf(beside, sizeof(beside), "%s.sig", ask->manifest) < sizeof(beside) &&
+	    access(beside, F_OK) == 0)
+		path = beside;
+	if (path != NULL && (signature = read_signature(path)) == NULL) {
+		free(text);
 		return NULL;
 	}
-	models = json_incref(json_object_get(root, "models"));
-	json_decref(root);
-	if (!json_is_array(models)) {
-		(void)ctl_fail("%s: {\"models\":[...]} is needed", path);
-		json_decref(models);
-		return NULL;
-	}
-	return models;
+	v = json_pack("{s:s, s:b, s:s*}", "manifest", text, "prune", ask->prune, "signature",
+		      signature);
+	if (v == NULL)
+		(void)ctl_fail("%s: it is not UTF-8", ask->manifest);
+	free(signature);
+	free(text);
+	return v;
 }
 
 static json_t *one_model(const struct ask *ask)
@@ -107,7 +168,8 @@ static int post(struct ctl *ctl, const struct ask *ask, json_t *what)
 {
 	char *body = json_dumps(what, JSON_COMPACT);
 	struct ctl_http_request rq = {.method = "POST",
-				      .target = "/admin/v1/warm",
+				      .target = ask->manifest != NULL ? "/admin/v1/manifests"
+								      : "/admin/v1/warm",
 				      .type = "application/json",
 				      .body = body,
 				      .body_size = body == NULL ? 0 : strlen(body)};
@@ -134,7 +196,7 @@ int ctl_command_warm(struct ctl *ctl)
 	int status = CTL_USAGE;
 
 	if (read_arguments(ctl, &ask)) {
-		what = ask.manifest != NULL ? read_manifest(ask.manifest) : one_model(&ask);
+		what = ask.manifest != NULL ? read_manifest(&ask) : one_model(&ask);
 		status = what == NULL ? CTL_FAILED : post(ctl, &ask, what);
 	}
 	json_decref(what);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/job.h"
+#include "daemon/manifest.h"
 #include "daemon/request.h"
 #include "daemon/server.h"
 #include "daemon/text.h"
@@ -46,6 +47,8 @@ struct begin {
 	struct warm *warm;
 	char id[WARM_ID_CHARS + 1];
 	char *text;
+	struct manifests *manifests; /* to be written down as well; or NULL */
+	char *manifests_text;
 };
 
 static void let_go(void *arg)
@@ -56,6 +59,7 @@ static void let_go(void *arg)
 	if (job != NULL)
 		warm_begin(job);
 	free(b->text);
+	free(b->manifests_text);
 }
 
 /* Pool: a job that was answered for survives whatever comes. */
@@ -64,32 +68,97 @@ static int write_down(struct request *rq, void *arg, struct fault *fault)
 	struct begin *b = arg;
 	struct text t;
 
-	if (!warm_keep_write(b->warm, b->id, b->text))
+	if (!warm_keep_write(b->warm, b->id, b->text) ||
+	    (b->manifests != NULL && !manifest_write(b->manifests, b->manifests_text)))
 		return fault_set(fault, 507, "the job could not be written down");
 	text_init(&t, &rq->arena);
 	text_printf(&t, "{\"job\":\"%s\"}\n", b->id);
 	return reply_text(rq, 202, "application/json", &t);
 }
 
-int handle_jobs_warm(struct request *rq, struct fault *fault)
+/* Answer for ${job}, and let it begin. */
+static int begin(struct request *rq, struct warm_job *job, struct manifests *manifests,
+		 struct fault *fault)
 {
-	struct warm_job *job;
-	struct begin *b;
+	struct begin *b = arena_zalloc(&rq->arena, sizeof(*b));
 
-	if (rq->ctx->warm == NULL || rq->json == NULL)
-		return fault_set(fault, 400, "{\"model\":\"org/name\"} is needed");
-	b = arena_zalloc(&rq->arena, sizeof(*b));
 	if (b == NULL)
 		return fault_set(fault, 507, "out of memory");
-	job = warm_add(rq->ctx->warm, rq->json, fault);
-	if (job == NULL)
-		return -1;
 	b->warm = rq->ctx->warm;
 	memcpy(b->id, warm_id(job), sizeof(b->id));
 	b->text = warm_keep_text(job);
+	b->manifests = manifests;
+	b->manifests_text = manifests == NULL ? NULL : manifest_text(manifests);
 	if (arena_defer(&rq->arena, let_go, b) != 0)
 		return fault_set(fault, 507, "out of memory");
 	return job_start(rq, write_down, b, 0);
+}
+
+int handle_jobs_warm(struct request *rq, struct fault *fault)
+{
+	struct warm_job *job;
+
+	if (rq->ctx->warm == NULL || rq->json == NULL)
+		return fault_set(fault, 400, "{\"model\":\"org/name\"} is needed");
+	job = warm_add(rq->ctx->warm, rq->json, fault);
+	return job == NULL ? -1 : begin(rq, job, NULL, fault);
+}
+
+/* ---- manifests ----------------------------------------------------------------------------- */
+
+int handle_jobs_manifest(struct request *rq, struct fault *fault)
+{
+	struct manifests *manifests = rq->ctx->manifests;
+	struct warm_job *job;
+
+	if (manifests == NULL || rq->json == NULL)
+		return fault_set(fault, 400, "{\"manifest\":\"...\"} is needed");
+	job = manifest_add(manifests, rq->json, fault);
+	return job == NULL ? -1 : begin(rq, job, manifests, fault);
+}
+
+int handle_jobs_manifests(struct request *rq, struct fault *fault)
+{
+	json_t *list =
+	    rq->ctx->manifests == NULL ? json_array() : manifest_list(rq->ctx->manifests);
+
+	return reply_value(rq, 200, json_pack("{s:o}", "manifests", list), fault);
+}
+
+struct forget {
+	struct manifests *manifests;
+	char *text;
+};
+
+/* Pool */
+static int write_manifests(struct request *rq, void *arg, struct fault *fault)
+{
+	struct forget *f = arg;
+
+	if (!manifest_write(f->manifests, f->text))
+		return fault_set(fault, 507, "that could not be written down");
+	return reply_empty(rq, 204);
+}
+
+static void forgotten(void *arg)
+{
+	struct forget *f = arg;
+
+	free(f->text);
+}
+
+int handle_jobs_forget(struct request *rq, struct fault *fault)
+{
+	struct manifests *manifests = rq->ctx->manifests;
+	struct forget *f = arena_zalloc(&rq->arena, sizeof(*f));
+
+	if (f == NULL || arena_defer(&rq->arena, forgotten, f) != 0)
+		return fault_set(fault, 507, "out of memory");
+	if (manifests == NULL || !manifest_remove(manifests, rq->part[PART_ID]))
+		return fault_set(fault, 404, "there is no such manifest");
+	f->manifests = manifests;
+	f->text = manifest_text(manifests);
+	return job_start(rq, write_manifests, f, 0);
 }
 
 /* ---- look, cancel ------------------------------------------------------------------------ */

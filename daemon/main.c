@@ -23,6 +23,7 @@
 #include "daemon/job.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
+#include "daemon/manifest.h"
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
 #include "daemon/origins.h"
@@ -102,6 +103,8 @@ static void finish(struct larderd *d)
 {
 	server_close(d->ctx.server);
 	d->ctx.server = NULL;
+	manifest_close(d->ctx.manifests);
+	d->ctx.manifests = NULL;
 	warm_close(d->ctx.warm);
 	d->ctx.warm = NULL;
 	pull_close(d->ctx.pull);
@@ -140,6 +143,7 @@ static void begin_finish(struct larderd *d)
 	if (uv_is_active((uv_handle_t *)&d->finish))
 		return;
 	job_stop_all();
+	manifest_stop(d->ctx.manifests);
 	warm_stop(d->ctx.warm);
 	pull_stop(d->ctx.pull);
 	(void)uv_timer_stop(&d->drain);
@@ -288,7 +292,8 @@ static int run(struct larderd *d)
 	if (confine_enter(d->ctx.settings) != 0)
 		goto out;
 	if (start_store(d) != 0 || start_residency(d) != 0 ||
-	    pull_open(&d->ctx, &d->ctx.pull) != 0 || warm_open(&d->ctx, &d->ctx.warm) != 0)
+	    pull_open(&d->ctx, &d->ctx.pull) != 0 || warm_open(&d->ctx, &d->ctx.warm) != 0 ||
+	    manifest_open(&d->ctx, &d->ctx.manifests) != 0)
 		goto out;
 	pulse_start(d->ctx.loop);
 	patience_start(d->ctx.loop);

@@ -25,6 +25,7 @@
 #include "daemon/fetch.h"
 #include "daemon/job.h"
 #include "daemon/log.h"
+#include "daemon/manifest.h"
 #include "daemon/must.h"
 #include "daemon/pull_names.h"
 #include "daemon/settings.h"
@@ -169,6 +170,26 @@ bool warm_cancel(struct warm_job *job)
 /* ---- files
  * ------------------------------------------------------------------------------------------ */
 
+/* Is it what the manifest says?  false: the file has failed. */
+static bool as_expected(struct warm_file *f, const struct warm_item *item)
+{
+	char want[STORE_DIGEST_HEX + 1], got[STORE_DIGEST_HEX + 1];
+	struct store_digest digest;
+
+	if (!warm_job_digest(item, f->path, &digest) || store_digest_equal(&digest, &f->digest))
+		return true;
+	store_digest_hex(&digest, want);
+	store_digest_hex(&f->digest, got);
+	f->state = WARM_FAILED;
+	f->stored = false;
+	(void)snprintf(f->error, sizeof(f->error),
+		       "upstream %s: %.100s: %.100s: it has SHA-256 %s, the manifest says %s",
+		       item->upstream, item->model, f->path, got, want);
+	if (f->job->error[0] == '\0')
+		memcpy(f->job->error, f->error, sizeof(f->error));
+	return false;
+}
+
 static void on_ticket(void *arg, const struct pull_outcome *out)
 {
 	struct warm_file *f = arg;
@@ -187,6 +208,7 @@ static void on_ticket(void *arg, const struct pull_outcome *out)
 		f->done = f->total = out->size;
 		if (item->commit[0] == '\0')
 			memcpy(item->commit, out->commit, sizeof(item->commit));
+		(void)as_expected(f, item);
 	} else if (out->absent && (item->refresh || f->spare)) {
 		f->state = WARM_CANCELLED;
 		f->wanted = false;
@@ -208,6 +230,7 @@ static void start_file(struct warm_job *job, struct warm_item *item, struct warm
 				 .commit = item->commit};
 	uint64_t size;
 
+	f->stored |= warm_job_digest(item, f->path, &f->digest);
 	if (f->stored && store_blob_has(job->warm->ctx->store, &f->digest, &size)) {
 		f->state = WARM_DONE;
 		f->done = f->total = size;
@@ -227,8 +250,86 @@ static void name_work(void *arg)
 
 	job->status = pull_names_add(store, item->model, item->revision, job->naming,
 				     job->naming_count, item->only, &job->store_error);
-	if (job->status == 0 && item->pin)
-		job->status = store_model_pin(store, item->model, true, &job->store_error);
+	if (job->status == 0 && (item->pin || item->unpin))
+		job->status = store_model_pin(store, item->model, item->pin, &job->store_error);
+}
+
+/* ---- the rest goes ------------------------------------------------------------------------ */
+
+struct pruning {
+	const json_t *keep;
+	json_t *drop; /* [[model, revision]] */
+};
+
+static int look(void *arg, const struct store_model_info *info)
+{
+	struct pruning *p = arg;
+	char key[STORE_NAME_MAX + STORE_REV_MAX + 2];
+
+	(void)snprintf(key, sizeof(key), "%s\n%s", info->model, info->revision);
+	if (json_object_get(p->keep, key) == NULL)
+		(void)json_array_append_new(p->drop,
+					    json_pack("[s, s]", info->model, info->revision));
+	return 0;
+}
+
+static void prune_work(void *arg)
+{
+	struct warm_job *job = arg;
+	struct store *store = job->warm->ctx->store;
+	struct pruning p = {.keep = job->keeping, .drop = json_array()};
+	json_t *pair;
+	size_t i;
+
+	job->status = store_model_list(store, look, &p, &job->store_error);
+	json_array_foreach(p.drop, i, pair)
+	{
+		const char *model = json_string_value(json_array_get(pair, 0));
+		const char *revision = json_string_value(json_array_get(pair, 1));
+
+		if (job->status != 0)
+			break;
+		log_info("prune", "model=\"%s\" revision=%s", model, revision);
+		job->status = store_model_remove(store, model, revision, &job->store_error);
+		if (job->status == STORE_NOT_FOUND)
+			job->status = 0; /* gone by itself */
+	}
+	json_decref(p.drop);
+}
+
+static void pruned(void *arg)
+{
+	struct warm_job *job = arg;
+
+	job->busy = false;
+	json_decref(job->keeping);
+	job->keeping = NULL;
+	warm_kick(job->warm);
+	if (warm_over(job))
+		return;
+	if (job->status != 0)
+		(void)snprintf(job->error, sizeof(job->error), "dropping the rest: %s",
+			       job->store_error.text);
+	warm_finish(job, job->status == 0 ? WARM_DONE : WARM_FAILED);
+}
+
+/* All items have their names. */
+static void end_well(struct warm_job *job)
+{
+	char key[STORE_NAME_MAX + STORE_REV_MAX + 2];
+
+	if (!job->prune) {
+		warm_finish(job, WARM_DONE);
+		return;
+	}
+	job->keeping = manifest_names(job->warm->ctx->manifests);
+	for (unsigned i = 0; i < job->item_count; i++) {
+		(void)snprintf(key, sizeof(key), "%s\n%s", job->item[i].model,
+			       job->item[i].revision);
+		(void)json_object_set_new(job->keeping, key, json_true());
+	}
+	job->busy = true;
+	job_background(job->warm->ctx, prune_work, pruned, job);
 }
 
 static void named(void *arg)
@@ -248,7 +349,11 @@ static void named(void *arg)
 		warm_fail(job, item, job->store_error.text);
 		return;
 	}
-	name = pull_names_set(names, item->model, item->revision, item->upstream, item->commit);
+	name = pull_names_find(names, item->model, item->revision);
+	/* what was here already says nothing of the upstream's commit */
+	if (name == NULL || item->commit[0] != '\0')
+		name = pull_names_set(names, item->model, item->revision, item->upstream,
+				      item->commit);
 	if (name != NULL)
 		pull_names_keep(names, name);
 	item->phase = WARM_NAMED;
@@ -256,7 +361,7 @@ static void named(void *arg)
 	job->attempts = 0;
 	job->retry_at_ms = 0;
 	if (job->now == job->item_count)
-		warm_finish(job, WARM_DONE);
+		end_well(job);
 }
 
 /* All files of the item are here: they get their name together. */
@@ -356,8 +461,15 @@ static void begin_item(struct warm_job *job, struct warm_item *item)
 
 static void step(struct warm_job *job)
 {
-	struct warm_item *item = &job->item[job->now];
+	struct warm_item *item;
 
+	if (job->busy)
+		return;
+	if (job->now == job->item_count) { /* killed while it dropped the rest */
+		end_well(job);
+		return;
+	}
+	item = &job->item[job->now];
 	if (job->state == WARM_QUEUED) {
 		job->state = WARM_RUNNING;
 		job->changed = true;
@@ -476,6 +588,11 @@ struct warm_job *warm_add(struct warm *w, const json_t *ask, struct fault *fault
 	make_id(job);
 	warm_append(w, job);
 	return job;
+}
+
+void warm_prune(struct warm_job *job, bool prune)
+{
+	job->prune = prune;
 }
 
 void warm_begin(struct warm_job *job)

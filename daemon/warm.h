@@ -33,6 +33,8 @@ void warm_close(struct warm *w); /* after the pool's work has ended; NULL is all
  */
 struct warm_job *warm_add(struct warm *w, const json_t *ask, struct fault *fault);
 void warm_begin(struct warm_job *job);
+/* warm_prune(job, prune): before it begins: at its end, whatever no manifest names goes. */
+void warm_prune(struct warm_job *job, bool prune);
 /*
  * warm_refresh(w, name, commit): that name means ${commit} at its upstream now: fetch all
  * files that it has here, then move it; name->busy is false when that is over.

@@ -98,10 +98,49 @@ static bool add_patterns(struct warm_item *item, const json_t *files, char error
 	return true;
 }
 
+bool warm_job_digest(const struct warm_item *item, const char *path, struct store_digest *out)
+{
+	const char *hex = text_of(item->digests, path);
+
+	return hex != NULL && store_digest_parse(hex, strlen(hex), out);
+}
+
+/* {path: SHA-256}; without a list of files, these are the files. */
+static bool add_digests(struct warm_item *item, const json_t *digests, char error[300])
+{
+	bool all = item->pattern_count == 0;
+	struct store_digest digest;
+	const char *path;
+	json_t *v;
+
+	if (digests == NULL || json_is_null(digests))
+		return true;
+	if (!json_is_object(digests) || json_object_size(digests) > WARM_PATTERNS_MAX)
+		return say(error, "digests is %s", "not an object of at most 256 files");
+	if (all)
+		item->pattern = calloc(json_object_size(digests) + 1, sizeof(item->pattern[0]));
+	must(!all || item->pattern != NULL);
+	item->digests = json_deep_copy(digests);
+	must(item->digests != NULL);
+	json_object_foreach(item->digests, path, v)
+	{
+		if (!store_path_ok(path) || strpbrk(path, "*?[") != NULL)
+			return say(error, "digests: '%.200s' is not a path", path);
+		if (!warm_job_digest(item, path, &digest))
+			return say(error, "digests: %.200s: not 64 hex digits", path);
+		if (all) {
+			item->pattern[item->pattern_count] = strdup(path);
+			must(item->pattern[item->pattern_count] != NULL);
+			item->pattern_count++;
+		}
+	}
+	return true;
+}
+
 static bool parse_item(struct pull *pull, const json_t *v, struct warm_item *item, char error[300])
 {
-	static const char *const keys[] = {"upstream", "model", "revision",
-					   "files",    "pin",   "commit"};
+	static const char *const keys[] = {"upstream", "model",  "revision", "files",
+					   "pin",      "commit", "digests",  "exact"};
 	const char *upstream = text_of(v, "upstream"), *model = text_of(v, "model");
 	const char *revision = text_of(v, "revision"), *commit = text_of(v, "commit"), *key;
 	json_t *value;
@@ -130,6 +169,8 @@ static bool parse_item(struct pull *pull, const json_t *v, struct warm_item *ite
 			   ? say(error, "%s", "there is no default upstream: say which")
 			   : say(error, "there is no upstream '%.100s'", upstream);
 	item->pin = json_is_true(json_object_get(v, "pin"));
+	item->unpin = json_is_false(json_object_get(v, "pin"));
+	item->exact = item->only = json_is_true(json_object_get(v, "exact"));
 	if (commit != NULL && commit[0] != '\0' &&
 	    (strlen(commit) != 40 || strspn(commit, "0123456789abcdef") != 40))
 		return say(error, "commit: '%.100s' is not 40 hex digits", commit);
@@ -139,7 +180,8 @@ static bool parse_item(struct pull *pull, const json_t *v, struct warm_item *ite
 	item->model = strdup(model);
 	item->revision = strdup(revision);
 	must(item->upstream != NULL && item->model != NULL && item->revision != NULL);
-	if (!add_patterns(item, json_object_get(v, "files"), error))
+	if (!add_patterns(item, json_object_get(v, "files"), error) ||
+	    !add_digests(item, json_object_get(v, "digests"), error))
 		return false;
 	if (item->up->layout == UPSTREAM_PLAIN && (item->globs || item->pattern_count == 0))
 		return say(error, "upstream %.100s has no listing: name the files", item->up->name);
@@ -171,6 +213,7 @@ void warm_job_free(struct warm_job *job)
 		for (unsigned k = 0; k < item->pattern_count; k++)
 			free(item->pattern[k]);
 		free(item->pattern);
+		json_decref(item->digests);
 		free(item->upstream);
 		free(item->model);
 		free(item->revision);
@@ -185,6 +228,7 @@ void warm_job_free(struct warm_job *job)
 	free(job->text);
 	free(job->naming);
 	json_decref(job->listing);
+	json_decref(job->keeping);
 	free(job);
 }
 
@@ -230,6 +274,12 @@ static json_t *item_json(const struct warm_item *item, bool all)
 		      "revision", item->revision, "pin", item->pin);
 	if (all)
 		(void)json_object_set_new(v, "commit", json_string(item->commit));
+	if (all && item->digests != NULL)
+		(void)json_object_set(v, "digests", item->digests);
+	if (all && item->exact)
+		(void)json_object_set_new(v, "exact", json_true());
+	if (all && !item->unpin && !item->pin)
+		(void)json_object_del(v, "pin"); /* as it is */
 	if (item->pattern_count > 0)
 		(void)json_object_set_new(v, "files", patterns);
 	else
@@ -258,17 +308,20 @@ static json_t *file_json(const struct warm_file *f, bool all)
 
 json_t *warm_job_json(const struct warm_job *job, bool all)
 {
-	json_t *files = json_array(), *models = json_array();
+	json_t *files = json_array(), *models = json_array(), *v;
 
 	for (size_t i = 0; i < job->file_count; i++)
 		(void)json_array_append_new(files, file_json(job->file[i], all));
 	for (unsigned i = 0; i < job->item_count; i++)
 		(void)json_array_append_new(models, item_json(&job->item[i], all));
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:s?}", "id", job->id, "state",
-			 state_names[job->state], "created", (json_int_t)job->made_s, "bytes_done",
-			 (json_int_t)job->best_done, "bytes_total", (json_int_t)job->best_total,
-			 "models", models, "files", files, "error",
-			 job->error[0] == '\0' ? NULL : job->error);
+	v = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:s?}", "id", job->id, "state",
+		      state_names[job->state], "created", (json_int_t)job->made_s, "bytes_done",
+		      (json_int_t)job->best_done, "bytes_total", (json_int_t)job->best_total,
+		      "models", models, "files", files, "error",
+		      job->error[0] == '\0' ? NULL : job->error);
+	if (all && job->prune)
+		(void)json_object_set_new(v, "prune", json_true());
+	return v;
 }
 
 static enum warm_state state_of(const char *name)
@@ -335,6 +388,7 @@ struct warm_job *warm_job_load(struct pull *pull, const char *text)
 	job->best_total = count_of(v, "bytes_total");
 	if (text_of(v, "error") != NULL)
 		(void)snprintf(job->error, sizeof(job->error), "%s", text_of(v, "error"));
+	job->prune = json_is_true(json_object_get(v, "prune"));
 	load_files(job, json_object_get(v, "files"));
 	json_decref(v);
 	return job;

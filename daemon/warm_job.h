@@ -37,10 +37,12 @@ struct warm_item {
 	char *upstream, *model, *revision;
 	char **pattern;
 	unsigned pattern_count;
-	bool pin, globs;
-	bool refresh; /* files that are gone are let go; not a person's job */
-	bool only;    /* the name gets these files and no others */
-	bool tree;    /* ask the other listing */
+	bool pin, unpin, globs;
+	bool exact;      /* the name is to have these files and no others */
+	json_t *digests; /* {path: SHA-256} that the files must have; NULL = none are known */
+	bool refresh;    /* files that are gone are let go; not a person's job */
+	bool only;       /* the name gets these files and no others */
+	bool tree;       /* ask the other listing */
 	char commit[41];
 	enum warm_phase phase;
 };
@@ -49,6 +51,7 @@ struct warm_job {
 	struct warm *warm;
 	char id[WARM_ID_CHARS + 1];
 	enum warm_state state;
+	bool prune;  /* at the end, what no manifest names goes */
 	bool hidden; /* nobody asked for it by hand: not kept, not listed */
 	int64_t made_s;
 	struct warm_item *item;
@@ -69,6 +72,7 @@ struct warm_job {
 	char *text;
 	int status;
 	struct store_error store_error;
+	json_t *keeping; /* pool, while it prunes: the names that stay */
 	struct pull_names_file *naming;
 	size_t naming_count;
 	json_t *listing; /* pool, while SORTING */
@@ -86,6 +90,8 @@ void warm_job_free(struct warm_job *job);
 struct warm_file *warm_job_file(struct warm_job *job, unsigned item, const char *path);
 /* warm_job_wants(item, path): one of its patterns fits, or it has none. */
 bool warm_job_wants(const struct warm_item *item, const char *path);
+/* warm_job_digest(item, path, out): which SHA-256 it must have; false: any. */
+bool warm_job_digest(const struct warm_item *item, const char *path, struct store_digest *out);
 const char *warm_job_state_name(enum warm_state state);
 /* warm_job_load(w, text): from what warm_text wrote; NULL when it is not that. */
 struct warm_job *warm_job_load(struct pull *pull, const char *text);

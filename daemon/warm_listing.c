@@ -76,15 +76,42 @@ void warm_listing_move(struct warm_job *job, struct warm_item *item)
 		log_debug("job", "id=%s text=\"%s\"", job->id, err.text);
 }
 
+/* Has the name that commit already?  Then its files need not be asked for again. */
+static bool is_current(const struct warm_job *job, const struct warm_item *item)
+{
+	const struct pull_name *name =
+	    pull_names_find(pull_names_of(job->warm->pull), item->model, item->revision);
+
+	return name != NULL && name->commit[0] != '\0' &&
+	       strcmp(name->commit, job->listed_commit) == 0;
+}
+
+/* What the listing says of a file, or what is here. */
+static bool know(struct warm_job *job, const struct warm_item *item, struct warm_file *f,
+		 const char *sha, bool current)
+{
+	struct store_file file;
+	struct store_error err;
+
+	if (sha != NULL)
+		return store_digest_parse(sha, strlen(sha), &f->digest);
+	if (!current || store_file_find(job->warm->ctx->store, item->model, item->revision, f->path,
+					&file, &err) != 0)
+		return false;
+	f->digest = file.digest;
+	return true;
+}
+
 /* Which files of the listing: those that are asked for, and those that the name has. */
 static void take_listing(struct warm_job *job, struct warm_item *item)
 {
 	size_t i, wanted = 0;
 	json_t *row;
-	bool same; /* the commit that an earlier process saw */
+	bool same, current; /* same: the commit that an earlier process saw */
 
 	same = item->commit[0] != '\0' && strcmp(item->commit, job->listed_commit) == 0;
 	memcpy(item->commit, job->listed_commit, sizeof(item->commit));
+	current = is_current(job, item);
 	warm_listing_move(job, item);
 	for (i = 0; i < job->file_count; i++)
 		job->file[i]->state = job->file[i]->wanted && job->file[i]->item == job->now
@@ -115,8 +142,7 @@ static void take_listing(struct warm_job *job, struct warm_item *item)
 		f->state = WARM_QUEUED;
 		if (size >= 0 && (uint64_t)size > f->total)
 			f->total = (uint64_t)size;
-		f->stored = sha != NULL ? store_digest_parse(sha, strlen(sha), &f->digest)
-					: f->stored && same;
+		f->stored = know(job, item, f, sha, current) || (sha == NULL && f->stored && same);
 		wanted++;
 	}
 	json_decref(job->listing);
