@@ -191,6 +191,19 @@ static bool listed(const char *item, const struct upstream_origin *o)
 	return *port == ':' && strtoul(port + 1, NULL, 10) == o->port;
 }
 
+/* An address in the place of a name can be judged at once, also where a proxy will connect. */
+static const char *may_reach(const struct upstream *up, const struct upstream_origin *o)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+
+	if (inet_pton(AF_INET, o->host, &in.sin_addr) == 1)
+		return upstream_may_connect(up, (const struct sockaddr *)(const void *)&in);
+	if (inet_pton(AF_INET6, o->host, &in6.sin6_addr) == 1)
+		return upstream_may_connect(up, (const struct sockaddr *)(const void *)&in6);
+	return NULL;
+}
+
 const char *upstream_may_fetch(const struct upstream *up, const char *url)
 {
 	struct upstream_origin o;
@@ -203,11 +216,11 @@ const char *upstream_may_fetch(const struct upstream *up, const char *url)
 		return "a redirect to http is not followed";
 	for (unsigned i = 0; i < up->redirect_count; i++) {
 		if (listed(up->redirect_host[i], &o))
-			return NULL;
+			return may_reach(up, &o);
 	}
 	/* a private one may redirect at will, as long as nobody said where to */
 	if (up->is_private && up->redirect_count == 0)
-		return NULL;
+		return may_reach(up, &o);
 	return "the redirect leads to a host that is not in redirect_hosts";
 }
 

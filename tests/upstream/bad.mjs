@@ -157,6 +157,22 @@ export const cases = [
     assert.equal(r.status, 502);
   }],
 
+  // the address is judged when it is connected to, not when the name is looked up: whatever a DNS
+  // answer was before, this one leads nowhere
+  ['bad: a DNS answer that changes to loopback', async (defer) => {
+    const hub = new Hub();
+    await hub.start();
+    defer(() => hub.stop());
+    const larder = new Larder(hub, { url: `https://localhost:${hub.port}`, private: 'no', retries: 0 });
+    defer(() => larder.done());
+    await larder.start();
+    const job = await larder.jobOver(await larder.warm({ model: 'org/m', files: ['a.json'] }));
+    assert.equal(job.state, 'failed');
+    assert.match(job.error, /^upstream hub: org\/m: a\.json: its name leads to a private address/);
+    assert.equal(hub.requests.length, 0);
+    assert.equal((await larder.get(url('a.json'))).status, 502);
+  }],
+
   ['bad: a client sees a broken body, never a short whole one', async (defer) => {
     const { hub, larder } = await pair(defer, { retries: 0 });
     hub.put('org/m', A, { 'model.onnx': big });
