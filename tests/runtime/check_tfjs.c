@@ -224,50 +224,23 @@ START_TEST(graphs_that_are_none)
 END_TEST
 
 /* v = 2 v until the sum of its elements is 100 or more. */
-static const char
-    loop
-	[] =
-	    "{'modelTopology':{'node':[" PLACEHOLDER(
-		"x",
-		"{'size':'2'}") "," NODE("w", "While", "'x'",
-					 "'cond':{'func':{'name':'c'}},'body':{'func':{'name':'b'}"
-					 "}") "," NODE("y", "Identity", "'w'",
-						       FLOAT) "],'library':{'function':["
-							      "{'signature':{'name':'c','inputArg':"
-							      "[{'name':'v'}],'outputArg':[{'name':"
-							      "'o'}]},'"
-							      "nodeDef':[" CONST("axis") "," CONST("limit") "," NODE(
-								  "s", "Sum", "'v','axis:output:0'",
-								  FLOAT) "," NODE("l", "Less",
-										  "'s:output:0','"
-										  "limit'",
-										  FLOAT) "],'ret':{"
-											 "'o':'l:z:"
-											 "0'}},"
-											 "{'"
-											 "signature"
-											 "':{'name'"
-											 ":'b','"
-											 "inputArg'"
-											 ":[{'name'"
-											 ":'v'}],'"
-											 "outputArg"
-											 "':[{'"
-											 "name':'o'"
-											 "}]},'"
-											 "nodeDef':"
-											 "[" NODE(
-											     "d",
-											     "AddV"
-											     "2",
-											     "'v','"
-											     "v'",
-											     FLOAT) "],'ret':{'o':'d:z:0'}}]}},"
-												    "'weightsManifest':[{'paths':['a.bin'],'"
-												    "weights':["
-												    "{'name':'axis','shape':[1],'dtype':'int32'},{"
-												    "'name':'limit','shape':[],'dtype':'float32'}]"
-												    "}]}";
+#define SIGNATURE(name)                                                                            \
+	"'signature':{'name':'" name "','inputArg':[{'name':'v'}],'outputArg':[{'name':'o'}]}"
+#define SUM NODE("s", "Sum", "'v','axis:output:0'", FLOAT)
+#define LESS NODE("l", "Less", "'s:output:0','limit'", FLOAT)
+#define COND "{" SIGNATURE("c") ",'nodeDef':[" CONST_NODES "," SUM "," LESS "],'ret':{'o':'l:z:0'}}"
+#define CONST_NODES CONST("axis") "," CONST("limit")
+#define TWICE NODE("d", "AddV2", "'v','v'", FLOAT)
+#define BODY "{" SIGNATURE("b") ",'nodeDef':[" TWICE "],'ret':{'o':'d:z:0'}}"
+#define FUNCTIONS "'cond':{'func':{'name':'c'}},'body':{'func':{'name':'b'}}"
+#define LOOP PLACEHOLDER("x", "{'size':'2'}") "," NODE("w", "While", "'x'", FUNCTIONS)
+static const char loop[] =
+    "{'modelTopology':{'node':[" LOOP
+    "," NODE("y", "Identity", "'w'", FLOAT) "],"
+					    "'library':{'function':[" COND "," BODY "]}},"
+					    "'weightsManifest':[{'paths':['a.bin'],'weights':["
+					    "{'name':'axis','shape':[1],'dtype':'int32'},"
+					    "{'name':'limit','shape':[],'dtype':'float32'}]}]}";
 
 START_TEST(while_runs_its_functions)
 {
