@@ -23,8 +23,20 @@ static bool may_be_large(const struct rt_node *n)
 	return n->domain == RT_ONNX && strcmp(n->op_type, "ConstantOfShape") == 0;
 }
 
+/* Does its operator compute in the type it has?  float16 may be for pass_narrow.c to widen. */
+static bool has_type(const struct rt_graph *g, const struct rt_node *n)
+{
+	int i = n->dtype_input;
+
+	if (i < 0 || i >= n->in_count || n->in[i] == RT_NO_VALUE)
+		return true;
+	return (n->dtypes >> rt_dtype_elem(g->values[n->in[i]].dtype) & 1) != 0;
+}
+
 static bool all_constant(const struct rt_graph *g, const struct rt_node *n)
 {
+	if (!has_type(g, n))
+		return false;
 	for (int i = 0; i < n->in_count; i++) {
 		if (n->in[i] != RT_NO_VALUE && !g->values[n->in[i]].is_constant)
 			return false;
