@@ -33,9 +33,21 @@ static bool has_type(const struct rt_graph *g, const struct rt_node *n)
 	return (n->dtypes >> rt_dtype_elem(g->values[n->in[i]].dtype) & 1) != 0;
 }
 
+/* Texts that a node writes (Cast) are in the memory of a plan, which is gone after folding. */
+static bool writes_texts(const struct rt_graph *g, const struct rt_node *n)
+{
+	if (n->in_count > 0 && n->in[0] != RT_NO_VALUE && g->values[n->in[0]].dtype == RT_STR)
+		return false; /* they are those of the input */
+	for (int i = 0; i < n->out_count; i++) {
+		if (n->out[i] != RT_NO_VALUE && g->values[n->out[i]].dtype == RT_STR)
+			return true;
+	}
+	return false;
+}
+
 static bool all_constant(const struct rt_graph *g, const struct rt_node *n)
 {
-	if (!has_type(g, n))
+	if (!has_type(g, n) || writes_texts(g, n))
 		return false;
 	for (int i = 0; i < n->in_count; i++) {
 		if (n->in[i] != RT_NO_VALUE && !g->values[n->in[i]].is_constant)
