@@ -40,6 +40,7 @@
 #include "daemon/dispatch.h"
 #include "daemon/guard.h"
 #include "daemon/job.h"
+#include "daemon/lane.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
@@ -113,7 +114,8 @@ static void arm(struct listener *l)
  */
 static void run(struct listener *l)
 {
-	unsigned rounds = 0;
+	/* where inferences wait, the rest of the loop is what gives them their turns */
+	unsigned rounds = 0, most = lane_waiting() > 0 ? 1 : ROUNDS_MAX;
 	uint64_t before;
 
 	if (l->running) {
