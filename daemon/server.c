@@ -127,7 +127,7 @@ static void run(struct listener *l)
 		before = l->arrived;
 		l->again = false;
 		(void)MHD_run(l->mhd);
-	} while (l->again || (l->arrived != before && ++rounds < ROUNDS_MAX));
+	} while (l->again || (l->arrived != before && ++rounds < most));
 	l->running = false;
 	arm(l);
 }
