@@ -112,6 +112,17 @@ static int read_members(struct rt_ml_forest *f, int64_t inner, const struct numb
 	return RT_OK;
 }
 
+/* The node that branch ${i} leads to; −1: none. */
+static int64_t branch_to(const struct numbers *ids, const struct numbers *leafs, int64_t i,
+			 int64_t inner)
+{
+	int64_t at = whole(ids, i);
+
+	if (whole(leafs, i) != 0 && __builtin_add_overflow(at, inner, &at))
+		return -1;
+	return at;
+}
+
 static int read_5(struct rt_bind *b, struct rt_ml_forest *f, struct rt_error *err)
 {
 	const struct rt_node *n = b->node;
@@ -142,13 +153,13 @@ static int read_5(struct rt_bind *b, struct rt_ml_forest *f, struct rt_error *er
 	for (int64_t i = 0; status == RT_OK && i < inner; i++) {
 		struct rt_ml_node *to = &f->nodes[i];
 		int64_t mode = whole(&modes, i);
-		*to = (struct rt_ml_node){
-		    .branch = (enum rt_ml_branch)mode,
-		    .feature = whole(&features, i),
-		    .split = number(&splits, i),
-		    .yes = whole(&yes, i) + (whole(&yes_leaf, i) != 0 ? inner : 0),
-		    .no = whole(&no, i) + (whole(&no_leaf, i) != 0 ? inner : 0),
-		    .missing_true = missing.count > 0 && whole(&missing, i) != 0};
+		*to = (struct rt_ml_node){.branch = (enum rt_ml_branch)mode,
+					  .feature = whole(&features, i),
+					  .split = number(&splits, i),
+					  .yes = branch_to(&yes, &yes_leaf, i, inner),
+					  .no = branch_to(&no, &no_leaf, i, inner),
+					  .missing_true =
+					      missing.count > 0 && whole(&missing, i) != 0};
 		if (mode < 0 || mode > RT_ML_MEMBER)
 			status = bad(err, "nodes_modes", i);
 		else if (to->yes < 0 || to->yes >= f->node_count || to->no < 0 ||
