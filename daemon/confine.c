@@ -61,6 +61,9 @@ int confine_enter(const struct settings *s)
 	if (rc < 0)
 		return fail("seccomp");
 	state.seccomp = rc == 0;
+	if (!state.seccomp || state.landlock == 0)
+		log_warning("confine", "warning=\"not all layers could be put on; larderd "
+				       "--check-confinement says which\"");
 	log_info("confined", "no_new_privs=yes seccomp=%s landlock=%d offline=%s",
 		 state.seccomp ? "yes" : "no", state.landlock, s->offline ? "yes" : "no");
 	return 0;

@@ -180,6 +180,41 @@ static void quota_json(struct request *rq, struct text *t, const struct store_st
 		    (unsigned long long)s->evicted.derived, (unsigned long long)s->evicted.bytes);
 }
 
+static const char *value_of(const struct settings_section *u, const char *key)
+{
+	for (unsigned i = 0; i < u->count; i++) {
+		if (strcmp(u->pair[i].key, key) == 0)
+			return u->pair[i].value;
+	}
+	return NULL;
+}
+
+/* Where it listens and what it asks, for larderctl doctor. */
+static void where_json(const struct settings *s, struct text *t)
+{
+	text_add(t, ",\n\"listen\":[");
+	for (unsigned i = 0; i < s->listen.count; i++) {
+		text_add(t, i == 0 ? "" : ",");
+		text_json(t, s->listen.item[i]);
+	}
+	text_printf(t, "],\"offline\":%s,\"upstreams\":[", s->offline ? "true" : "false");
+	for (unsigned i = 0; i < s->upstream_count; i++) {
+		const char *by = value_of(&s->upstream[i], "proxy");
+
+		if (by == NULL)
+			by = value_of(&s->upstream[i], "url");
+		/* a proxy's user and password are nobody's business */
+		if (by != NULL && strchr(by, '@') != NULL)
+			by = strrchr(by, '@') + 1;
+		text_add(t, i == 0 ? "{\"name\":" : ",{\"name\":");
+		text_json(t, s->upstream[i].name);
+		text_add(t, ",\"reached_by\":");
+		text_json(t, by == NULL ? "" : by);
+		text_add(t, "}");
+	}
+	text_add(t, "],");
+}
+
 int handle_admin_stats(struct request *rq, struct fault *fault)
 {
 	struct store_stats s;
@@ -196,7 +231,9 @@ int handle_admin_stats(struct request *rq, struct fault *fault)
 		    (unsigned long long)((uv_hrtime() - rq->ctx->started_ns) / 1000000000u));
 	text_add(&t, "\"state_dir\":");
 	text_json(&t, rq->settings->state_dir);
-	text_add(&t, ",");
+	text_add(&t, ",\"config_file\":");
+	text_json(&t, rq->settings->file);
+	where_json(rq->settings, &t);
 	text_add(&t, "\n\"health\":");
 	health_json(rq->ctx, &t);
 	text_add(&t, ",\n\"confinement\":");

@@ -8,6 +8,7 @@
 
 #include "daemon/patience.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -20,10 +21,12 @@
 struct patience {
 	uint64_t due_ms; /* by uv_now; UINT64_MAX = never */
 	int fd;
+	bool asked;
 	struct patience *next, **link;
 };
 
 static struct patience *all;
+static unsigned unasked;
 static uv_timer_t timer;
 static uv_loop_t *loop_of;
 
@@ -64,6 +67,7 @@ struct patience *patience_new(int fd)
 		return NULL;
 	p->fd = fd;
 	p->due_ms = UINT64_MAX;
+	unasked++;
 	p->next = all;
 	p->link = &all;
 	if (all != NULL)
@@ -78,6 +82,7 @@ void patience_free(struct patience *p)
 {
 	if (p == NULL)
 		return;
+	patience_asked(p);
 	*p->link = p->next;
 	if (p->next != NULL)
 		p->next->link = p->link;
@@ -94,4 +99,17 @@ void patience_rest(struct patience *p)
 {
 	if (p != NULL)
 		p->due_ms = UINT64_MAX;
+}
+
+void patience_asked(struct patience *p)
+{
+	if (p == NULL || p->asked)
+		return;
+	p->asked = true;
+	unasked--;
+}
+
+unsigned patience_unasked(void)
+{
+	return unasked;
 }

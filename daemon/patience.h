@@ -26,5 +26,8 @@ void patience_free(struct patience *p); /* NULL is allowed, as below */
 void patience_due(struct patience *p, uint64_t ms);
 /* patience_rest(p): it has. */
 void patience_rest(struct patience *p);
+/* patience_asked(p): its first request begins.  patience_unasked(): how many never had one. */
+void patience_asked(struct patience *p);
+unsigned patience_unasked(void);
 
 #endif

@@ -54,6 +54,7 @@
 
 #define CONNECTION_MEMORY_BYTES ((size_t)16 << 10) /* cleared for every request */
 #define CONNECTION_INCREMENT_BYTES ((size_t)8 << 10)
+#define FIRST_REQUEST_MS 500 /* of a connection that is new when we stop */
 #define RETRY_MS 20  /* after descriptors ran out: few connections are taken at a time then */
 #define ROUNDS_MAX 8 /* of libmicrohttpd before the rest of the loop has its turn */
 
@@ -78,6 +79,7 @@ struct server {
 	struct request *requests; /* all that are not DONE */
 	unsigned active;
 	bool stopping, told;
+	uint64_t stop_ms; /* when, by uv_now */
 	void (*drained)(struct context *ctx);
 	uv_timer_t later;
 };
@@ -144,13 +146,20 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 	run(poll->data);
 }
 
+/* A connection that was taken just before the end: its request is on its way. */
+static bool awaited(const struct server *s)
+{
+	return patience_unasked() > 0 && uv_now(s->later.loop) - s->stop_ms < FIRST_REQUEST_MS;
+}
+
 /* Once nothing is left to drain, say so, but never from inside libmicrohttpd. */
 static void on_later(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
 
-	if (s->stopping && s->active == 0 && !s->told) {
+	if (s->stopping && s->active == 0 && !s->told && !awaited(s)) {
 		s->told = true;
+		(void)uv_timer_stop(timer);
 		s->drained(s->ctx);
 	}
 }
@@ -158,7 +167,7 @@ static void on_later(uv_timer_t *timer)
 static void check_drained(struct server *s)
 {
 	if (s->stopping && s->active == 0)
-		(void)uv_timer_start(&s->later, on_later, 0, 0);
+		(void)uv_timer_start(&s->later, on_later, 0, 10);
 }
 
 void server_suspend(struct request *rq)
@@ -428,6 +437,7 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *connec
 		return NULL;
 	l->arrived++;
 	rq->patience = info == NULL ? NULL : info->socket_context;
+	patience_asked(rq->patience);
 	rq->transport = connection;
 	rq->listener = l;
 	rq->target = arena_copy(&rq->arena, uri, strlen(uri));
@@ -609,6 +619,7 @@ int server_open(struct context *ctx, struct listen_set *set, struct server **out
 void server_stop(struct server *s, void (*drained)(struct context *ctx))
 {
 	s->stopping = true;
+	s->stop_ms = uv_now(s->ctx->loop);
 	s->drained = drained;
 	for (unsigned i = 0; i < s->count; i++) {
 		struct listener *l = &s->listener[i];

@@ -28,8 +28,36 @@ case $(systemd-analyze verify --man=no --recursive-errors=no "$tmp/broken.servic
   *) ok 'a wrong key is noticed' 1 ;;
 esac
 
-said=$(systemd-analyze security --no-pager --offline=yes --threshold=15 "$unit" 2>&1)
-status=$?
-echo "#$(printf '%s\n' "$said" | sed -n 's/^.*\(Overall exposure level.*\)/ \1/p')"
-is 'exposure is at most 1.5 of 10' $status 0
+# exposure NAME FILE TENTHS: what systemd-analyze thinks of it, of 100
+exposure() {
+  said=$(systemd-analyze security --no-pager --offline=yes --threshold="$3" "$2" 2>&1)
+  status=$?
+  echo "#$(printf '%s\n' "$said" | sed -n 's/^.*\(Overall exposure level.*\)/ \1/p')"
+  is "$1" $status 0
+}
+exposure 'exposure is at most 1.2 of 10' "$unit" 12
+mkdir "$tmp/offline" && cat "$unit" "$top_builddir/systemd/offline.conf" >"$tmp/offline/larder.service"
+exposure 'exposure offline is at most 1.1 of 10' "$tmp/offline/larder.service" 11
+none 'systemd-analyze verify has nothing to say about offline.conf' "$(
+  sed "s|^ExecStart=[^ ]*/larderd|ExecStart=$top_builddir/larderd|" "$tmp/offline/larder.service" \
+    >"$tmp/offline/both.service"
+  systemd-analyze verify --man=no --recursive-errors=no "$tmp/offline/both.service" \
+    "$tmp/larder.socket" "$tmp/larder-admin.socket" 2>&1
+)"
+
+# The test can see: an open unit is over the threshold.
+sed 's/^PrivateNetwork=.*//; s/^ProtectSystem=.*//; s/^DynamicUser=.*//; s/^SystemCallFilter=.*//' \
+  "$unit" >"$tmp/open.service"
+systemd-analyze security --no-pager --offline=yes --threshold=12 "$tmp/open.service" >/dev/null 2>&1
+[ $? -ne 0 ]
+ok 'an exposed unit is noticed' $?
+# ---- the configuration that is installed: every key, and nothing that is wrong ----
+conf=$top_builddir/daemon/larder.conf
+is 'larder.conf is fine as it is' \
+  "$("$top_builddir/larderd" --config "$conf" --check-config 2>&1)" 'larderd: the configuration is fine'
+sed -E 's|^#([a-z_]+ = .*[^ ])$|\1|; s|^#(\[.*)|\1|' "$conf" >"$tmp/all.conf"
+is 'and with every key uncommented' \
+  "$("$top_builddir/larderd" --config "$tmp/all.conf" --check-config 2>&1)" 'larderd: the configuration is fine'
+is 'every option is in it' "$(grep -cE '^#[a-z_]+ =' "$conf")" \
+  "$(($(grep -c '^OPTION(' "$top_srcdir/daemon/options.def") + 4))"
 done_testing
