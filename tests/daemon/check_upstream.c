@@ -101,7 +101,8 @@ END_TEST
 
 /* ---- URLs ----------------------------------------------------------------------------------- */
 
-static const char *const hosts[] = {"cdn.example", "lfs.example:8443", "[2001:db8::5]:444"};
+static const char *const hosts[] = {
+    "cdn.example", "lfs.example:8443", "[2600:db8::5]:444", "127.0.0.1", "[::1]", "[2001:db8::5]"};
 
 static const struct {
 	const char *url;
@@ -113,7 +114,10 @@ static const struct {
     {"https://cdn.example/x?sig=1", true},
     {"https://cdn.example:444/x", true},
     {"https://lfs.example:8443/x", true},
-    {"https://[2001:db8::5]:444/x", true},
+    {"https://[2600:db8::5]:444/x", true},
+    {"https://[2001:db8::5]/x", false}, /* documentation */
+    {"https://127.0.0.1/x", false},
+    {"https://[::1]/x", false},
     {"http://hub.example/x", false},
     {"http://cdn.example/x", false},
     {"https://hub.example:8443/x", false},
@@ -132,7 +136,7 @@ static const struct {
 START_TEST(test_redirects)
 {
 	up.redirect_host = hosts;
-	up.redirect_count = 3;
+	up.redirect_count = 6;
 	ck_assert_msg((upstream_may_fetch(&up, hops[_i].url) == NULL) == hops[_i].ok, "%s",
 		      hops[_i].url);
 }

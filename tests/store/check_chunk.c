@@ -325,7 +325,9 @@ Suite *check_store_chunk(void)
 	tcase_add_test(c, within_bounds);
 	tcase_add_test(c, an_end_in_the_middle);
 	suite_add_tcase(s, c);
+	tcase_set_timeout(c, 60);
 	c = tcase_create("borders");
+	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, safetensors);
 	tcase_add_test(c, gguf);

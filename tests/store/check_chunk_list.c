@@ -241,7 +241,9 @@ Suite *check_store_chunk_list(void)
 	tcase_add_test(c, kept_beside_its_blob);
 	tcase_add_test(c, told_to_stop);
 	suite_add_tcase(s, c);
+	tcase_set_timeout(c, 60);
 	c = tcase_create("updates");
+	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, one_part_changed);
 	tcase_add_test(c, bytes_inserted);

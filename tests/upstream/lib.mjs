@@ -79,6 +79,7 @@ export class Larder {
 
   async done() {
     if (this.child && this.child.exitCode === null && this.child.signalCode === null) await this.stop('SIGKILL');
+    if (process.env.UPSTREAM_LOG) fs.appendFileSync(process.env.UPSTREAM_LOG, this.log); // what sanitizers say, for one
     fs.rmSync(this.dir, { recursive: true, force: true });
   }
 
