@@ -14,8 +14,14 @@
 /* Pages may run their own scripts and nothing else, and cannot be framed. */
 #define PAGE_CSP                                                                                   \
 	"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "             \
-	"img-src 'self' data: blob:; connect-src 'self'; worker-src 'self' blob:; "                \
+	"img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; "                 \
+	"worker-src 'self' blob:; "                                                                \
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/* The same for their workers; ONNX Runtime starts its threads from blobs. */
+#define SCRIPT_CSP                                                                                 \
+	"default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; "                         \
+	"connect-src 'self' blob:; worker-src 'self' blob:; frame-ancestors 'none'"
 
 static int asset(struct request *rq, const char *path, struct fault *fault)
 {
@@ -30,8 +36,12 @@ static int asset(struct request *rq, const char *path, struct fault *fault)
 		reply_header(rq, "X-Frame-Options", "DENY");
 		reply_header(rq, "Referrer-Policy", "no-referrer");
 		reply_header(rq, "Cross-Origin-Opener-Policy", "same-origin");
-		reply_header(rq, "Cross-Origin-Embedder-Policy", "require-corp");
 	}
+	/* a worker has the policy of its script, and in an isolated page must be isolated itself */
+	if (strncmp(a->type, "text/javascript", 15) == 0)
+		reply_header(rq, "Content-Security-Policy", SCRIPT_CSP);
+	if (page || strncmp(a->type, "text/javascript", 15) == 0)
+		reply_header(rq, "Cross-Origin-Embedder-Policy", "require-corp");
 	return reply_file(rq, &(struct reply_file){
 				  .data = a->data,
 				  .size = a->size,

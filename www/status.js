@@ -28,20 +28,39 @@ const GAUGES = [
       : 'none yet',
     curve: rates.map((r) => r.inferences),
   })],
+  ['Hits', '%', (m) => {
+    const files = m.larder_answers_2xx_total + m.larder_answers_3xx_total;
+    return {
+      value: files ? (100 * (1 - Math.min(1, m.larder_misses_total / files))).toFixed(files < 1000 ? 0 : 1) : '–',
+      unit: files ? '%' : '',
+      note: m.larder_misses_total ? `${whole(m.larder_misses_total)} had to be fetched, ${size(m.larder_pulled_bytes_total)}`
+        : 'nothing had to be fetched',
+    };
+  }],
+  ['Queue', '', (m, rates) => ({
+    value: whole(m.larder_inferences_waiting),
+    note: m.larder_inferences_refused_total ? `${whole(m.larder_inferences_refused_total)} refused: too many`
+      : 'inferences that wait',
+    curve: rates.map((r) => r.waiting),
+  })],
+  ['In memory', '', (m) => ({
+    ...bytes(m.larder_models_bytes),
+    note: `${count(m.larder_models_loaded, 'model')} of ${size(m.larder_memory_budget_bytes)} allowed`,
+  })],
+  ['Stored', '', (m) => ({
+    ...bytes(m.larder_store_bytes),
+    note: m.larder_store_max_bytes ? `of ${size(m.larder_store_max_bytes)} allowed`
+      : `${count(m.larder_store_blobs, 'blob')}, no quota`,
+  })],
   ['Refused', '', (m) => {
     const refused = Object.entries(m).filter(([name]) => /^larder_refused_/.test(name));
     const most = refused.sort((a, b) => b[1] - a[1])[0];
     return {
-      value: whole(refused.reduce((n, [, count]) => n + count, 0)),
+      value: whole(refused.reduce((n, [, c]) => n + c, 0)),
       note: most?.[1] ? `most for their ${most[0].slice('larder_refused_'.length, -'_total'.length)}`
         : 'no request was turned away',
     };
   }],
-  ['Connections', '', (m) => ({ value: whole(m.larder_connections), note: 'open now' })],
-  ['Memory', '', (m) => ({
-    ...bytes(m.process_resident_memory_bytes),
-    note: 'resident',
-  })],
 ];
 
 // --- words and numbers --------------------------------------------------------------------------
@@ -150,11 +169,13 @@ function showMetrics(metrics) {
     requests: metrics.larder_requests_total ?? 0,
     sent: metrics.larder_sent_bytes_total ?? 0,
     inferences: metrics.larder_inferences_total ?? 0,
+    waiting: metrics.larder_inferences_waiting ?? 0,
   };
   if (before) {
     const seconds = (now.at - before.at) / 1000;
     const per = (what) => Math.max(0, now[what] - before[what]) / seconds;
-    rates.push({ requests: per('requests'), sent: per('sent'), inferences: per('inferences') });
+    rates.push({ requests: per('requests'), sent: per('sent'), inferences: per('inferences'),
+      waiting: now.waiting });
     if (rates.length > KEPT)
       rates.shift();
   }
@@ -175,7 +196,8 @@ function showMetrics(metrics) {
 
 let shownModels = '';
 
-function modelCard(model) {
+/** `loaded` is the model's bytes in memory, 0 while it is being loaded, undefined if it is not. */
+function modelCard(model, loaded) {
   const path = (part) => part.split('/').map(encodeURIComponent).join('/');
   const rows = model.files.map((file) => {
     const link = element('a', '', file.path);
@@ -195,27 +217,92 @@ function modelCard(model) {
   }
   const badge = element('span', model.runnable ? 'badge runs' : 'badge',
     model.runnable ? 'runs here' : 'served only');
-  const summary = element('summary', '', element('span', 'id', model.id), badge,
+  const memory = loaded === undefined ? [] : [element('span', 'badge loaded',
+    loaded ? `${size(loaded)} in memory` : 'being loaded')];
+  const summary = element('summary', '', element('span', 'id', model.id), badge, ...memory,
     element('span', 'size', `${count(model.files.length, 'file')} · ${size(model.bytes)}`));
   const card = element('details', 'model card', summary, files);
   card.dataset.id = model.id;
   return element('li', '', card);
 }
 
-function showModels(models) {
+function showModels(models, loaded) {
   const all = models.reduce((n, m) => n + m.bytes, 0);
   setText($('headline'), models.length === 0 ? 'An empty larder.'
     : `${count(models.length, 'model')} in the larder, ${size(all)}.`);
-  const state = JSON.stringify(models);
+  const state = JSON.stringify([models, [...loaded]]);
   if (state === shownModels)
     return;
   shownModels = state;
   const open = new Set([...document.querySelectorAll('.model[open]')].map((c) => c.dataset.id));
-  const cards = models.toSorted((a, b) => a.id.localeCompare(b.id)).map(modelCard);
+  const cards = models.toSorted((a, b) => a.id.localeCompare(b.id)).map((m) => modelCard(m, loaded.get(m.id)));
   for (const card of cards)
     card.firstElementChild.open = open.has(card.firstElementChild.dataset.id) || models.length === 1;
   $('models').replaceChildren(...cards);
   $('empty').hidden = models.length > 0;
+}
+
+// --- jobs and trouble -----------------------------------------------------------------------------
+
+const STATES = { queued: 'waiting', running: 'being fetched', done: 'done', failed: 'failed', cancelled: 'cancelled' };
+const rows = new Map(); // job id -> its elements
+
+function showJobs(jobs) {
+  const shown = jobs.slice(-8).reverse();
+  $('jobs-part').hidden = shown.length === 0;
+  for (const [id, row] of rows) {
+    if (!shown.some((j) => j.id === id)) {
+      row.item.remove();
+      rows.delete(id);
+    }
+  }
+  shown.forEach((job, i) => {
+    let row = rows.get(job.id);
+    if (!row) {
+      const [name, state, bar] = [element('span', 'id'), element('span', 'size'), element('progress')];
+      row = { name, state, bar, item: element('li', 'job card', name, state, bar) };
+      rows.set(job.id, row);
+    }
+    const total = job.bytes_total ?? 0, done = job.bytes_done ?? 0;
+    setText(row.name, job.model ?? `Job ${job.id}`);
+    setText(row.state, `${STATES[job.state] ?? job.state} · ${size(done)}${total ? ` of ${size(total)}` : ''}`
+      + (job.error ? ` · ${job.error}` : ''));
+    row.bar.max = Math.max(total, 1);
+    if (total || job.state !== 'running')
+      row.bar.value = job.state === 'done' ? row.bar.max : done;
+    row.bar.setAttribute('aria-label', `Progress of ${job.model ?? job.id}`);
+    row.item.className = `job card ${job.state}`;
+    if ($('jobs').children[i] !== row.item)
+      $('jobs').insertBefore(row.item, $('jobs').children[i] ?? null);
+  });
+}
+
+/** What is told when it grows: [counter, (how many) => words] */
+const TROUBLE = [
+  ['larder_answers_5xx_total', (n) => `${count(n, 'answer')} with a server error`],
+  ['larder_inferences_failed_total', (n) => `${count(n, 'run')} of a model failed`],
+  ['larder_model_load_failures_total', (n) => `${count(n, 'model')} could not be loaded`],
+  ['larder_jobs_expired_total', (n) => `${count(n, 'request')} took too long`],
+  ['larder_inferences_refused_total', (n) => `${count(n, 'inference')} refused: the queue was full`],
+  ['larder_refused_origin_total', (n) => `${count(n, 'request')} refused for the origin: larderctl origins add …`],
+  ['larder_refused_host_total', (n) => `${count(n, 'request')} refused for the host name`],
+  ['larder_pull_retries_total', (n) => `${count(n, 'transfer')} from an upstream begun again`],
+  ['larder_blobs_damaged_total', (n) => `${count(n, 'blob')} found damaged or missing`],
+];
+let counted = null;
+
+function showTrouble(metrics) {
+  for (const [name, words] of TROUBLE) {
+    const more = (metrics[name] ?? 0) - (counted?.[name] ?? 0);
+    if (more <= 0)
+      continue;
+    const when = counted ? new Date().toLocaleTimeString('en-GB') : 'before';
+    $('trouble').prepend(element('li', '', element('time', '', when), ` ${words(more)}`));
+    while ($('trouble').children.length > 12)
+      $('trouble').lastElementChild.remove();
+  }
+  $('trouble-part').hidden = $('trouble').children.length === 0;
+  counted = metrics;
 }
 
 // --- the loop -----------------------------------------------------------------------------------
@@ -230,20 +317,30 @@ let larder = null;
 async function look() {
   try {
     larder ??= await connect();
-    const [metrics, models] = await Promise.all([
-      fetch('/metrics').then((reply) => (reply.ok ? reply.text() : Promise.reject(
-        new Error(`/metrics answered ${reply.status}`)))),
-      larder.models(),
+    const ask = async (url) => {
+      const reply = await fetch(url);
+      if (!reply.ok)
+        throw new Error(`${url} answered ${reply.status}`);
+      return reply;
+    };
+    const [metrics, models, { jobs }, { model_stats: stats }] = await Promise.all([
+      ask('/metrics').then((r) => r.text()), larder.models(), ask('/status/jobs').then((r) => r.json()),
+      ask('/v2/models/stats').then((r) => r.json()),
     ]);
+    const loaded = new Map(stats.filter((s) => s.memory_usage.length)
+      .map((s) => [s.name, s.memory_usage[0].byte_size]));
     const values = parseMetrics(metrics);
     showMetrics(values);
-    showModels(models);
+    showModels(models, loaded);
+    showJobs(jobs);
+    showTrouble(values);
     const seconds = values.process_uptime_seconds;
     showState(true, seconds === undefined ? 'Running' : `Running for ${duration(seconds)}`);
     setText($('foot'), `larder ${larder.version} at ${location.host}`);
   } catch (error) {
     larder = null;
     before = null;
+    counted = null;
     showState(false, `No answer: ${error.message}`);
   }
 }
