@@ -12,29 +12,9 @@
 #include <string.h>
 
 #include "runtime/tfjs_op.h"
+#include "runtime/tfjs_scope.h"
 
 #define NODES_MAX 65536
-
-struct node {
-	struct rt_str name;
-	const struct rt_json *json;
-	const struct rt_json *next; /* input that is looked at next, while it is open */
-	int first, count;           /* its outputs in scope.values */
-	enum { NEW, OPEN, DONE } state;
-	bool missing; /* any output that is asked for is the first one */
-};
-
-/* The nodes of the graph, or of one call of a function. */
-struct scope {
-	struct rt_tfjs *t;
-	struct rt_names names;
-	struct node *nodes;
-	int count;
-	int *values;
-	int value_count, value_cap;
-	int *stack; /* [count]: nodes that wait for their inputs */
-	int calls;
-};
 
 static const struct {
 	const char *name;
@@ -48,17 +28,18 @@ static const struct {
 
 /* ---- scopes ---------------------------------------------------------------------------------- */
 
-static void scope_release(struct scope *s)
+void rt_tfjs_graph_release(struct rt_tfjs_scope *s)
 {
-	rt_names_release(&s->names);
+	if (!s->borrows)
+		rt_names_release(&s->names);
 	free(s->nodes);
 	free(s->values);
 	free(s->stack);
 }
 
-static bool scope_open(struct scope *s, struct rt_tfjs *t, int room, int calls)
+static bool scope_open(struct rt_tfjs_scope *s, struct rt_tfjs *t, int room, int calls)
 {
-	*s = (struct scope){.t = t, .calls = calls};
+	*s = (struct rt_tfjs_scope){.t = t, .calls = calls};
 	rt_names_init(&s->names);
 	if (room < 0 || room > NODES_MAX) {
 		(void)rt_lower_fail(&t->l, RT_MALFORMED, "more than %d nodes", NODES_MAX);
@@ -73,10 +54,31 @@ static bool scope_open(struct scope *s, struct rt_tfjs *t, int room, int calls)
 	return true;
 }
 
-static struct node *add_node(struct scope *s, struct rt_str name, const struct rt_json *json)
+bool rt_tfjs_graph_fresh(const struct rt_tfjs_scope *s, struct rt_tfjs_scope *out)
+{
+	*out = (struct rt_tfjs_scope){.t = s->t,
+				      .names = s->names,
+				      .borrows = true,
+				      .count = s->count,
+				      .calls = s->calls + 1};
+	out->nodes = calloc((size_t)s->count + 1, sizeof(*out->nodes));
+	out->stack = calloc((size_t)s->count + 1, sizeof(*out->stack));
+	if (out->nodes == NULL || out->stack == NULL || out->calls > RT_TFJS_CALLS_MAX) {
+		(void)rt_lower_fail(&s->t->l, RT_UNSUPPORTED, "loops or calls that are too deep");
+		return false;
+	}
+	for (int i = 0; i < s->count; i++) {
+		out->nodes[i].name = s->nodes[i].name;
+		out->nodes[i].json = s->nodes[i].json;
+	}
+	return true;
+}
+
+static struct rt_tfjs_node *add_node(struct rt_tfjs_scope *s, struct rt_str name,
+				     const struct rt_json *json)
 {
 	struct rt_lower *l = &s->t->l;
-	struct node *n = &s->nodes[s->count];
+	struct rt_tfjs_node *n = &s->nodes[s->count];
 	int *slot;
 
 	if (name.bytes == NULL || name.size == 0 || name.size > RT_ONNX_NAME_MAX) {
@@ -91,11 +93,11 @@ static struct node *add_node(struct scope *s, struct rt_str name, const struct r
 		return NULL;
 	}
 	*slot = s->count++;
-	*n = (struct node){.name = name, .json = json};
+	*n = (struct rt_tfjs_node){.name = name, .json = json};
 	return n;
 }
 
-static bool add_value(struct scope *s, int v)
+static bool add_value(struct rt_tfjs_scope *s, int v)
 {
 	if (s->value_count == s->value_cap) {
 		int cap = s->value_cap == 0 ? 64 : s->value_cap * 2;
@@ -112,11 +114,11 @@ static bool add_value(struct scope *s, int v)
 	return true;
 }
 
-static void set_outputs(struct scope *s, struct node *n, const int *v, int count)
+void rt_tfjs_graph_set(struct rt_tfjs_scope *s, struct rt_tfjs_node *n, const int *v, int count)
 {
 	n->first = s->value_count;
 	n->count = count;
-	n->state = DONE;
+	n->state = RT_TFJS_DONE;
 	for (int i = 0; i < count; i++) {
 		if (!add_value(s, v[i]))
 			return;
@@ -125,16 +127,9 @@ static void set_outputs(struct scope *s, struct node *n, const int *v, int count
 
 /* ---- names of values ------------------------------------------------------------------------- */
 
-/* "name", "name:1", "name:output:1"; "^name" waits for a node and reads nothing. */
-struct ref {
-	struct rt_str name, output;
-	int index;
-	bool control;
-};
-
-static struct ref parse_ref(struct rt_str s)
+struct rt_tfjs_ref rt_tfjs_graph_ref(struct rt_str s)
 {
-	struct ref r = {.name = s, .output = {"", 0}};
+	struct rt_tfjs_ref r = {.name = s, .output = {"", 0}};
 	const char *colon, *last;
 
 	if (s.bytes == NULL)
@@ -157,7 +152,7 @@ static struct ref parse_ref(struct rt_str s)
 }
 
 /* Which output of the node is meant; outputs that are not lists have names in functions. */
-static int output_index(const struct node *n, const struct ref *r)
+static int output_index(const struct rt_tfjs_node *n, const struct rt_tfjs_ref *r)
 {
 	static const struct {
 		const char *op, *output;
@@ -183,16 +178,16 @@ static int output_index(const struct node *n, const struct ref *r)
 	return r->index;
 }
 
-static struct node *find_node(struct scope *s, struct rt_str name)
+struct rt_tfjs_node *rt_tfjs_graph_find(const struct rt_tfjs_scope *s, struct rt_str name)
 {
 	const int *slot = rt_names_find(&s->names, name);
 
 	return slot != NULL && *slot >= 0 ? &s->nodes[*slot] : NULL;
 }
 
-static struct node *need_node(struct scope *s, struct rt_str name)
+static struct rt_tfjs_node *need_node(struct rt_tfjs_scope *s, struct rt_str name)
 {
-	struct node *n = name.bytes != NULL ? find_node(s, name) : NULL;
+	struct rt_tfjs_node *n = name.bytes != NULL ? rt_tfjs_graph_find(s, name) : NULL;
 
 	if (n == NULL)
 		(void)rt_lower_fail(&s->t->l, RT_MALFORMED, "node '%.*s' is not there",
@@ -202,7 +197,8 @@ static struct node *need_node(struct scope *s, struct rt_str name)
 }
 
 /* The value that a reference to a node that is done means. */
-static int value_of(struct scope *s, const struct node *n, const struct ref *r)
+static int value_of(struct rt_tfjs_scope *s, const struct rt_tfjs_node *n,
+		    const struct rt_tfjs_ref *r)
 {
 	int index = output_index(n, r);
 
@@ -229,14 +225,14 @@ static void lower_op(struct rt_tfjs_op *c, struct rt_str op)
 	rt_tfjs_op_missing(c, NULL);
 }
 
-static int read_inputs(struct scope *s, const struct node *n, int *in)
+static int read_inputs(struct rt_tfjs_scope *s, const struct rt_tfjs_node *n, int *in)
 {
 	int count = 0;
 
 	for (const struct rt_json *i = rt_json_items(rt_json_get(n->json, "input")); i != NULL;
 	     i = i->next) {
-		struct ref r = parse_ref(rt_json_text(i));
-		struct node *from;
+		struct rt_tfjs_ref r = rt_tfjs_graph_ref(rt_json_text(i));
+		struct rt_tfjs_node *from;
 
 		if (r.control)
 			continue;
@@ -248,7 +244,7 @@ static int read_inputs(struct scope *s, const struct node *n, int *in)
 	return count;
 }
 
-static void lower_node(struct scope *s, struct node *n)
+static void lower_node(struct rt_tfjs_scope *s, struct rt_tfjs_node *n)
 {
 	struct rt_lower *l = &s->t->l;
 	struct rt_str op = rt_json_text(rt_json_get(n->json, "op"));
@@ -258,6 +254,10 @@ static void lower_node(struct scope *s, struct node *n)
 	const char *at = l->at;
 	int *room;
 
+	if (rt_json_equal(op, "Exit")) {
+		rt_tfjs_loop_exit(s, n);
+		return;
+	}
 	if (inputs > RT_TFJS_ARGS_MAX || op.bytes == NULL || op.size > 128) {
 		(void)rt_lower_fail(l, RT_MALFORMED,
 				    "a node without an operator, or with more "
@@ -281,58 +281,64 @@ static void lower_node(struct scope *s, struct node *n)
 
 		if (weight != RT_NO_VALUE)
 			rt_tfjs_op_give(&c, weight);
+		else if (rt_json_equal(op, "Merge"))
+			rt_tfjs_loop_merge(s, n, &c);
 		else
 			lower_op(&c, op);
 	}
 	n->missing = c.missing;
-	set_outputs(s, n, c.out, c.out_count);
+	rt_tfjs_graph_set(s, n, c.out, c.out_count);
 	free(room);
 	l->at = at;
 }
 
-/* Lower what ${root} stands on, then it itself. */
-static void lower_needed(struct scope *s, struct node *root)
+/* What leaves a loop of TensorFlow 1 finds what it reads itself. */
+static void open_node(struct rt_tfjs_scope *s, struct rt_tfjs_node *n)
 {
-	int depth = 0;
+	n->state = RT_TFJS_OPEN;
+	n->next = rt_json_items(rt_json_get(n->json, "input"));
+	if (rt_json_is(rt_json_get(n->json, "op"), "Exit"))
+		n->next = NULL;
+	s->stack[s->depth++] = (int)(n - s->nodes);
+}
 
-	if (root->state == DONE)
+/* Lower what ${root} stands on, then it itself. */
+static void lower_needed(struct rt_tfjs_scope *s, struct rt_tfjs_node *root)
+{
+	int base = s->depth; /* loops ask for more while they are lowered */
+
+	if (root->state == RT_TFJS_DONE)
 		return;
-	s->stack[depth++] = (int)(root - s->nodes);
-	root->state = OPEN;
-	root->next = rt_json_items(rt_json_get(root->json, "input"));
-	while (depth > 0 && s->t->l.status == RT_OK) {
-		struct node *n = &s->nodes[s->stack[depth - 1]], *from;
-		struct ref r;
+	open_node(s, root);
+	while (s->depth > base && s->t->l.status == RT_OK) {
+		struct rt_tfjs_node *n = &s->nodes[s->stack[s->depth - 1]], *from;
+		struct rt_tfjs_ref r;
 
 		if (n->next == NULL) {
-			depth--;
+			s->depth--;
 			lower_node(s, n);
 			continue;
 		}
-		r = parse_ref(rt_json_text(n->next));
+		r = rt_tfjs_graph_ref(rt_json_text(n->next));
 		n->next = n->next->next;
 		from = r.control ? NULL : need_node(s, r.name);
-		if (from == NULL || from->state == DONE)
+		if (from == NULL || from->state == RT_TFJS_DONE)
 			continue;
-		if (from->state == OPEN) {
+		if (from->state == RT_TFJS_OPEN) {
 			(void)rt_lower_fail(
-			    &s->t->l, RT_UNSUPPORTED,
-			    "node '%.*s' depends on itself (a loop of Enter, Merge and "
-			    "NextIteration; only While runs)",
+			    &s->t->l, RT_UNSUPPORTED, "node '%.*s' depends on itself",
 			    (int)(from->name.size < 200 ? from->name.size : 200), from->name.bytes);
 			return;
 		}
-		from->state = OPEN;
-		from->next = rt_json_items(rt_json_get(from->json, "input"));
-		s->stack[depth++] = (int)(from - s->nodes);
+		open_node(s, from);
 	}
 }
 
 /* The value of a reference, lowered if it is not yet. */
-static int need_value(struct scope *s, struct rt_str text)
+int rt_tfjs_graph_need(struct rt_tfjs_scope *s, struct rt_str text)
 {
-	struct ref r = parse_ref(text);
-	struct node *n = need_node(s, r.name);
+	struct rt_tfjs_ref r = rt_tfjs_graph_ref(text);
+	struct rt_tfjs_node *n = need_node(s, r.name);
 
 	if (n == NULL)
 		return RT_NO_VALUE;
@@ -358,24 +364,25 @@ static const struct rt_json *find_function(const struct rt_tfjs *t, struct rt_st
 	return NULL;
 }
 
-static void bind_args(struct scope *s, const struct rt_json *signature, int count, const int *args)
+static void bind_args(struct rt_tfjs_scope *s, const struct rt_json *signature, int count,
+		      const int *args)
 {
 	const struct rt_json *a = rt_json_items(rt_json_get(signature, "inputArg"));
 	int i = 0;
 
 	for (; a != NULL && i < count; a = a->next, i++) {
-		struct node *n = add_node(s, rt_json_text(rt_json_get(a, "name")), a);
+		struct rt_tfjs_node *n = add_node(s, rt_json_text(rt_json_get(a, "name")), a);
 
 		if (n == NULL)
 			return;
-		set_outputs(s, n, &args[i], 1);
+		rt_tfjs_graph_set(s, n, &args[i], 1);
 	}
 	if (a != NULL || i != count)
 		(void)rt_lower_fail(&s->t->l, RT_MALFORMED, "a function is called with %d values",
 				    count);
 }
 
-static int read_rets(struct scope *s, const struct rt_json *f, int max, int *outs)
+static int read_rets(struct rt_tfjs_scope *s, const struct rt_json *f, int max, int *outs)
 {
 	const struct rt_json *ret = rt_json_get(f, "ret");
 	const struct rt_json *o =
@@ -394,7 +401,7 @@ static int read_rets(struct scope *s, const struct rt_json *f, int max, int *out
 					    "a function without a value for its output");
 			return -1;
 		}
-		outs[count++] = need_value(s, rt_json_text(m));
+		outs[count++] = rt_tfjs_graph_need(s, rt_json_text(m));
 	}
 	return s->t->l.status == RT_OK ? count : -1;
 }
@@ -404,7 +411,7 @@ int rt_tfjs_graph_call(struct rt_tfjs_op *c, struct rt_str name, int count, cons
 {
 	const struct rt_json *f = name.bytes != NULL ? find_function(c->t, name) : NULL;
 	const struct rt_json *nodes = rt_json_get(f, "nodeDef");
-	struct scope s;
+	struct rt_tfjs_scope s;
 	int got = -1;
 
 	if (c->l->status < 0)
@@ -423,7 +430,7 @@ int rt_tfjs_graph_call(struct rt_tfjs_op *c, struct rt_str name, int count, cons
 		if (c->l->status == RT_OK)
 			got = read_rets(&s, f, max, outs);
 	}
-	scope_release(&s);
+	rt_tfjs_graph_release(&s);
 	return got;
 }
 
@@ -458,7 +465,7 @@ static struct rt_shape read_shape(const struct rt_json *j)
 }
 
 /* ${info}: what the signature says, or NULL. */
-static void make_input(struct scope *s, struct node *n, const struct rt_json *info)
+static void make_input(struct rt_tfjs_scope *s, struct rt_tfjs_node *n, const struct rt_json *info)
 {
 	const struct rt_json *attr = rt_json_get(n->json, "attr");
 	const struct rt_json *shape = rt_json_get(info, "tensorShape");
@@ -473,37 +480,38 @@ static void make_input(struct scope *s, struct node *n, const struct rt_json *in
 	declared = read_shape(shape);
 	v = rt_lower_input(&s->t->l, rt_lower_strdup(&s->t->l, n->name.bytes, n->name.size), t,
 			   &declared);
-	set_outputs(s, n, &v, 1);
+	rt_tfjs_graph_set(s, n, &v, 1);
 }
 
-static bool is_placeholder(const struct node *n)
+static bool is_placeholder(const struct rt_tfjs_node *n)
 {
 	return rt_json_is(rt_json_get(n->json, "op"), "Placeholder");
 }
 
 /* Those of the signature in its order, then the others in the file's. */
-static void make_inputs(struct scope *s, const struct rt_json *signature)
+static void make_inputs(struct rt_tfjs_scope *s, const struct rt_json *signature)
 {
 	const struct rt_json *m = rt_json_members(rt_json_get(signature, "inputs"));
 
 	for (; m != NULL && s->t->l.status == RT_OK; m = m->next) {
-		struct ref r = parse_ref(rt_json_text(rt_json_get(m, "name")));
-		struct node *n = r.name.bytes != NULL ? find_node(s, r.name) : NULL;
+		struct rt_tfjs_ref r = rt_tfjs_graph_ref(rt_json_text(rt_json_get(m, "name")));
+		struct rt_tfjs_node *n =
+		    r.name.bytes != NULL ? rt_tfjs_graph_find(s, r.name) : NULL;
 
-		if (n != NULL && is_placeholder(n) && n->state == NEW)
+		if (n != NULL && is_placeholder(n) && n->state == RT_TFJS_NEW)
 			make_input(s, n, m);
 	}
 	for (int i = 0; i < s->count && s->t->l.status == RT_OK; i++) {
-		if (is_placeholder(&s->nodes[i]) && s->nodes[i].state == NEW)
+		if (is_placeholder(&s->nodes[i]) && s->nodes[i].state == RT_TFJS_NEW)
 			make_input(s, &s->nodes[i], NULL);
 	}
 }
 
-static void make_output(struct scope *s, struct rt_str ref)
+static void make_output(struct rt_tfjs_scope *s, struct rt_str ref)
 {
 	struct rt_lower *l = &s->t->l;
-	int v = need_value(s, ref);
-	struct ref r = parse_ref(ref);
+	int v = rt_tfjs_graph_need(s, ref);
+	struct rt_tfjs_ref r = rt_tfjs_graph_ref(ref);
 	char text[512];
 
 	if (l->status < 0)
@@ -518,7 +526,7 @@ static void make_output(struct scope *s, struct rt_str ref)
 }
 
 /* Without a signature: what no other node reads. */
-static void make_loose_outputs(struct scope *s)
+static void make_loose_outputs(struct rt_tfjs_scope *s)
 {
 	bool *read = calloc((size_t)s->count + 1, sizeof(*read));
 
@@ -526,8 +534,9 @@ static void make_loose_outputs(struct scope *s)
 		const struct rt_json *in = rt_json_items(rt_json_get(s->nodes[i].json, "input"));
 
 		for (; in != NULL; in = in->next) {
-			struct ref r = parse_ref(rt_json_text(in));
-			const struct node *n = r.name.bytes != NULL ? find_node(s, r.name) : NULL;
+			struct rt_tfjs_ref r = rt_tfjs_graph_ref(rt_json_text(in));
+			const struct rt_tfjs_node *n =
+			    r.name.bytes != NULL ? rt_tfjs_graph_find(s, r.name) : NULL;
 
 			if (n != NULL)
 				read[n - s->nodes] = true;
@@ -546,7 +555,7 @@ void rt_tfjs_graph(struct rt_tfjs *t, const struct rt_json *topology)
 {
 	const struct rt_json *nodes = rt_json_get(topology, "node"), *signature = signature_of(t);
 	const struct rt_json *outputs = rt_json_get(signature, "outputs");
-	struct scope s;
+	struct rt_tfjs_scope s;
 
 	if (scope_open(&s, t, rt_json_count(nodes), 0)) {
 		for (const struct rt_json *n = rt_json_items(nodes);
@@ -562,5 +571,5 @@ void rt_tfjs_graph(struct rt_tfjs *t, const struct rt_json *topology)
 		if (t->l.graph->output_count == 0)
 			(void)rt_lower_fail(&t->l, RT_MALFORMED, "the model has no outputs");
 	}
-	scope_release(&s);
+	rt_tfjs_graph_release(&s);
 }

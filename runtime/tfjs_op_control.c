@@ -22,6 +22,13 @@ void rt_tfjs_op_same(struct rt_tfjs_op *c)
 		rt_tfjs_op_give(c, c->in[i]);
 }
 
+/* Switch outside of a loop: both branches are computed, Merge chooses (tfjs_loop.c). */
+void rt_tfjs_op_both(struct rt_tfjs_op *c)
+{
+	rt_tfjs_op_give(c, rt_tfjs_op_in(c, 0));
+	rt_tfjs_op_give(c, rt_tfjs_op_in(c, 0));
+}
+
 /* A node that is only waited for. */
 void rt_tfjs_op_nothing(struct rt_tfjs_op *c)
 {

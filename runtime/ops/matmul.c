@@ -237,7 +237,7 @@ static void pack_range(void *arg, size_t begin, size_t end, int thread)
 	const struct job *j = arg;
 	const size_t n = (size_t)j->st->n, k = (size_t)j->st->k;
 	(void)thread;
-	for (size_t i = begin; i < end; i++) {
+	for (size_t i = begin; i < end && k > 0; i++) { /* k = 0: there is no B to point to */
 		size_t item = i / j->panels, panel = i % j->panels,
 		       nr = j->mm->kernels->f32_gemm->nr;
 		float *to = j->packed + item * j->each;
