@@ -207,12 +207,12 @@ struct rt_i8_finish {
 	size_t m, n;
 	const int32_t *sum; /* [m][n], row stride ld_sum */
 	size_t ld_sum;
-	const int32_t *add;          /* [n] */
-	const int32_t *row;          /* [m], or NULL */
-	const int32_t *row_mul;      /* [n], if row is set */
-	const float *scale;          /* [n]; not for to_i32 */
-	const float *bias;           /* [n], or NULL; only for to_f32 */
-	const float *residual;       /* [m][n], row stride ld_residual, or NULL; only for to_f32 */
+	const int32_t *add;     /* [n] */
+	const int32_t *row;     /* [m], or NULL */
+	const int32_t *row_mul; /* [n], if row is set */
+	const float *scale;     /* [n]; not for to_i32 */
+	const float *bias;      /* [n], or NULL; only for to_f32 */
+	const float *residual;  /* [m][n], row stride ld_residual, or NULL; only for to_f32 */
 	size_t ld_residual;
 	float lo, hi; /* to_f32: bounds of results; to_i8: of results before zero is added */
 	int32_t zero; /* only for to_i8 */
