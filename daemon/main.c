@@ -292,8 +292,8 @@ static int run(struct larderd *d)
 	if (confine_enter(d->ctx.settings) != 0)
 		goto out;
 	if (start_store(d) != 0 || start_residency(d) != 0 ||
-	    pull_open(&d->ctx, &d->ctx.pull) != 0 || warm_open(&d->ctx, &d->ctx.warm) != 0 ||
-	    manifest_open(&d->ctx, &d->ctx.manifests) != 0)
+	    manifest_open(&d->ctx, &d->ctx.manifests) != 0 ||
+	    pull_open(&d->ctx, &d->ctx.pull) != 0 || warm_open(&d->ctx, &d->ctx.warm) != 0)
 		goto out;
 	pulse_start(d->ctx.loop);
 	patience_start(d->ctx.loop);

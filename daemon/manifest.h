@@ -18,7 +18,10 @@ struct warm_job;
 
 #define MANIFEST_BYTES_MAX ((size_t)256 << 10)
 
-/* manifest_open(ctx, out): after warm_open; reads the key and what is kept.  0 or -1 (logged). */
+/*
+ * manifest_open(ctx, out): reads the key and what is kept; before anything is begun on the pool,
+ * since it may fail.  0 or -1 (logged).
+ */
 int manifest_open(struct context *ctx, struct manifests **out);
 void manifest_stop(struct manifests *m);  /* none is applied any more; NULL is allowed */
 void manifest_close(struct manifests *m); /* NULL is allowed */

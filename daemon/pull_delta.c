@@ -40,7 +40,7 @@ struct pull_delta {
 	struct fetch *fetch;
 	bool beside; /* the list that lies beside the file is asked for */
 	bool over, good;
-	unsigned attempts;
+	unsigned attempts, stalls;
 	uint64_t retry_at_ms;
 	char *body;
 	size_t size, room;
@@ -123,7 +123,8 @@ static void list_done(void *arg, const struct fetch_result *r)
 		d->beside = true;
 	} else if (r->end == FETCH_ABSENT) {
 		give_up(f, NONE_MS, r->text);
-	} else if (r->end == FETCH_AGAIN && !r->stalled && ++d->attempts < ATTEMPTS_MAX) {
+	} else if (r->end == FETCH_AGAIN && ++d->attempts < ATTEMPTS_MAX &&
+		   (!r->stalled || d->stalls++ == 0)) { /* it may have been made meanwhile */
 		unsigned s = r->retry_after_s < BUSY_S_MAX ? r->retry_after_s : BUSY_S_MAX;
 
 		d->retry_at_ms = uv_now(f->all->ctx->loop) + (s == 0 ? 250 : s * 1000);
