@@ -14,7 +14,7 @@
 /* rt_fixed_split(x, mult, shift): ${x} ≥ 0 as above.  [QuantizeMultiplier] */
 void rt_fixed_split(double x, int32_t *mult, int *shift);
 
-/* a·b / 2³¹, rounded half away from zero.  [SaturatingRoundingDoublingHighMul] */
+/* a·b / 2³¹, rounded to nearest, halves up.  [SaturatingRoundingDoublingHighMul] */
 static inline int32_t rt_fixed_high(int32_t a, int32_t b)
 {
 	const int64_t ab = (int64_t)a * b;

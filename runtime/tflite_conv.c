@@ -156,7 +156,7 @@ void rt_tflite_lower_transpose_conv(struct rt_tflite_op *o)
 		return;
 	}
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 2))) {
-		rt_tflite_quant_transposed(o, strides, pads, out + 1, activation);
+		rt_tflite_refuse(o, "not for quantised tensors");
 		return;
 	}
 	v = rt_lower_op3(o->l, "ConvTranspose", rt_lower_to_nchw(o->l, rt_tflite_value(o, 2), 4),
@@ -243,7 +243,7 @@ void rt_tflite_lower_resize(struct rt_tflite_op *o)
 	if (!rt_tflite_expects(o, 2))
 		return;
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 0)) && !nearest) {
-		rt_tflite_quant_resize(o, align, half);
+		rt_tflite_refuse(o, "not for quantised tensors");
 		return;
 	}
 	in[0] = rt_lower_to_nchw(o->l, rt_tflite_value(o, 0), 4);
@@ -290,8 +290,7 @@ static int quant_product(struct rt_tflite_op *o, int x, int64_t depth, bool flat
 					    .group = 1,
 					    .strides = {1, 1},
 					    .dilations = {1, 1},
-					    .activation = activation,
-					    .from_float = true};
+					    .activation = activation};
 	int64_t to[RT_RANK_MAX];
 	int v, kernel;
 
@@ -299,6 +298,8 @@ static int quant_product(struct rt_tflite_op *o, int x, int64_t depth, bool flat
 	kernel =
 	    rt_lower_reshape(o->l, rt_tflite_value(o, 1), 4, (int64_t[]){p.channels, depth, 1, 1});
 	v = rt_tflite_quant_product(o, &p, x, kernel);
+	if (v == RT_NO_VALUE)
+		return v;
 	if (flat)
 		return rt_lower_reshape(o->l, v, 2, (int64_t[]){-1, p.channels});
 	memcpy(to, rt_tflite_out(o, 0)->shape.dims, sizeof(to));

@@ -80,8 +80,8 @@ void rt_tflite_give(struct rt_tflite_op *o, int k, int v)
 {
 	struct rt_tflite_tensor *t = tensor(o, o->out, o->out_count, k);
 
-	if (t == NULL || !rt_tflite_ok(o->r))
-		return;
+	if (t == NULL || v == RT_NO_VALUE || !rt_tflite_ok(o->r))
+		return; /* what was refused has its values */
 	if (t->value != RT_NO_VALUE || t->is_constant) {
 		(void)rt_lower_fail(o->l, RT_MALFORMED, "tensor '%.100s' is made twice", t->name);
 		return;

@@ -37,14 +37,11 @@ struct rt_tflite_product {
 	int64_t group, strides[2], dilations[2]; /* height, width */
 	bool same;                               /* padding */
 	int activation;
-	bool from_float; /* the multiplier is made of a product of floats (FULLY_CONNECTED) */
 };
 /* rt_tflite_quant_product(o, p, x, w): x [N][H][W][C] · w [out][in][H][W] → the operator's output.
  */
 int rt_tflite_quant_product(struct rt_tflite_op *o, const struct rt_tflite_product *p, int x,
 			    int w);
-bool rt_tflite_quant_transposed(struct rt_tflite_op *o, const int64_t stride[2],
-				const int64_t pads[2], const int64_t size[2], int activation);
 /* rt_tflite_quant_hybrid_conv(o, p, x, w): float images x · int8 weights ${w}, [out][in][H][W]; all
  * of
  * ${p}. */
@@ -59,6 +56,5 @@ void rt_tflite_quant_softmax(struct rt_tflite_op *o, float beta);
 void rt_tflite_quant_average(struct rt_tflite_op *o, const int64_t kernel[2],
 			     const int64_t stride[2], bool same, int activation);
 void rt_tflite_quant_reduce(struct rt_tflite_op *o, bool is_mean, bool keep);
-void rt_tflite_quant_resize(struct rt_tflite_op *o, bool align, bool half);
 
 #endif

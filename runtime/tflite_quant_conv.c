@@ -7,40 +7,13 @@
  *
  * 8-bit sums are scaled by a float and rounded to nearest even, which is what
  * TensorFlow Lite does where XNNPACK runs them, as it does unless told otherwise; its plain
- * kernels scale in fixed point and differ by a step now and then.  16-bit ones are
- * in fixed point (fixed.h).
+ * kernels scale in fixed point and differ by a step now and then.
  */
 #include <config.h>
 
 #include <string.h>
 
-#include "runtime/fixed.h"
 #include "runtime/tflite_quant.h"
-
-/* One multiplier per channel of the output, or one for all. */
-static void set_multipliers(struct rt_tflite_op *o, const struct rt_tflite_tensor *x,
-			    const struct rt_tflite_tensor *w, const struct rt_tflite_tensor *y,
-			    bool from_float)
-{
-	int64_t *mults = rt_lower_alloc(o->l, sizeof(*mults) * (size_t)w->scales * 2);
-	int64_t *shifts = mults + w->scales;
-	int32_t mult;
-	int shift;
-	double m;
-
-	if (mults == NULL)
-		return;
-	for (int i = 0; i < w->scales; i++) {
-		if (from_float && w->scales == 1)
-			m = (double)(x->scale[0] * w->scale[i]) / (double)y->scale[0];
-		else
-			m = (double)x->scale[0] * (double)w->scale[i] / (double)y->scale[0];
-		rt_fixed_split(m, &mult, &shift);
-		mults[i] = mult, shifts[i] = shift;
-	}
-	rt_lower_set_ints(o->l, "mult", w->scales, mults);
-	rt_lower_set_ints(o->l, "shift", w->scales, shifts);
-}
 
 static bool fits(struct rt_tflite_op *o, const struct rt_tflite_tensor *x,
 		 const struct rt_tflite_tensor *w, const struct rt_tflite_tensor *bias,
@@ -64,21 +37,6 @@ static bool fits(struct rt_tflite_op *o, const struct rt_tflite_tensor *x,
 		}
 	}
 	return true;
-}
-
-static void set_result(struct rt_tflite_op *o, const struct rt_tflite_tensor *y, int activation)
-{
-	int64_t b[2];
-
-	rt_tflite_quant_bounds(y, activation, b);
-	rt_lower_set_string(o->l, "to",
-			    y->dtype == RT_U8    ? "uint8"
-			    : y->dtype == RT_I8  ? "int8"
-			    : y->dtype == RT_I16 ? "int16"
-						 : "int32");
-	rt_lower_set_int(o->l, "y_zero", y->zero[0]);
-	rt_lower_set_int(o->l, "lo", b[0]);
-	rt_lower_set_int(o->l, "hi", b[1]);
 }
 
 static int scale_constant(struct rt_tflite_op *o, const struct rt_tflite_tensor *t)
@@ -132,14 +90,10 @@ int rt_tflite_quant_product(struct rt_tflite_op *o, const struct rt_tflite_produ
 	if (!fits(o, xt, wt, rt_tflite_in(o, p->bias), p->channels))
 		return RT_NO_VALUE;
 	if (xt->dtype == RT_I16) {
-		const int in[3] = {x, w, rt_tflite_value(o, p->bias)};
-
-		v = rt_lower_node(o->l, RT_LARDER, "QuantConv16", 3, in, 1);
-		set_multipliers(o, xt, wt, rt_tflite_out(o, 0), p->from_float);
-		set_result(o, rt_tflite_out(o, 0), p->activation);
-	} else {
-		v = product_8(o, p, x, w);
+		rt_tflite_refuse(o, "not for int16");
+		return RT_NO_VALUE;
 	}
+	v = product_8(o, p, x, w);
 	if (v == RT_NO_VALUE)
 		return v;
 	rt_lower_set_string(o->l, "auto_pad", p->same ? "SAME_UPPER" : "VALID");
@@ -148,27 +102,6 @@ int rt_tflite_quant_product(struct rt_tflite_op *o, const struct rt_tflite_produ
 	rt_lower_set_int(o->l, "group", p->group);
 	rt_lower_set_int(o->l, "channels_last", 1);
 	return v;
-}
-
-/* TRANSPOSE_CONV: shape, weights [out, h, w, in], image, bias. */
-bool rt_tflite_quant_transposed(struct rt_tflite_op *o, const int64_t stride[2],
-				const int64_t pads[2], const int64_t size[2], int activation)
-{
-	const struct rt_tflite_tensor *xt = rt_tflite_in(o, 2), *wt = rt_tflite_in(o, 1);
-	int in[3], v;
-
-	if (!fits(o, xt, wt, rt_tflite_in(o, 3), (int)wt->shape.dims[0]))
-		return false;
-	in[0] = rt_tflite_value(o, 2), in[1] = rt_tflite_value(o, 1), in[2] = rt_tflite_value(o, 3);
-	v = rt_lower_node(o->l, RT_LARDER, "QuantConvTranspose", 3, in, 1);
-	rt_lower_set_ints(o->l, "strides", 2, stride);
-	rt_lower_set_ints(o->l, "pads", 2, pads);
-	rt_lower_set_ints(o->l, "size", 2, size);
-	rt_lower_set_ints(o->l, "zeros", 2, (int64_t[]){xt->zero[0], wt->zero[0]});
-	set_multipliers(o, xt, wt, rt_tflite_out(o, 0), false);
-	set_result(o, rt_tflite_out(o, 0), activation);
-	rt_tflite_give(o, 0, v);
-	return true;
 }
 
 /* x becomes bytes with a scale per row; sums of products times both scales are the result. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tflite_quant_row.c — quantised softmax, average pools, sums and means, and
- * bilinear resizing, as nodes of the larder domain.  Called by tflite_reduce.c
+ * tflite_quant_row.c — quantised softmax, average pools, sums and means,
+ * as nodes of the larder domain.  Called by tflite_reduce.c
  * and tflite_conv.c.
  */
 #include <config.h>
@@ -75,16 +75,5 @@ void rt_tflite_quant_reduce(struct rt_tflite_op *o, bool is_mean, bool keep)
 	rt_lower_set_int(o->l, "x_zero", x->zero[0]);
 	rt_lower_set_int(o->l, "y_zero", y->zero[0]);
 	rt_lower_set_string(o->l, "to", type_name(y->dtype));
-	rt_tflite_give(o, 0, v);
-}
-
-void rt_tflite_quant_resize(struct rt_tflite_op *o, bool align, bool half)
-{
-	int v = rt_lower_node(
-	    o->l, RT_LARDER, "QuantResize", 2,
-	    (int[]){rt_tflite_value(o, 0), rt_tflite_i64(o, rt_tflite_value(o, 1))}, 1);
-
-	rt_lower_set_int(o->l, "align_corners", align);
-	rt_lower_set_int(o->l, "half_pixel", half);
 	rt_tflite_give(o, 0, v);
 }

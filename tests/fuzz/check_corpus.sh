@@ -21,6 +21,7 @@ replay() {
 replay onnx 10000 "$top_srcdir/www/sample/model.onnx"
 replay onnx 1000 "$corpus"/onnx/*
 replay tfjs 1000 "$corpus"/tfjs/*
+replay tflite 1000 "$corpus"/tflite/*
 replay oip 10000 "$corpus"/oip/*
 replay range 10000 "$corpus"/range/*
 replay negotiate 10000 "$corpus"/negotiate/*
