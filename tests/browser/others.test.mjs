@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// Clients that only take files: each loads from larder as it is, on a page of another origin.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { folder, golden, noBrowser, openPage, startBrowser, startLarder, startSite } from './lib.mjs';
+
+const TFLITE = golden('tflite-mlperf-tiny');
+const TFLITE_JS = folder('@tensorflow/tfjs-tflite');
+
+describe('other clients', { skip: noBrowser() }, () => {
+  let larder, browser, site;
+  before(async () => {
+    site = await startSite({
+      '/tfjs/': path.join(folder('@tensorflow/tfjs') ?? '/nonexistent', 'dist'),
+      '/tflite/': path.join(TFLITE_JS ?? '/nonexistent', 'wasm'), '/tflite-js/': path.join(TFLITE_JS ?? '/nonexistent', 'dist') });
+    larder = await startLarder({ origins: [site.url] });
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    site?.stop();
+    await larder?.stop();
+  });
+
+  test('tfjs-tflite loads a model from larder', {
+    skip: (!TFLITE_JS && '@tensorflow/tfjs-tflite is not installed') || (!TFLITE && 'no models in ../shared'),
+  }, async () => {
+    await larder.ctl('import', '--name', 'kws', path.join(TFLITE, 'kws_ref_model_float32.tflite'));
+    const page = await openPage(browser, site.url);
+    await page.addScriptTag({ url: '/tfjs/tf.min.js' });
+    await page.addScriptTag({ url: '/tflite-js/tf-tflite.min.js' });
+    const dims = await page.evaluate(async (url) => {
+      window.tflite.setWasmPath('/tflite/');
+      const model = await window.tflite.loadTFLiteModel(url, { numThreads: 1 });
+      return model.predict(window.tf.zeros([1, 49, 10, 1])).shape;
+    }, `${larder.url}/kws/resolve/main/kws_ref_model_float32.tflite`);
+    assert.deepEqual(dims, [1, 12]);
+    await page.context().close();
+  });
+
+  test('what WebLLM does to files, Cache.add and the raw pointer, works on larder', async () => {
+    const shard = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'larder-shard-')), 'params_shard_0.bin');
+    fs.writeFileSync(shard, Buffer.alloc(1 << 20, 7));
+    await larder.ctl('import', '--name', 'org/llm', shard);
+    fs.rmSync(path.dirname(shard), { recursive: true });
+    const page = await openPage(browser, site.url);
+    const got = await page.evaluate(async (base) => {
+      const cache = await caches.open('webllm/model');
+      await cache.add(new Request(`${base}/resolve/main/params_shard_0.bin`));
+      const kept = await (await cache.match(`${base}/resolve/main/params_shard_0.bin`)).arrayBuffer();
+      const raw = await (await fetch(`${base}/raw/main/params_shard_0.bin`)).text();
+      return { bytes: kept.byteLength, oid: /^oid sha256:([0-9a-f]{64})$/m.test(raw) };
+    }, `${larder.url}/org/llm`);
+    assert.deepEqual(got, { bytes: 1 << 20, oid: true });
+    await page.context().close();
+  });
+});
