@@ -113,8 +113,10 @@ static size_t begin(char *line, enum log_level level, const char *event, bool as
 	bool journal = getenv("JOURNAL_STREAM") != NULL;
 	int n;
 
+	if (as_json && !journal)
+		return 0;
 	if (as_json)
-		n = snprintf(line, LINE_BYTES, journal ? "<%d>" : "", levels[level].priority);
+		n = snprintf(line, LINE_BYTES, "<%d>", levels[level].priority);
 	else if (journal)
 		n = snprintf(line, LINE_BYTES, "<%d>%s ", levels[level].priority, event);
 	else
