@@ -13,15 +13,18 @@
 #define ABSOLUTE(a) fabs(a)
 #define IS_NAN(a) isnan(a)
 #define OVER(a, n) ((a) / (double)(n))
+#define OF_DOUBLE(v) (T)(v)
 #else
 #if KIND == SIGNED
 #define A int64_t
 #define AT i
 #define ABSOLUTE(a) ((a) < 0 ? (A)(0 - (uint64_t)(a)) : (a))
+#define OF_DOUBLE(v) (T) signed_of(v, 8 * sizeof(T))
 #else
 #define A uint64_t
 #define AT u
 #define ABSOLUTE(a) (a)
+#define OF_DOUBLE(v) (T) unsigned_of(v, 8 * sizeof(T))
 #endif
 #define ADD(a, b) (A)((uint64_t)(a) + (uint64_t)(b))
 #define MUL(a, b) (A)((uint64_t)(a) * (uint64_t)(b))
@@ -46,11 +49,12 @@ static void PASTE(finish, ID)(enum finish how, const union accumulator *acc, con
 		if (how == MEAN)
 			y[i] = (T)OVER(acc[i].AT, n);
 		else if (how == ROOT)
-			y[i] = (T)sqrt((double)acc[i].AT);
+			y[i] = OF_DOUBLE(sqrt((double)acc[i].AT));
 		else if (how == LOG)
-			y[i] = (T)log((double)acc[i].AT);
+			y[i] = OF_DOUBLE(log((double)acc[i].AT));
 		else if (how == LOG_SHIFTED)
-			y[i] = (T)(isinf(shift[i]) ? shift[i] : log((double)acc[i].AT) + shift[i]);
+			y[i] = OF_DOUBLE(isinf(shift[i]) ? shift[i]
+							 : log((double)acc[i].AT) + shift[i]);
 		else
 			y[i] = (T)acc[i].AT;
 	}
@@ -72,4 +76,5 @@ static void PASTE(shifts, ID)(const union accumulator *acc, double *shift, int64
 #undef ABSOLUTE
 #undef IS_NAN
 #undef OVER
+#undef OF_DOUBLE
 #undef KIND

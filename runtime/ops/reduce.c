@@ -66,6 +66,23 @@ typedef void step_f(const void *x, int64_t outs, int64_t out_step, int64_t ins, 
 		}                                                                                  \
 	}
 
+/* A number as an integer of ${bits}: its nearest end where it has none; NaN is the lower one. */
+static int64_t signed_of(double v, size_t bits)
+{
+	double end = ldexp(1, (int)bits - 1);
+
+	if (!(v >= -end))
+		return INT64_MIN / (INT64_C(1) << (64 - bits));
+	return v >= end ? INT64_MAX >> (64 - bits) : (int64_t)v;
+}
+
+static uint64_t unsigned_of(double v, size_t bits)
+{
+	if (!(v >= 0))
+		return 0;
+	return v >= ldexp(1, (int)bits) ? UINT64_MAX >> (64 - bits) : (uint64_t)v;
+}
+
 #define ID _f32
 #define T float
 #define KIND FLOATING

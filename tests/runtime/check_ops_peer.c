@@ -19,6 +19,8 @@ static const struct op_case cases[] = {
     {"BatchNormalization", 15, "epsilon=0.0 training_mode=1 momentum=0.5",
      "f32[2,1] 1 3; f16[1] 1; f16[1] 0; f64[1] 4; f64[1] 2", "f32[2,1] -1 1; f64[1] 3; f64[1] 1.5"},
     {"Cast", 13, "to=8", "!i32[2] 1 -20", "str[2] 1 -20"},
+    {"ReduceLogSum", 13, "", "i32[1] 0", "i32[1] -2147483648"}, /* log 0 has no integer */
+    {"ReduceLogSum", 13, "", "u64[2] 4 5", "u64[1] 2"},
     {"Conv", 11, "", "!f16[1,1,2] 1 2; !f16[1,1,1] 3", "f16[1,1,2] 3 6"}, /* widened, not folded */
     {"GridSample", 20, "mode='nearest' align_corners=1",
      "u8[1,1,2,2] 1 2 3 4; f32[1,1,2,2] -1 -1 1 1", "u8[1,1,1,2] 1 4"},
