@@ -217,7 +217,8 @@ int rt_matmul_infer(struct rt_infer *f, const struct rt_matmul *mm, struct rt_ma
 		g.a = mm->trans_a ? NULL : &dummy;
 		if (!packed_bytes(mm, st, &packed))
 			return rt_error_set(err, RT_BUDGET, "operands are too large");
-		f->scratch_bytes = packed + rt_gemm_scratch_bytes(&g, f->threads);
+		/* not nothing: the product points to its panels even where there are none */
+		f->scratch_bytes = 64 + packed + rt_gemm_scratch_bytes(&g, f->threads);
 	}
 	*out = st;
 	return RT_OK;
