@@ -169,7 +169,7 @@ describe('demo', { skip: browserMissing }, () => {
       const files = await page.locator('.files td:first-child').allTextContents();
       assert.deepEqual(files.sort(), ['model.onnx', 'weights-1.bin', 'weights-2.bin']);
       assert.match(await page.textContent('#headline'), /^1 model in the larder, 205 KiB/);
-      assert.match(await page.textContent('#state'), /^Running for \d+ s/);
+      assert.match(await page.textContent('#state'), /^Running for \d+ (s|min)/);
       const requests = () => page.locator('.gauge').first().locator('.value')
         .textContent().then((text) => Number(text.replaceAll(',', '')));
       const first = await requests();
