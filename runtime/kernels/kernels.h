@@ -172,7 +172,7 @@ struct rt_f32_pool {
  * Weights: U = G·W·Gᵀ (ops/conv_winograd.c).
  *
  * Error, absolute, for X and W in −1 … 1 and C channels, against double: at most
- * 2e-6·√C (m = 2) and 5e-5·√C (m = 4); plain sums, one after the other, have up
+ * 5e-6·√C (m = 2) and 5e-5·√C (m = 4); plain sums, one after the other, have up
  * to 2e-5·√C (tests/runtime/check_conv.c).  An infinity or NaN
  * spreads to all pixels of the square.
  */
