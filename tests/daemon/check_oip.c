@@ -230,7 +230,11 @@ START_TEST(raw)
 	refused(parse(&free2, "0", "", (const char *)values, 12), 400, "does not tell the shape");
 	refused(parse(&any, "0", "", (const char *)values, 12), 400, "does not tell the shape");
 	refused(parse(&example, "0", "", (const char *)values, 12), 400, "one input, this has 2");
-	refused(parse(&strings, "0", "", "a", 1), 400, "does not tell the shape");
+	/* extension_binary_data.md: the whole body is the element, no length before it */
+	ok(parse(&strings, "0", "", "ab", 2));
+	ck_assert_int_eq(rt_tensor_elems(&rq.inputs[0]), 1);
+	ck_assert_uint_eq(((const struct rt_str *)rq.inputs[0].data)->size, 2);
+	ck_assert_mem_eq(((const struct rt_str *)rq.inputs[0].data)->bytes, "ab", 2);
 	ok(parse(&optional, "0", "", (const char *)values, 12));
 	same(&rq.inputs[1], values, 12);
 	ck_assert_ptr_null(rq.inputs[0].data);
