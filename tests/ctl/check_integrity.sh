@@ -186,7 +186,7 @@ stop
 # ---- few descriptors
 addr=127.0.0.1:$(free_port)
 (
-  ulimit -n 32
+  ulimit -n 48
   exec "$top_builddir/larderd" --offline --state-dir "$larderd_dir/state" --listen "$addr" \
     --admin-socket "$LARDER_ADMIN_SOCKET" >"$larderd_dir/log" 2>&1
 ) &
@@ -196,7 +196,7 @@ for _ in $(seq 100); do
   [ "$(health 2>/dev/null)" = ok ] && break
   sleep 0.1
 done
-is 'larderd runs with 32 descriptors' "$(health)" ok
+is 'larderd runs with 48 descriptors' "$(health)" ok
 python3 - "$larderd_addr" >"$larderd_dir/said" 2>&1 <<'PY'
 import socket, sys, time
 host, port = sys.argv[1].split(':')
