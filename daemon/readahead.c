@@ -2,14 +2,15 @@
 /*
  * readahead.c — windows of a mapping that the pool reads from the disk while
  * the one before is being sent.  Called by server.c for answers that are not
- * resident.  Must never touch a page on the loop that was not populated.
+ * resident, and for all large ones: a reader that keeps up with the sender would
+ * have the kernel take hundreds of megabytes in one call, and the loop with it.
+ * Must never touch a page on the loop that was not populated.
  */
 #include <config.h>
 
 #include "daemon/readahead.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <uv.h>
 
 #include "daemon/answer.h"
@@ -17,6 +18,7 @@
 #include "daemon/metrics.h"
 #include "daemon/request.h"
 #include "daemon/server.h"
+#include "runtime/runtime.h"
 #include "store/store.h"
 
 #define WINDOW_BYTES ((size_t)4 << 20)
@@ -31,7 +33,9 @@ struct readahead {
 	size_t ready;        /* bytes of it that were populated */
 	size_t asked;        /* end of the window that the pool has */
 	bool pending, failed;
-	int status; /* the pool's, while pending */
+	bool counted; /* as one that had to wait for the disk */
+	bool cold;    /* the pool's, while pending: the window was not in memory */
+	int status;   /* likewise */
 };
 
 /* ---- what was resident a moment ago ------------------------------------------- */
@@ -78,20 +82,6 @@ static int fetch(struct request *rq, void *arg, struct fault *fault)
 	return 0;
 }
 
-/* Pool: asking about a large mapping takes milliseconds. */
-static int probe(struct request *rq, void *arg, struct fault *fault)
-{
-	size_t offset;
-
-	(void)arg;
-	(void)fault;
-	rq->windowed = answer_mapped(rq, 0, &offset) &&
-		       !store_map_resident(rq->reply.map, offset, rq->reply.part[0].size);
-	if (rq->windowed)
-		metrics_add(METRIC_cold_reads, 1);
-	return 0;
-}
-
 bool readahead_begin(struct request *rq)
 {
 	const struct reply *r = &rq->reply;
@@ -101,8 +91,12 @@ bool readahead_begin(struct request *rq)
 
 	if (r->map == NULL || rq->method != GET || r->status >= 300)
 		return false;
+	if (r->length > READAHEAD_WHOLE_BYTES && r->part_count == 1) {
+		rq->windowed = true;
+		return false;
+	}
 	if (r->length > PROBE_BYTES) {
-		(void)job_start(rq, r->part_count > 1 ? fetch : probe, NULL, 0);
+		(void)job_start(rq, fetch, NULL, 0);
 		return true;
 	}
 	for (unsigned i = 0; i < r->part_count && !cold; i++)
@@ -111,12 +105,8 @@ bool readahead_begin(struct request *rq)
 	if (!cold)
 		return false;
 	metrics_add(METRIC_cold_reads, 1);
-	if (r->part_count > 1 || r->length <= READAHEAD_WHOLE_BYTES) {
-		(void)job_start(rq, fetch, NULL, 0);
-		return true;
-	}
-	rq->windowed = true;
-	return false;
+	(void)job_start(rq, fetch, NULL, 0);
+	return true;
 }
 
 /* ---- windows --------------------------------------------------------------------- */
@@ -138,10 +128,11 @@ struct readahead *readahead_new(struct request *rq, struct store_map *map, size_
 static void populate(void *arg)
 {
 	struct readahead *ra = arg;
+	size_t at = ra->offset + ra->ready, size = ra->asked - ra->ready;
 	struct store_error err;
 
-	ra->status =
-	    store_map_populate(ra->map, ra->offset + ra->ready, ra->asked - ra->ready, &err);
+	ra->cold = !ra->counted && !store_map_resident(ra->map, at, size);
+	ra->status = store_map_populate(ra->map, at, size, &err);
 }
 
 static void drop(struct readahead *ra)
@@ -163,6 +154,10 @@ static void populated(void *arg)
 		ra->failed = true;
 	else
 		ra->ready = ra->asked;
+	if (ra->cold && !ra->counted) {
+		ra->counted = true;
+		metrics_add(METRIC_cold_reads, 1);
+	}
 	if (ra->rq->suspended)
 		server_resume(ra->rq);
 }
@@ -187,7 +182,9 @@ ssize_t readahead_read(struct readahead *ra, uint64_t pos, void *out, size_t roo
 	}
 	if (n > room)
 		n = room;
-	memcpy(out, (const char *)store_map_data(ra->map) + ra->offset + at, n);
+	/* a file may be cut short between the pool's look and ours */
+	if (rt_guard_copy(out, (const char *)store_map_data(ra->map) + ra->offset + at, n) != RT_OK)
+		return -1;
 	return (ssize_t)n;
 }
 

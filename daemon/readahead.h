@@ -14,7 +14,7 @@
 struct request;
 struct store_map;
 
-/* Up to this many bytes are read whole before an answer begins. */
+/* Up to this many bytes are read whole before an answer begins; more go out in windows. */
 #define READAHEAD_WHOLE_BYTES (UINT64_C(4) << 20)
 
 /*

@@ -63,6 +63,7 @@ struct listener {
 	struct MHD_Daemon *mhd;
 	uv_poll_t poll;
 	uv_timer_t timer;
+	uv_idle_t idle;   /* runs while libmicrohttpd has something to do at once */
 	uint64_t due_ms;  /* when the timer fires, if it is active */
 	uint64_t arrived; /* requests so far */
 	bool unix_socket, running, again, quiet;
@@ -87,8 +88,13 @@ struct server {
 /* ---- the loop ---------------------------------------------------------------- */
 
 static void on_timer(uv_timer_t *timer);
+static void on_idle(uv_idle_t *idle);
 
-/* libmicrohttpd's next timeout into the timer, which is left alone where it comes in time. */
+/*
+ * libmicrohttpd's next timeout into the timer, which is left alone where it comes in time.
+ * "At once" is not for the timer: libuv goes on with timers that are due until there are
+ * none, and a large answer would be sent to its end before anything else had its turn.
+ */
 static void arm(struct listener *l)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
@@ -101,6 +107,10 @@ static void arm(struct listener *l)
 		}
 		l->troubled = false;
 		ms = RETRY_MS;
+	}
+	if (ms == 0) {
+		(void)uv_idle_start(&l->idle, on_idle);
+		return;
 	}
 	due = now + ms;
 	if (uv_is_active((uv_handle_t *)&l->timer) && l->due_ms <= due && l->due_ms >= now)
@@ -125,6 +135,7 @@ static void run(struct listener *l)
 		return;
 	}
 	l->running = true;
+	(void)uv_idle_stop(&l->idle);
 	do {
 		before = l->arrived;
 		l->again = false;
@@ -137,6 +148,11 @@ static void run(struct listener *l)
 static void on_timer(uv_timer_t *timer)
 {
 	run(timer->data);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	run(idle->data);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -588,7 +604,9 @@ static int start_listener(struct server *s, struct listen_socket *socket)
 	info = MHD_get_daemon_info(l->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 	must(info != NULL && uv_poll_init(s->ctx->loop, &l->poll, info->epoll_fd) == 0);
 	must(uv_timer_init(s->ctx->loop, &l->timer) == 0);
+	must(uv_idle_init(s->ctx->loop, &l->idle) == 0);
 	l->poll.data = l;
+	l->idle.data = l;
 	l->timer.data = l;
 	must(uv_poll_start(&l->poll, UV_READABLE, on_ready) == 0);
 	if (socket->port != 0)
@@ -691,12 +709,13 @@ void server_close(struct server *s)
 		return;
 	s->stopping = true;
 	s->told = true; /* nobody is to be told any more */
-	s->open = 2 * s->count + 1;
+	s->open = 3 * s->count + 1;
 	for (unsigned i = 0; i < s->count; i++) {
 		struct listener *l = &s->listener[i];
 
 		uv_close((uv_handle_t *)&l->poll, on_listener_closed);
 		uv_close((uv_handle_t *)&l->timer, on_listener_closed);
+		uv_close((uv_handle_t *)&l->idle, on_listener_closed);
 		MHD_stop_daemon(l->mhd);
 	}
 	uv_close((uv_handle_t *)&s->later, on_closed);

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "runtime/guard.h"
 #include "runtime/runtime.h"
@@ -48,4 +49,16 @@ void rt_guard_pop(struct rt_guard *g)
 {
 	must(innermost == g);
 	innermost = g->outer;
+}
+
+int rt_guard_copy(void *out, const void *mapped, size_t size)
+{
+	struct rt_guard g;
+
+	rt_guard_push(&g);
+	if (sigsetjmp(g.at, 0) != 0)
+		return RT_IO;
+	memcpy(out, mapped, size);
+	rt_guard_pop(&g);
+	return RT_OK;
 }

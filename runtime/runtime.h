@@ -136,6 +136,11 @@ size_t rt_session_arena_bytes(const struct rt_session *s);
  * only be closed afterwards.  RT_IO when the handler cannot be set.
  */
 int rt_guard_install(void) RT_MUST_CHECK;
+/*
+ * rt_guard_copy(out, mapped, size): memcpy out of mapped bytes.  RT_IO when a page
+ * of them cannot be read; what is in ${out} then does not count.  Any thread.
+ */
+int rt_guard_copy(void *out, const void *mapped, size_t size) RT_MUST_CHECK;
 
 /* ---- tables ------------------------------------------------------------------------ */
 

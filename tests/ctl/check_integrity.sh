@@ -100,6 +100,14 @@ mkdir "$in/big"
 head -c 33554432 /dev/urandom >"$in/big/big.bin"
 "$ctl" import --name big "$in/big" >/dev/null 2>&1
 digest=$(sha256sum <"$in/big/big.bin" | cut -d' ' -f1)
+turns() {
+  curl -fsS -m 10 "http://$larderd_addr/metrics" | awk '/^larder_loop_stall_seconds_count/ { print $2 }'
+}
+before=$(turns)
+is 'a large file is sent' \
+  "$(curl -fsS -m 20 "http://$larderd_addr/big/resolve/main/big.bin" | sha256sum | cut -d' ' -f1)" "$digest"
+turns=$(($(turns) - before))
+ok "in turns of the loop, in which others are served too ($turns)" "$([ $turns -ge 64 ] && echo 0 || echo 1)"
 python3 - "$larderd_addr" "$larderd_dir/state/blobs/$(echo "$digest" | cut -c1-2)/$digest" \
   >"$larderd_dir/said" 2>&1 <<'PY'
 import os, socket, sys

@@ -65,6 +65,22 @@ static void build(struct opened *o, const char *op)
 	pbuild_output(&o->m, "y", 1);
 }
 
+START_TEST(a_lost_page_costs_a_copy)
+{
+	static char out[4 * ELEMS];
+	int fd = map_weights();
+
+	ck_assert_int_eq(rt_guard_install(), RT_OK);
+	ck_assert_int_eq(rt_guard_copy(out, mapped, sizeof(out)), RT_OK);
+	ck_assert_mem_eq(out, mapped, sizeof(out));
+	ck_assert_int_eq(ftruncate(fd, 4096), 0);
+	ck_assert_int_eq(rt_guard_copy(out, mapped, sizeof(out)), RT_IO);
+	ck_assert_int_eq(rt_guard_copy(out, mapped, 4096), RT_OK);
+	(void)munmap(mapped, mapped_size);
+	(void)close(fd);
+}
+END_TEST
+
 START_TEST(a_lost_page_costs_a_run)
 {
 	static float x[ELEMS];
@@ -171,6 +187,7 @@ Suite *check_runtime_guard(void)
 	TCase *c = tcase_create("guard");
 
 	tcase_add_checked_fixture(c, opened_start, opened_stop);
+	tcase_add_test(c, a_lost_page_costs_a_copy);
 	tcase_add_test(c, a_lost_page_costs_a_run);
 	tcase_add_test(c, a_lost_page_costs_a_model);
 	if (!UNDER_ASAN)
