@@ -57,12 +57,8 @@ static void read_over(void *cls)
 
 static struct MHD_Response *windowed_body(struct request *rq)
 {
-	struct readahead *ra;
-	size_t offset;
+	struct readahead *ra = readahead_new(rq);
 
-	if (!answer_mapped(rq, 0, &offset))
-		return NULL;
-	ra = readahead_new(rq, rq->reply.map, offset, rq->reply.part[0].size);
 	if (ra == NULL)
 		return NULL;
 	return MHD_create_response_from_callback(rq->reply.length, READER_BLOCK_BYTES, read_some,

@@ -22,16 +22,15 @@
 #include "store/store.h"
 
 #define WINDOW_BYTES ((size_t)4 << 20)
-#define PROBE_BYTES (UINT64_C(64) << 20) /* beyond, even mincore(2) is left to the pool */
 #define SEEN_SLOTS 256
 #define SEEN_MS 1000
 
 struct readahead {
 	struct request *rq; /* NULL once the answer is over */
 	struct store_map *map;
-	size_t offset, size; /* of the answer in the mapping */
-	size_t ready;        /* bytes of it that were populated */
-	size_t asked;        /* end of the window that the pool has */
+	uint64_t ready;  /* so much of the answer can be read without waiting */
+	uint64_t asked;  /* what that will be after the window that the pool has */
+	size_t at, size; /* that window in the mapping */
 	bool pending, failed;
 	bool counted; /* as one that had to wait for the disk */
 	bool cold;    /* the pool's, while pending: the window was not in memory */
@@ -91,13 +90,9 @@ bool readahead_begin(struct request *rq)
 
 	if (r->map == NULL || rq->method != GET || r->status >= 300)
 		return false;
-	if (r->length > READAHEAD_WHOLE_BYTES && r->part_count == 1) {
+	if (r->length > READAHEAD_WHOLE_BYTES && r->part_count > 0) {
 		rq->windowed = true;
 		return false;
-	}
-	if (r->length > PROBE_BYTES) {
-		(void)job_start(rq, fetch, NULL, 0);
-		return true;
 	}
 	for (unsigned i = 0; i < r->part_count && !cold; i++)
 		cold = answer_mapped(rq, i, &offset) &&
@@ -111,28 +106,41 @@ bool readahead_begin(struct request *rq)
 
 /* ---- windows --------------------------------------------------------------------- */
 
-struct readahead *readahead_new(struct request *rq, struct store_map *map, size_t offset,
-				size_t size)
+struct readahead *readahead_new(struct request *rq)
 {
 	struct readahead *ra = calloc(1, sizeof(*ra));
 
 	if (ra == NULL)
 		return NULL;
 	ra->rq = rq;
-	ra->map = store_map_ref(map);
-	ra->offset = offset;
-	ra->size = size;
+	ra->map = store_map_ref(rq->reply.map);
 	return ra;
+}
+
+/* The part of the answer that holds byte ${pos} of it, and how far in; NULL behind the end. */
+static const struct reply_part *part_at(const struct request *rq, uint64_t pos, unsigned *ret_i,
+					size_t *ret_in)
+{
+	for (unsigned i = 0; i < rq->reply.part_count; i++) {
+		const struct reply_part *part = &rq->reply.part[i];
+
+		if (pos < part->size) {
+			*ret_i = i;
+			*ret_in = (size_t)pos;
+			return part;
+		}
+		pos -= part->size;
+	}
+	return NULL;
 }
 
 static void populate(void *arg)
 {
 	struct readahead *ra = arg;
-	size_t at = ra->offset + ra->ready, size = ra->asked - ra->ready;
 	struct store_error err;
 
-	ra->cold = !ra->counted && !store_map_resident(ra->map, at, size);
-	ra->status = store_map_populate(ra->map, at, size, &err);
+	ra->cold = !ra->counted && !store_map_resident(ra->map, ra->at, ra->size);
+	ra->status = store_map_populate(ra->map, ra->at, ra->size, &err);
 }
 
 static void drop(struct readahead *ra)
@@ -162,28 +170,50 @@ static void populated(void *arg)
 		server_resume(ra->rq);
 }
 
+/* Have the pool read the next window.  What is no part of the mapping is in memory anyway. */
+static void ask(struct readahead *ra)
+{
+	const struct reply_part *part;
+	size_t in, offset;
+	unsigned i;
+
+	while ((part = part_at(ra->rq, ra->ready, &i, &in)) != NULL) {
+		if (answer_mapped(ra->rq, i, &offset)) {
+			ra->at = offset + in;
+			ra->size = part->size - in < WINDOW_BYTES ? part->size - in : WINDOW_BYTES;
+			ra->asked = ra->ready + ra->size;
+			ra->pending = true;
+			job_background(ra->rq->ctx, populate, populated, ra);
+			return;
+		}
+		ra->ready += part->size - in;
+	}
+}
+
 ssize_t readahead_read(struct readahead *ra, uint64_t pos, void *out, size_t room)
 {
-	size_t at = (size_t)pos, n;
+	const struct reply_part *part;
+	size_t in, n;
+	unsigned i;
 
-	if (!ra->pending && !ra->failed && ra->ready < ra->size &&
-	    ra->ready < at + WINDOW_BYTES / 2) {
-		n = ra->size - ra->ready;
-		ra->asked = ra->ready + (n < WINDOW_BYTES ? n : WINDOW_BYTES);
-		ra->pending = true;
-		job_background(ra->rq->ctx, populate, populated, ra);
-	}
-	n = ra->ready > at ? ra->ready - at : 0;
-	if (n == 0) {
-		if (ra->failed || at >= ra->size)
+	if (!ra->pending && !ra->failed && ra->ready < pos + WINDOW_BYTES / 2)
+		ask(ra);
+	part = part_at(ra->rq, pos, &i, &in);
+	if (part == NULL)
+		return -1;
+	if (ra->ready <= pos) {
+		if (ra->failed)
 			return -1;
 		server_suspend(ra->rq);
 		return 0;
 	}
+	n = part->size - in;
+	if (n > ra->ready - pos)
+		n = (size_t)(ra->ready - pos);
 	if (n > room)
 		n = room;
 	/* a file may be cut short between the pool's look and ours */
-	if (rt_guard_copy(out, (const char *)store_map_data(ra->map) + ra->offset + at, n) != RT_OK)
+	if (rt_guard_copy(out, (const char *)part->data + in, n) != RT_OK)
 		return -1;
 	return (ssize_t)n;
 }

@@ -12,7 +12,6 @@
 #include <sys/types.h>
 
 struct request;
-struct store_map;
 
 /* Up to this many bytes are read whole before an answer begins; more go out in windows. */
 #define READAHEAD_WHOLE_BYTES (UINT64_C(4) << 20)
@@ -26,9 +25,11 @@ struct store_map;
 bool readahead_begin(struct request *rq);
 
 struct readahead;
-/* readahead_new: give out map[offset .. + size] to ${rq}.  Takes a reference.  NULL: no memory. */
-struct readahead *readahead_new(struct request *rq, struct store_map *map, size_t offset,
-				size_t size);
+/*
+ * readahead_new(rq): give out the parts of its reply, some of which lie in its mapping, to which a
+ * reference is taken.  NULL: no memory.
+ */
+struct readahead *readahead_new(struct request *rq);
 /*
  * readahead_read(ra, pos, out, room): bytes from ${pos} on: how many, or 0
  * when the disk is being asked (the request was suspended and will be resumed),
