@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/guard.h"
+#include "daemon/infer_refusal.h"
 #include "daemon/lockout.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
@@ -41,7 +42,8 @@
 static void answer_early(struct request *rq)
 {
 	if (rq->body_declared != 0 && !rq->close_after && rq->header[HEADER_EXPECT] == NULL &&
-	    (rq->body_declared == UINT64_MAX || rq->body_declared <= REQUEST_DISCARD_MAX)) {
+	    (rq->body_declared == UINT64_MAX ||
+	     rq->body_declared <= rq->body_limit + REQUEST_DISCARD_MAX)) {
 		request_move(rq, REQUEST_BODY);
 		return;
 	}
@@ -53,6 +55,14 @@ static void refuse(struct request *rq, const struct fault *fault, enum metric me
 {
 	metrics_add(metric, 1);
 	rq->body_limit = 0;
+	(void)reply_fault(rq, fault);
+	answer_early(rq);
+}
+
+/* An inference without a place: its body, which is as large as it may be, is swallowed whole. */
+static void turn_away(struct request *rq, const struct fault *fault)
+{
+	metrics_add(METRIC_inferences_refused, 1);
 	(void)reply_fault(rq, fault);
 	answer_early(rq);
 }
@@ -168,6 +178,8 @@ static void enter(struct request *rq, const struct guard_view *v, const struct a
 		refuse(rq, &fault, METRIC_refused_token);
 	else if (rule.origin[0] != '\0' && limit(rq, &rule, &fault) != 0)
 		refuse(rq, &fault, METRIC_refused_limits);
+	else if (route->runs == LINE && infer_refusal_check(rq, &fault) != 0)
+		turn_away(rq, &fault);
 	else
 		request_move(rq, rq->body_declared != 0 || route->body == STREAM ? REQUEST_BODY
 										 : REQUEST_READY);

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "daemon/infer_batch.h"
+#include "daemon/infer_refusal.h"
 #include "daemon/job.h"
 #include "daemon/lane.h"
 #include "daemon/metrics.h"
@@ -309,10 +310,10 @@ static void refuse(struct request *rq)
 	struct fault fault;
 
 	metrics_add(METRIC_inferences_refused, 1);
-	(void)fault_set(&fault, 503, "%u inferences are waiting already", lane_waiting());
-	fault.retry_after_s = 1;
+	(void)infer_refusal_fault(&fault);
 	(void)reply_fault(rq, &fault);
-	request_move(rq, REQUEST_ANSWERED);
+	if (!infer_refusal_hold(rq))
+		request_move(rq, REQUEST_ANSWERED);
 }
 
 void infer_line_enter(struct request *rq, unsigned timeout_ms, bool bulk)

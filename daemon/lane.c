@@ -160,6 +160,11 @@ static bool is_full(const struct lane_origin *o, const struct lane_limits *limit
 	return o->waiting >= limits->waiting / origins;
 }
 
+bool lane_is_full(const char *origin, const struct lane_limits *limits)
+{
+	return is_full(find_origin(origin == NULL ? "" : origin), limits);
+}
+
 enum lane_answer lane_enter(struct lane_ticket *ticket, const char *origin, const char *model,
 			    const struct lane_limits *limits)
 {

@@ -44,6 +44,8 @@ struct lane_limits {
 enum lane_answer { LANE_WAIT, LANE_FULL };
 enum lane_answer lane_enter(struct lane_ticket *ticket, const char *origin, const char *model,
 			    const struct lane_limits *limits);
+/* lane_is_full(origin, limits): whether lane_enter would say LANE_FULL to one of ${origin}. */
+bool lane_is_full(const char *origin, const struct lane_limits *limits);
 /* lane_older(origin, stream): a ticket of ${origin} that waits and is of ${stream}; or NULL. */
 struct lane_ticket *lane_older(const char *origin, const char *stream);
 /* lane_forget(ticket): it waits no longer. */

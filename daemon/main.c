@@ -20,6 +20,7 @@
 #include "daemon/health.h"
 #include "daemon/encode.h"
 #include "daemon/infer_line.h"
+#include "daemon/infer_refusal.h"
 #include "daemon/job.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
@@ -113,6 +114,7 @@ static void finish(struct larderd *d)
 	patience_stop();
 	tenure_stop();
 	infer_line_stop();
+	infer_refusal_stop();
 	upkeep_stop();
 	health_stop();
 	scrub_stop();
@@ -299,6 +301,7 @@ static int run(struct larderd *d)
 	patience_start(d->ctx.loop);
 	tenure_start(&d->ctx);
 	infer_line_start(&d->ctx);
+	infer_refusal_start(&d->ctx);
 	upkeep_start(&d->ctx);
 	scrub_start(&d->ctx);
 	start_handles(d);

@@ -40,6 +40,7 @@
 #include "daemon/dispatch.h"
 #include "daemon/guard.h"
 #include "daemon/job.h"
+#include "daemon/infer_refusal.h"
 #include "daemon/lane.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
@@ -392,7 +393,8 @@ static void on_body_end(struct request *rq)
 {
 	patience_rest(rq->patience);
 	if (rq->reply.status != 0) {
-		request_move(rq, REQUEST_ANSWERED);
+		if (!infer_refusal_hold(rq))
+			request_move(rq, REQUEST_ANSWERED);
 	} else if (rq->route->body == STREAM) {
 		stream_end(rq);
 	} else {

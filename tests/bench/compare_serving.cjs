@@ -316,11 +316,13 @@ async function crowd() {
   const url = `${s.url}/v2/models/deep/infer`, body = floats(1024), seconds = o.seconds * 4;
   const run = (headers, connections, t) => wrk({ url, body, headers: { ...RAW, ...headers }, connections, seconds: t });
   await post(url, body, RAW);
+  const alone = await run({}, 8, o.seconds);
   await run({}, 200, 1);
   const before = rss(s.pid);
   const r = await run({}, 200, seconds);
   const after = rss(s.pid), asked = r.ok + r.busy + r.other;
   row(`crowd: 200 clients for ${seconds} s, queue_limit 64`, `${r.ok} × 200, ${r.busy} × 503, ${r.other} others, ${r.errors} errors`, '200 or 503', r.other === 0 && r.errors === 0 && asked > 0);
+  row('  served a second, of what 8 clients get', `${r.rate.toFixed(0)} of ${alone.rate.toFixed(0)}`, '≥ 0.8 ×', r.rate >= 0.8 * alone.rate);
   row('  503 without Retry-After', String(r.untold), '0', r.untold === 0);
   row('  memory before and after', `${before.toFixed(1)}, ${after.toFixed(1)} MB`, 'bounded', after < before * 1.2 + 10);
   for (const [a, b] of [[100, 100], [150, 50]]) {

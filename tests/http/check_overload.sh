@@ -67,7 +67,40 @@ is 'the slow ones are listed' "$(curl -s --unix-socket "$dir/s" http://localhost
 is 'nobody waits any more' \
   "$(curl -s "$url/metrics" | sed -n 's/^larder_inferences_waiting //p')" 0
 
+# ---- told before the body is sent, and a while later when it is said too often
+jobs=
+for i in 1 2 3 4 5 6 7 8 9 10; do
+  infer "full$i" &
+  jobs="$jobs $!"
+done
+waits() { curl -s "$url/metrics" | sed -n 's/^larder_inferences_waiting //p'; }
+tries=0
+until [ "$(waits)" -ge 4 ] || [ $tries -ge 100 ]; do tries=$((tries + 1)); done
+infer early -H 'Expect: 100-continue' -w '%{http_code} %{size_upload}'
+is 'a large one is refused before its body is sent' "$(cat "$dir/early.status")" '503 0'
+head -c 3136 /dev/zero >"$dir/one"
+set -- -s -Z --parallel-immediate --parallel-max 150
+i=0
+while [ $i -lt 400 ]; do
+  [ $i -eq 0 ] || set -- "$@" --next -s
+  set -- "$@" -m 60 -o "$dir/crowd$i" -w '%{http_code} %{time_total}\n' -H 'Inference-Header-Content-Length: 0' \
+    -H 'Content-Type: application/octet-stream' --data-binary @"$dir/one" "$url/v2/models/digits/infer"
+  i=$((i + 1))
+done
+curl "$@" >"$dir/crowd" 2>/dev/null
+for job in $jobs; do wait "$job"; done
+is 'a crowd: each is answered, 200 or 503' "$(grep -c -e '^200' -e '^503' "$dir/crowd")" 400
+ok "most are told to come back ($(grep -c '^503' "$dir/crowd"))" \
+  "$([ "$(grep -c '^503' "$dir/crowd")" -ge 250 ] && echo 0 || echo 1)"
+ok 'a hundred of them a second at once' "$(awk '$1 == 503 && $2 < 0.09 { n++ } END { exit n > 200 }' "$dir/crowd"; echo $?)"
+is 'nobody waits any more, again' "$(waits)" 0
+
 # ---- cancelled
+ends() {
+  curl -s "$url/v2/models/digits/stats" |
+    sed 's/.*"success":{"count":\([0-9]*\).*"cancel":{"count":\([0-9]*\).*/\1 \2/'
+}
+successes=$(ends)
 head -c $((20000 * 784 * 4)) /dev/zero >"$dir/body"
 infer slow -H 'X-Request-Id: slow-one' &
 job=$!
@@ -81,16 +114,12 @@ wait "$job"
 is 'its client is told' "$(cat "$dir/slow.status")" 409
 is 'DELETE of none' "$(curl -s -o "$dir/delete" -w '%{http_code}' \
   -X DELETE "$url/v2/requests/slow-one")" 404
-ends() {
-  curl -s "$url/v2/models/digits/stats" |
-    sed 's/.*"success":{"count":\([0-9]*\).*"cancel":{"count":\([0-9]*\).*/\1 \2/'
-}
 tries=0 # it is counted when its thread has left it, a moment after the answer
-while [ "$(ends)" != "$((served + 1)) 1" ] && [ $tries -lt 50 ]; do
+while [ "$(ends)" != "${successes% *} 1" ] && [ $tries -lt 50 ]; do
   tries=$((tries + 1))
   sleep 0.1
 done
-is 'it does not count as a success' "$(ends)" "$((served + 1)) 1"
+is 'it does not count as a success' "$(ends)" "${successes% *} 1"
 
 # ---- frames: those of a stream that wait are replaced by a newer one
 jobs=
