@@ -84,6 +84,10 @@ static void lower_conv(struct rt_tflite_op *o, bool depthwise)
 	read_options(o, depthwise, &p);
 	if (!read_group(o, depthwise, &p))
 		return;
+	if (rt_tflite_is_quantised(rt_tflite_in(o, 0)) && !rt_tflite_quant_is_product(o)) {
+		rt_tflite_quant_as_real(o);
+		return;
+	}
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 0))) {
 		w = rt_lower_kernel(o->l, rt_tflite_value(o, 1), layout);
 		rt_tflite_give(o, 0, rt_tflite_quant_product(o, &p, rt_tflite_value(o, 0), w));
@@ -156,7 +160,7 @@ void rt_tflite_lower_transpose_conv(struct rt_tflite_op *o)
 		return;
 	}
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 2))) {
-		rt_tflite_refuse(o, "not for quantised tensors");
+		rt_tflite_quant_as_real(o);
 		return;
 	}
 	v = rt_lower_op3(o->l, "ConvTranspose", rt_lower_to_nchw(o->l, rt_tflite_value(o, 2), 4),
@@ -206,11 +210,16 @@ void rt_tflite_lower_pool(struct rt_tflite_op *o)
 
 	if (!rt_tflite_expects(o, 1))
 		return;
+	if (l2 && rt_tflite_is_quantised(t)) {
+		rt_tflite_quant_as_real(o);
+		return;
+	}
 	if (rt_tflite_is_quantised(t) && !max) {
 		rt_tflite_quant_average(o, kernel, strides, same, activation);
 		return;
 	}
-	v = rt_lower_to_nchw(o->l, rt_tflite_value(o, 0), 4);
+	v = rt_tflite_quant_as_wide(o, rt_tflite_value(o, 0));
+	v = rt_lower_to_nchw(o->l, v, 4);
 	if (l2)
 		v = rt_lower_op2(o->l, "Mul", v, v);
 	v = rt_lower_op1(o->l, max ? "MaxPool" : "AveragePool", v);
@@ -226,7 +235,8 @@ void rt_tflite_lower_pool(struct rt_tflite_op *o)
 		rt_tflite_quant_bounds(rt_tflite_out(o, 0), activation, b);
 		v = rt_lower_clip(o->l, v, (double)b[0], (double)b[1]);
 	}
-	rt_tflite_give(o, 0, rt_lower_to_nhwc(o->l, v, 4));
+	v = rt_tflite_quant_as_narrow(o, rt_lower_to_nhwc(o->l, v, 4));
+	rt_tflite_give(o, 0, v);
 }
 
 /* ---- resizing -------------------------------------------------------------------------------- */
@@ -243,7 +253,7 @@ void rt_tflite_lower_resize(struct rt_tflite_op *o)
 	if (!rt_tflite_expects(o, 2))
 		return;
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 0)) && !nearest) {
-		rt_tflite_refuse(o, "not for quantised tensors");
+		rt_tflite_quant_as_real(o);
 		return;
 	}
 	in[0] = rt_lower_to_nchw(o->l, rt_tflite_value(o, 0), 4);
@@ -324,6 +334,10 @@ void rt_tflite_lower_fully_connected(struct rt_tflite_op *o)
 	depth = wt->shape.dims[1];
 	flat = !keep || xt->shape.rank == 2;
 	x = rt_tflite_value(o, 0);
+	if (rt_tflite_is_quantised(xt) && !rt_tflite_quant_is_product(o)) {
+		rt_tflite_quant_as_real(o);
+		return;
+	}
 	if (rt_tflite_is_quantised(xt)) {
 		rt_tflite_give(o, 0, quant_product(o, x, depth, flat, activation));
 		return;
@@ -360,9 +374,12 @@ void rt_tflite_lower_batch_matmul(struct rt_tflite_op *o)
 
 	if (!rt_tflite_expects(o, 2))
 		return;
-	if (rt_tflite_is_quantised(rt_tflite_in(o, 0)) || rt_tflite_rank(o, 0) < 2 ||
-	    rt_tflite_rank(o, 1) < 2) {
-		rt_tflite_refuse(o, "not for quantised tensors or unknown ranks");
+	if (rt_tflite_rank(o, 0) < 2 || rt_tflite_rank(o, 1) < 2) {
+		rt_tflite_refuse(o, "not for unknown ranks");
+		return;
+	}
+	if (rt_tflite_is_quantised(rt_tflite_in(o, 0))) {
+		rt_tflite_quant_as_real(o);
 		return;
 	}
 	a = adjoint(o, 0, rt_tflite_opt_byte(o, 0, 0) != 0);

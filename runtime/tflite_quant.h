@@ -42,6 +42,8 @@ struct rt_tflite_product {
  */
 int rt_tflite_quant_product(struct rt_tflite_op *o, const struct rt_tflite_product *p, int x,
 			    int w);
+/* rt_tflite_quant_is_product(o): operand and result are bytes, as the above has them. */
+bool rt_tflite_quant_is_product(const struct rt_tflite_op *o);
 /* rt_tflite_quant_hybrid_conv(o, p, x, w): float images x · int8 weights ${w}, [out][in][H][W]; all
  * of
  * ${p}. */
@@ -56,5 +58,13 @@ void rt_tflite_quant_softmax(struct rt_tflite_op *o, float beta);
 void rt_tflite_quant_average(struct rt_tflite_op *o, const int64_t kernel[2],
 			     const int64_t stride[2], bool same, int activation);
 void rt_tflite_quant_reduce(struct rt_tflite_op *o, bool is_mean, bool keep);
+
+/* ---- tflite_quant_real.c ---- */
+/* rt_tflite_quant_as_real(o): the operator on the real numbers that its tensors stand for. */
+void rt_tflite_quant_as_real(struct rt_tflite_op *o);
+/* rt_tflite_quant_as_wide(o, v): int16 ${v} as float32, which holds it, for what only moves or
+ * compares elements; others stay.  _as_narrow: back to int16. */
+int rt_tflite_quant_as_wide(struct rt_tflite_op *o, int v);
+int rt_tflite_quant_as_narrow(struct rt_tflite_op *o, int v);
 
 #endif

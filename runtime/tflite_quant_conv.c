@@ -20,13 +20,11 @@ static bool fits(struct rt_tflite_op *o, const struct rt_tflite_tensor *x,
 		 int channels)
 {
 	const struct rt_tflite_tensor *y = rt_tflite_out(o, 0);
-	const enum rt_dtype b =
-	    x->dtype == RT_I16 && bias != NULL && bias->dtype == RT_I64 ? RT_I64 : RT_I32;
 
 	if (!rt_tflite_quant_scalar(o, x) || !rt_tflite_quant_scalar(o, y))
 		return false;
 	if (!rt_tflite_is_quantised(w) || w->dtype == RT_I16 ||
-	    (w->scales != 1 && w->scales != channels) || (bias != NULL && bias->dtype != b)) {
+	    (w->scales != 1 && w->scales != channels) || (bias != NULL && bias->dtype != RT_I32)) {
 		rt_tflite_refuse(o, "not with weights or a bias of that type or these scales");
 		return false;
 	}
@@ -71,15 +69,22 @@ static int product_8(struct rt_tflite_op *o, const struct rt_tflite_product *p, 
 	int64_t b[2];
 	int v;
 
-	if (yt->dtype != RT_I8 && yt->dtype != RT_U8) {
-		rt_tflite_refuse(o, "not with a result of that type");
-		return RT_NO_VALUE;
-	}
 	v = rt_lower_node(o->l, RT_MS, "QLinearConv", 9, in, 1);
 	rt_tflite_quant_bounds(yt, p->activation, b);
 	rt_lower_set_float(o->l, "q_lo", (float)(b[0] - yt->zero[0]));
 	rt_lower_set_float(o->l, "q_hi", (float)(b[1] - yt->zero[0]));
 	return v;
+}
+
+static bool is_byte(const struct rt_tflite_tensor *t)
+{
+	return rt_tflite_is_quantised(t) && (t->dtype == RT_I8 || t->dtype == RT_U8);
+}
+
+bool rt_tflite_quant_is_product(const struct rt_tflite_op *o)
+{
+	return is_byte(rt_tflite_in(o, 0)) && is_byte(rt_tflite_in(o, 1)) &&
+	       is_byte(rt_tflite_out(o, 0));
 }
 
 int rt_tflite_quant_product(struct rt_tflite_op *o, const struct rt_tflite_product *p, int x, int w)
@@ -89,10 +94,6 @@ int rt_tflite_quant_product(struct rt_tflite_op *o, const struct rt_tflite_produ
 
 	if (!fits(o, xt, wt, rt_tflite_in(o, p->bias), p->channels))
 		return RT_NO_VALUE;
-	if (xt->dtype == RT_I16) {
-		rt_tflite_refuse(o, "not for int16");
-		return RT_NO_VALUE;
-	}
 	v = product_8(o, p, x, w);
 	if (v == RT_NO_VALUE)
 		return v;

@@ -228,7 +228,7 @@ void rt_tflite_quant_unary(struct rt_tflite_op *o)
 		const float high = 1.0f / 128.0f * c.x->scale[0];
 
 		if (c.x->dtype == RT_I16) {
-			rt_tflite_refuse(o, "not for int16");
+			rt_tflite_quant_as_real(o);
 			return;
 		}
 		rt_fixed_split((double)(high / c.y->scale[0]), &c.mult, &c.shift);
@@ -415,7 +415,7 @@ void rt_tflite_quant_binary(struct rt_tflite_op *o, int activation)
 	} else if (strcmp(p.kind, "Mul") == 0) {
 		p.y = (double)(a->scale[0] * b->scale[0] / y->scale[0]);
 	} else {
-		rt_tflite_refuse(o, "not for quantised tensors");
+		rt_tflite_quant_as_real(o);
 		return;
 	}
 	p.a = (double)a->scale[0] / most;

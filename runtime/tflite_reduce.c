@@ -20,16 +20,17 @@ void rt_tflite_lower_reduce(struct rt_tflite_op *o)
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 0)) && strcmp(op, "ReduceMax") != 0 &&
 	    strcmp(op, "ReduceMin") != 0) {
 		if (strcmp(op, "ReduceProd") == 0)
-			rt_tflite_refuse(o, "not for quantised tensors");
+			rt_tflite_quant_as_real(o);
 		else
 			rt_tflite_quant_reduce(o, strcmp(op, "ReduceMean") == 0, keep);
 		return;
 	}
 	axes = rt_lower_reshape(o->l, rt_tflite_i64(o, rt_tflite_value(o, 1)), 1, (int64_t[]){-1});
-	v = rt_lower_op2(o->l, op, rt_tflite_value(o, 0), axes);
+	v = rt_tflite_quant_as_wide(o, rt_tflite_value(o, 0));
+	v = rt_lower_op2(o->l, op, v, axes);
 	rt_lower_set_int(o->l, "keepdims", keep);
 	rt_lower_set_int(o->l, "noop_with_empty_axes", 1);
-	rt_tflite_give(o, 0, v);
+	rt_tflite_give(o, 0, rt_tflite_quant_as_narrow(o, v));
 }
 
 void rt_tflite_lower_arg(struct rt_tflite_op *o)
@@ -72,7 +73,7 @@ void rt_tflite_lower_softmax(struct rt_tflite_op *o)
 		return;
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 0))) {
 		if (log)
-			rt_tflite_refuse(o, "not for quantised tensors");
+			rt_tflite_quant_as_real(o);
 		else
 			rt_tflite_quant_softmax(o, beta);
 		return;
@@ -93,7 +94,7 @@ void rt_tflite_lower_l2_norm(struct rt_tflite_op *o)
 	if (!rt_tflite_expects(o, 1))
 		return;
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 0))) {
-		rt_tflite_refuse(o, "not for quantised tensors");
+		rt_tflite_quant_as_real(o);
 		return;
 	}
 	x = rt_tflite_value(o, 0);
