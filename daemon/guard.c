@@ -294,6 +294,9 @@ int guard_origin(const struct guard_view *v, unsigned guards, enum route_plane p
 		return 0;
 	if (v->unix_socket)
 		return fault_set(fault, 403, "no page may use the admin socket");
+	/* a stored script would answer for larder from then on; imports of others' are mode cors */
+	if (is(mode, "same-origin") && is(v->header[HEADER_SEC_FETCH_DEST], "serviceworker"))
+		return fault_set(fault, 403, "nothing of larder's may be a service worker");
 
 	/* forms and no-cors requests change nothing, wherever they come from */
 	if (!reads && v->method != OPTIONS && (is(mode, "no-cors") || is(mode, "navigate")))

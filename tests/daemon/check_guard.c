@@ -273,6 +273,27 @@ START_TEST(test_origin)
 }
 END_TEST
 
+START_TEST(test_service_worker)
+{
+	struct guard_cors cors;
+
+	headers[HEADER_SEC_FETCH_SITE] = "same-origin";
+	headers[HEADER_SEC_FETCH_MODE] = "same-origin";
+	headers[HEADER_SEC_FETCH_DEST] = "serviceworker";
+	ck_assert_int_eq(guard_origin(&v, ORIGIN, DATA, &cors, &fault), -1);
+	ck_assert_uint_eq(fault.http, 403);
+	ck_assert_int_eq(guard_origin(&v, PUBLIC_CODE, DATA, &cors, &fault), -1);
+	headers[HEADER_SEC_FETCH_DEST] = "worker";
+	ck_assert_int_eq(guard_origin(&v, ORIGIN, DATA, &cors, &fault), 0);
+	/* what another origin's worker imports, which was allowed */
+	headers[HEADER_SEC_FETCH_DEST] = "serviceworker";
+	headers[HEADER_SEC_FETCH_SITE] = "cross-site";
+	headers[HEADER_SEC_FETCH_MODE] = "cors";
+	headers[HEADER_ORIGIN] = "https://app.example";
+	ck_assert_int_eq(guard_origin(&v, ORIGIN, DATA, &cors, &fault), 0);
+}
+END_TEST
+
 START_TEST(test_unix_socket)
 {
 	struct guard_cors cors;
@@ -429,6 +450,7 @@ Suite *check_guard(void)
 	LOOP_TEST(t, test_host, hosts);
 	tcase_add_test(t, test_target);
 	LOOP_TEST(t, test_origin, asks);
+	tcase_add_test(t, test_service_worker);
 	tcase_add_test(t, test_unix_socket);
 	LOOP_TEST(t, test_body, bodies);
 	tcase_add_test(t, test_admin);
