@@ -192,7 +192,7 @@ int rt_graph_resolve(struct rt_graph *g, struct rt_error *err) RT_MUST_CHECK;
  * for lack of memory, and an optimisation that does not apply is simply not done. */
 typedef int rt_pass_f(struct rt_graph *g, struct rt_error *err);
 
-#define PASS(name, always) rt_pass_f rt_pass_##name;
+#define PASS(name, always, each) rt_pass_f rt_pass_##name;
 #include "runtime/passes.def"
 #undef PASS
 

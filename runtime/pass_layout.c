@@ -128,8 +128,8 @@ int rt_pass_layout_rank(struct rt_layout *l, int v)
 	const struct rt_value *value = &l->graph->values[v];
 	if (value->is_constant)
 		return value->constant.shape.rank;
-	if (value->is_input)
-		return value->shape.rank;
+	if (value->is_input) /* of a sub-graph's inputs nobody checks what the file declares */
+		return l->graph->parent == NULL ? value->shape.rank : -1;
 	return l->values[v].turn.rank ? l->values[v].turn.rank : l->values[v].rank;
 }
 

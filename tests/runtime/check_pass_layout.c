@@ -259,10 +259,50 @@ static void output_between(struct pbuild *m)
 	pbuild_output(m, "z", 1);
 }
 
+/* In a branch, on a value of the graph around it. */
+static void in_branch(struct pbuild *m)
+{
+	struct pbuild attrs = {0}, condition = {0}, graph[2] = {{0}}, branch[2] = {{0}};
+	branch[0].graph = &graph[0];
+	branch[1].graph = &graph[1];
+	conv(&branch[0], "x", "a", "w1", 8, 8, 3);
+	pbuild_node(&branch[0], "Relu", "a", "b", NULL);
+	conv(&branch[0], "b", "c", "w2", 8, 8, 1);
+	pbuild_output(&branch[0], "c", 1);
+	pbuild_node(&branch[1], "Neg", "x", "d", NULL);
+	pbuild_output(&branch[1], "d", 1);
+	pbuild_tensor(&condition, "yes", 9, 0, NULL, "\1", 1);
+	pbuild_init(m, &condition);
+	pbuild_attr_graph(&attrs, "then_branch", &graph[0]);
+	pbuild_attr_graph(&attrs, "else_branch", &graph[1]);
+	pbuild_node(m, "If", "yes", "y", &attrs);
+}
+
+/* A body whose input has another rank than the file says. */
+static void wrong_rank_in_body(struct pbuild *m)
+{
+	const int64_t once = 1, six = 6;
+	struct pbuild attrs = {0}, graph = {0}, body = {.graph = &graph};
+	pbuild_input(&body, "i", 7, 0, NULL);
+	pbuild_input(&body, "go", 9, 0, NULL);
+	pbuild_input(&body, "row", 1, 0, NULL);
+	conv(&body, "x", "a", "w1", 8, 8, 3);
+	pbuild_node(&body, "Add", "a row", "slice", NULL);
+	pbuild_node(&body, "Identity", "go", "go_on", NULL);
+	pbuild_node(&body, "Identity", "row", "next", NULL);
+	pbuild_output(&body, "go_on", 9);
+	pbuild_output(&body, "next", 1);
+	pbuild_output(&body, "slice", 1);
+	pbuild_init_i64(m, "trips", 0, NULL, &once);
+	constant(m, "first", 1, &six);
+	pbuild_attr_graph(&attrs, "body", &graph);
+	pbuild_node(m, "Loop", "trips - first", "last y", &attrs);
+}
+
 static const struct {
 	const char *name;
 	void (*build)(struct pbuild *m);
-	int transposes, nodes; /* of the optimised graph */
+	int transposes, nodes; /* of the optimised graph and its sub-graphs */
 } nets[] = {
     {"conv_bn_relu", conv_bn_relu, 2, 3},
     {"residual", residual, 2, 5},
@@ -279,13 +319,20 @@ static const struct {
     {"products", products, 0, 2},
     {"local_norm", local_norm, 2, 5},
     {"output_between", output_between, -1, -1},
+    {"in_branch", in_branch, 2, 6},
+    {"wrong_rank_in_body", wrong_rank_in_body, -1, -1},
 };
 
 static int count(const struct rt_graph *g, const char *op)
 {
 	int n = 0;
-	for (int i = 0; i < g->node_count; i++)
-		n += !op || strcmp(g->nodes[i].op_type, op) == 0;
+	for (int i = 0; i < g->node_count; i++) {
+		const struct rt_node *node = &g->nodes[i];
+		n += !op || strcmp(node->op_type, op) == 0;
+		for (int k = 0; k < node->attr_count; k++)
+			if (node->attrs[k].kind == RT_ATTR_GRAPH)
+				n += count(node->attrs[k].graph, op);
+	}
 	return n;
 }
 
