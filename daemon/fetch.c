@@ -32,16 +32,22 @@
 #define HOPS_MAX 5
 #define CONNECT_MS 10000L
 #define REDIRECT_BODY_MAX (64u << 10)
-#define BUFFER_BYTES (32L << 10) /* libcurl reads up to 100 of them in one turn */
+#define BUFFER_BYTES (256L << 10) /* what one transfer reads in one turn; of TLS 100 records */
 
 struct fetcher {
 	uv_loop_t *loop;
 	CURLM *multi;
 	uv_timer_t timer; /* libcurl's */
 	uv_timer_t rate;  /* wakes transfers that wait for their rate */
-	uv_timer_t ended; /* transfers that ended are told from here */
+	/*
+	 * What is to be done at once; not a timer: libuv goes on with timers that are
+	 * due until there are none, and libcurl likes to be woken at once again.
+	 */
+	uv_idle_t soon;
+	bool due, some_ended; /* libcurl is to be woken; ends are to be told */
 	struct fetch *all;
-	unsigned open; /* timers that are not closed */
+	int added;     /* transfers that libcurl has */
+	unsigned open; /* handles that are not closed */
 	bool closing;
 };
 
@@ -75,11 +81,19 @@ struct watch {
 	curl_socket_t fd;
 };
 
-static void check_ended(struct fetcher *f);
+static void on_soon(uv_idle_t *idle);
 
 static void on_closed(uv_handle_t *handle)
 {
 	free(handle->data);
+}
+
+static void check_ended(struct fetcher *f)
+{
+	if (f->closing)
+		return;
+	f->some_ended = true;
+	(void)uv_idle_start(&f->soon, on_soon);
 }
 
 static void act(struct fetcher *f, curl_socket_t fd, int bits)
@@ -87,7 +101,8 @@ static void act(struct fetcher *f, curl_socket_t fd, int bits)
 	int running;
 
 	(void)curl_multi_socket_action(f->multi, fd, bits, &running);
-	check_ended(f);
+	if (running < f->added)
+		check_ended(f);
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
@@ -149,10 +164,13 @@ static int on_timeout(CURLM *multi, long ms, void *cls)
 	(void)multi;
 	if (f->closing)
 		return 0;
-	if (ms < 0)
+	f->due = ms == 0;
+	if (ms <= 0)
 		(void)uv_timer_stop(&f->timer);
 	else
 		(void)uv_timer_start(&f->timer, on_time, (uint64_t)ms, 0);
+	if (ms == 0)
+		(void)uv_idle_start(&f->soon, on_soon);
 	return 0;
 }
 
@@ -390,6 +408,7 @@ static bool hop(struct fetch *t)
 	SET(CURLOPT_URL, t->url);
 	ok = ok && set_headers(t) && curl_multi_add_handle(t->fetcher->multi, t->easy) == CURLM_OK;
 	t->added = ok;
+	t->fetcher->added += ok;
 	return ok;
 }
 
@@ -397,13 +416,21 @@ static bool hop(struct fetch *t)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
+static void take_out(struct fetch *t)
+{
+	if (!t->added)
+		return;
+	(void)curl_multi_remove_handle(t->fetcher->multi, t->easy);
+	t->added = false;
+	t->fetcher->added--;
+}
+
 static void drop(struct fetch *t)
 {
 	*t->link = t->next;
 	if (t->next != NULL)
 		t->next->link = t->link;
-	if (t->added)
-		(void)curl_multi_remove_handle(t->fetcher->multi, t->easy);
+	take_out(t);
 	curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->headers);
 	free(t->url);
@@ -502,8 +529,7 @@ static void ended(struct fetch *t, CURLcode code)
 	if (t->error[0] != '\0')
 		log_debug("fetch", "upstream=%s url=\"%.200s\" text=\"%s\"", t->up->name, t->url,
 			  t->error);
-	(void)curl_multi_remove_handle(t->fetcher->multi, t->easy);
-	t->added = false;
+	take_out(t);
 	if (t->refusal != NULL)
 		end(t, FETCH_REFUSED, t->refusal);
 	else if (code == CURLE_OK)
@@ -523,9 +549,8 @@ static void ended(struct fetch *t, CURLcode code)
 }
 
 /* The ends are told from here: never from inside libcurl. */
-static void on_ended(uv_timer_t *timer)
+static void tell_ends(struct fetcher *f)
 {
-	struct fetcher *f = timer->data;
 	CURLMsg *m;
 	int left;
 
@@ -541,10 +566,19 @@ static void on_ended(uv_timer_t *timer)
 	}
 }
 
-static void check_ended(struct fetcher *f)
+static void on_soon(uv_idle_t *idle)
 {
-	if (!f->closing)
-		(void)uv_timer_start(&f->ended, on_ended, 0, 0);
+	struct fetcher *f = idle->data;
+
+	(void)uv_idle_stop(idle);
+	if (f->due) {
+		f->due = false;
+		act(f, CURL_SOCKET_TIMEOUT, 0);
+	}
+	if (f->some_ended) {
+		f->some_ended = false;
+		tell_ends(f);
+	}
 }
 
 /* ---- what others call -------------------------------------------------------------------------
@@ -564,8 +598,8 @@ int fetch_open(uv_loop_t *loop, struct fetcher **out)
 	f->multi = curl_multi_init();
 	must(f->multi != NULL);
 	must(uv_timer_init(loop, &f->timer) == 0 && uv_timer_init(loop, &f->rate) == 0 &&
-	     uv_timer_init(loop, &f->ended) == 0);
-	f->timer.data = f->rate.data = f->ended.data = f;
+	     uv_idle_init(loop, &f->soon) == 0);
+	f->timer.data = f->rate.data = f->soon.data = f;
 	f->open = 3;
 	(void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_want);
 	(void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
@@ -576,7 +610,7 @@ int fetch_open(uv_loop_t *loop, struct fetcher **out)
 	return 0;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
 	struct fetcher *f = handle->data;
 
@@ -592,9 +626,9 @@ void fetch_close(struct fetcher *f)
 	while (f->all != NULL)
 		drop(f->all);
 	(void)curl_multi_cleanup(f->multi);
-	uv_close((uv_handle_t *)&f->timer, on_timer_closed);
-	uv_close((uv_handle_t *)&f->rate, on_timer_closed);
-	uv_close((uv_handle_t *)&f->ended, on_timer_closed);
+	uv_close((uv_handle_t *)&f->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&f->rate, on_handle_closed);
+	uv_close((uv_handle_t *)&f->soon, on_handle_closed);
 	curl_global_cleanup();
 }
 

@@ -423,7 +423,8 @@ static void on_closed(uv_handle_t *handle)
 {
 	struct pull_flights *all = handle->data;
 
-	free(all->arg);
+	if (--all->open == 0)
+		free(all->arg);
 }
 
 void pull_close(struct pull *p)
@@ -433,5 +434,7 @@ void pull_close(struct pull *p)
 	fetch_close(p->fetcher);
 	pull_names_close(p->names);
 	upstream_unload(p->upstreams);
+	p->flights.open = 2;
 	uv_close((uv_handle_t *)&p->flights.kick, on_closed);
+	uv_close((uv_handle_t *)&p->flights.later, on_closed);
 }

@@ -29,21 +29,24 @@
 #include "daemon/pull_lane.h"
 #include "daemon/pull_names.h"
 
-#define HELD_BACK_BYTES UINT64_C(1024) /* of a body, until its digest is right */
+#define HELD_BACK_BYTES UINT64_C(1024)       /* of a body, until its digest is right */
+#define HASH_EACH_BYTES (UINT64_C(16) << 20) /* of what came out of order, with each batch */
 #define SAVE_EVERY_NS UINT64_C(15000000)
 
 /* ---- listeners --------------------------------------------------------------------------- */
 
 void pull_flight_kick(struct pull_flight *f);
 
-static void on_kick(uv_timer_t *timer);
+static void on_kick(uv_idle_t *idle);
+static void on_later(uv_timer_t *timer);
 
+/* Idle, not a timer of 0 ms: libuv runs those again and again within one turn. */
 void pull_flight_kick(struct pull_flight *f)
 {
 	if (f->dirty)
 		return;
 	f->dirty = true;
-	(void)uv_timer_start(&f->all->kick, on_kick, 0, 0);
+	(void)uv_idle_start(&f->all->kick, on_kick);
 }
 
 void pull_flight_listen(struct pull_flight *f, struct pull_listener *l)
@@ -301,6 +304,8 @@ static void write_work(void *arg)
 	if (f->status == STORE_FULL &&
 	    store_partial_sweep(f->all->ctx->store, 0, NULL, &f->store_error) == 0)
 		f->status = pull_lane_write_batch(f, &f->store_error);
+	if (f->status == 0)
+		f->status = store_partial_hash(f->partial, HASH_EACH_BYTES, &f->store_error);
 	if (now - f->saved_ns >= SAVE_EVERY_NS || f->last_words ||
 	    store_partial_arrived(f->partial) == f->size) {
 		int status = store_partial_save(f->partial, &f->store_error);
@@ -512,6 +517,7 @@ static void step(struct pull_flight *f)
 		if (f->dormant && f->listeners != NULL && wanted(f)) {
 			f->dormant = false;
 			f->state = FLIGHT_COMING;
+			pull_lane_clock(f);
 			f->refs++;
 		} else {
 			tell(f);
@@ -547,9 +553,8 @@ static void step(struct pull_flight *f)
 	}
 }
 
-static void on_kick(uv_timer_t *timer)
+static void look(struct pull_flights *all)
 {
-	struct pull_flights *all = timer->data;
 	uint64_t now = uv_now(all->ctx->loop), wait = UINT64_MAX;
 	struct pull_flight *f = all->first, *next;
 
@@ -562,12 +567,19 @@ static void on_kick(uv_timer_t *timer)
 		next = f->next;
 		pull_flight_unref(f);
 	}
-	for (f = all->first; f != NULL; f = f->next) {
-		if (f->dirty)
-			wait = 0;
-	}
 	if (wait != UINT64_MAX)
-		(void)uv_timer_start(&all->kick, on_kick, wait, 0);
+		(void)uv_timer_start(&all->later, on_later, wait, 0);
+}
+
+static void on_kick(uv_idle_t *idle)
+{
+	(void)uv_idle_stop(idle);
+	look(idle->data);
+}
+
+static void on_later(uv_timer_t *timer)
+{
+	look(timer->data);
 }
 
 /* ---- what others call ---------------------------------------------------------------------------
@@ -579,8 +591,9 @@ void pull_flight_init(struct pull_flights *all, struct context *ctx, struct fetc
 	all->ctx = ctx;
 	all->fetcher = fetcher;
 	all->names = names;
-	must(uv_timer_init(ctx->loop, &all->kick) == 0);
-	all->kick.data = all;
+	must(uv_idle_init(ctx->loop, &all->kick) == 0);
+	must(uv_timer_init(ctx->loop, &all->later) == 0);
+	all->kick.data = all->later.data = all;
 }
 
 void pull_flight_stop(struct pull_flights *all)
@@ -654,6 +667,8 @@ void pull_flight_unref(struct pull_flight *f)
 	*f->link = f->next;
 	if (f->next != NULL)
 		f->next->link = f->link;
+	if (f->all->first == NULL)
+		pull_lane_drop_spare(f->all);
 	store_partial_unref(f->partial);
 	free(f->model);
 	free(f->revision);

@@ -111,6 +111,7 @@ struct pull_flight {
 	struct pull_piece *queue, *batch; /* to be written; being written */
 	size_t queued, batched;           /* bytes of them */
 	bool busy;                        /* the pool has the partial */
+	uint64_t came, since_ms;          /* bytes from the upstream since then */
 	unsigned attempts;
 	uint64_t retry_at_ms, arrived_then;
 
@@ -133,7 +134,11 @@ struct pull_flights {
 	struct fetcher *fetcher;
 	struct pull_names *names;
 	struct pull_flight *first;
-	uv_timer_t kick;
+	struct pull_piece *spare; /* not in use now */
+	unsigned spare_count;
+	uv_idle_t kick;   /* some are dirty */
+	uv_timer_t later; /* one waits for its retry */
+	unsigned open;    /* handles that are not closed; all->arg is freed with the last */
 	bool stopped;
 	/* it is not there: so the same need not be asked for a while */
 	void (*absent)(void *arg, const struct pull_flight *f);

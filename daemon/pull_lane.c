@@ -21,14 +21,22 @@
 #include "daemon/pull_flight.h"
 #include "daemon/pull_names.h"
 
-#define PIECE_BYTES ((size_t)96 << 10)
-#define QUEUE_BYTES                                                                                \
-	((size_t)2 << 20) /* of one flight that wait for the pool, which has as many               \
-			   */
+#define PIECE_BYTES ((size_t)256 << 10)
+#define SPARE_MAX 48u /* pieces that are kept for the next bytes */
+/* of one flight that wait for the pool, which has as many: */
+#define QUEUE_BYTES ((size_t)4 << 20)
 #define SIZELESS_BYTES ((size_t)16 << 20) /* of a file whose size nobody says */
 #define SEGMENT_BYTES (UINT64_C(32) << 20)
+#define FAST_SEGMENT_BYTES (UINT64_C(256) << 20)
 #define PROBE_BYTES (UINT64_C(64) << 10)    /* the first request of one who wants little */
 #define PARALLEL_BYTES (UINT64_C(64) << 20) /* files from here on get several transfers */
+/*
+ * One more transfer every so often, unless what comes is about what one connection
+ * on a good line brings: then more of them bring nothing but bytes out of order.
+ */
+#define LANE_EVERY_MS 100u
+#define FAST_BYTES_PER_MS (UINT64_C(100) << 10)
+#define FAST_SURE_BYTES (UINT64_C(8) << 20)
 #define JUMP_BYTES (UINT64_C(2) << 20)
 #define BACKOFF_MS 250u
 #define BACKOFF_MAX_MS 30000u
@@ -46,20 +54,62 @@ struct pull_piece {
 
 /* ---- the queue ------------------------------------------------------------------------- */
 
-static void free_pieces(struct pull_piece **at)
+/* Pieces are used again: memory that is new to the process costs as much as the bytes. */
+static void free_pieces(struct pull_flights *all, struct pull_piece **at)
 {
 	while (*at != NULL) {
 		struct pull_piece *piece = *at;
 
 		*at = piece->next;
+		if (all->spare_count < SPARE_MAX) {
+			piece->next = all->spare;
+			all->spare = piece;
+			all->spare_count++;
+		} else {
+			free(piece);
+		}
+	}
+}
+
+static struct pull_piece *new_piece(struct pull_flights *all)
+{
+	struct pull_piece *piece = all->spare;
+
+	if (piece == NULL)
+		return malloc(sizeof(*piece) + PIECE_BYTES);
+	all->spare = piece->next;
+	all->spare_count--;
+	return piece;
+}
+
+void pull_lane_drop_spare(struct pull_flights *all)
+{
+	while (all->spare != NULL) {
+		struct pull_piece *piece = all->spare;
+
+		all->spare = piece->next;
 		free(piece);
 	}
+	all->spare_count = 0;
 }
 
 void pull_lane_drop_queue(struct pull_flight *f)
 {
-	free_pieces(&f->queue);
+	free_pieces(f->all, &f->queue);
 	f->queued = 0;
+}
+
+/* There is room again. */
+static void wake(struct pull_flight *f)
+{
+	for (unsigned i = 0; i < PULL_LANES; i++) {
+		struct pull_lane *lane = &f->lane[i];
+
+		if (lane->fetch != NULL && !lane->over && lane->paused) {
+			lane->paused = false;
+			fetch_resume(lane->fetch);
+		}
+	}
 }
 
 void pull_lane_take_batch(struct pull_flight *f)
@@ -69,6 +119,7 @@ void pull_lane_take_batch(struct pull_flight *f)
 	f->batched = f->queued;
 	f->queue = NULL;
 	f->queued = 0;
+	wake(f); /* now, so that more comes while the pool writes */
 }
 
 int pull_lane_write_batch(struct pull_flight *f, struct store_error *err)
@@ -82,7 +133,7 @@ int pull_lane_write_batch(struct pull_flight *f, struct store_error *err)
 
 void pull_lane_batch_done(struct pull_flight *f)
 {
-	free_pieces(&f->batch);
+	free_pieces(f->all, &f->batch);
 	f->batched = 0;
 }
 
@@ -98,7 +149,7 @@ static struct pull_piece *piece_of(struct pull_lane *lane)
 			return piece;
 		at = &piece->next;
 	}
-	piece = malloc(sizeof(*piece) + PIECE_BYTES);
+	piece = new_piece(lane->flight->all);
 	if (piece != NULL) {
 		*piece = (struct pull_piece){.offset = lane->at, .lane = lane};
 		*at = piece;
@@ -213,6 +264,7 @@ static const char *lane_head(void *arg, const struct fetch_head *h)
 	}
 	if (!f->confirmed) {
 		learn(f, h);
+		pull_lane_clock(f);
 		if (f->has_digest && store_blob_has(f->all->ctx->store, &f->digest, NULL)) {
 			f->verdict = VERDICT_STORED;
 			return "it is stored already";
@@ -263,6 +315,7 @@ static bool lane_data(void *arg, const void *data, size_t size)
 		return false;
 	}
 	metrics_add(METRIC_pulled_bytes, size);
+	f->came += size;
 	while (size > 0 && !lane->over) {
 		struct pull_piece *piece = piece_of(lane);
 		size_t n;
@@ -414,10 +467,32 @@ static void start(struct pull_flight *f, struct pull_lane *lane, uint64_t begin,
 		pull_flight_fail(f, 503, "out of memory");
 }
 
+void pull_lane_clock(struct pull_flight *f)
+{
+	f->came = 0;
+	f->since_ms = uv_now(f->all->ctx->loop);
+}
+
+static bool fast(const struct pull_flight *f)
+{
+	return f->came >= FAST_SURE_BYTES &&
+	       f->came / FAST_BYTES_PER_MS >= uv_now(f->all->ctx->loop) - f->since_ms;
+}
+
+/* How many transfers there may be for those who want all of it. */
+static unsigned lane_limit(const struct pull_flight *f)
+{
+	uint64_t n = 1 + (uv_now(f->all->ctx->loop) - f->since_ms) / LANE_EVERY_MS;
+
+	if (f->size < PARALLEL_BYTES || f->no_ranges || fast(f))
+		return 1;
+	return n < PULL_LANES ? (unsigned)n : PULL_LANES;
+}
+
 /* A stretch from ${from} on that has to be asked for; false when there is none. */
 static bool stretch(const struct pull_flight *f, uint64_t from, uint64_t *begin, uint64_t *end)
 {
-	uint64_t gap, size;
+	uint64_t gap, size, most = fast(f) ? FAST_SEGMENT_BYTES : SEGMENT_BYTES;
 
 	while (store_partial_gap(f->partial, from, &gap, &size)) {
 		if (covered(f, gap, &from))
@@ -425,8 +500,8 @@ static bool stretch(const struct pull_flight *f, uint64_t from, uint64_t *begin,
 		*begin = gap;
 		*end = next_covered(f, gap);
 		*end = *end < gap + size ? *end : gap + size;
-		if (*end - *begin > SEGMENT_BYTES)
-			*end = *begin + SEGMENT_BYTES;
+		if (*end - *begin > most)
+			*end = *begin + most;
 		return true;
 	}
 	return false;
@@ -466,7 +541,7 @@ static bool plan_hungry(struct pull_flight *f)
 
 static void plan_coming(struct pull_flight *f)
 {
-	unsigned limit = f->size >= PARALLEL_BYTES && !f->no_ranges ? PULL_LANES : 1;
+	unsigned limit = lane_limit(f);
 	struct pull_lane *lane;
 	uint64_t begin, end;
 
@@ -516,16 +591,13 @@ void pull_lane_reap(struct pull_flight *f)
 	for (unsigned i = 0; i < PULL_LANES; i++) {
 		struct pull_lane *lane = &f->lane[i];
 
-		if (lane->fetch == NULL)
-			continue;
-		if (lane->over) {
+		if (lane->fetch != NULL && lane->over) {
 			fetch_cancel(lane->fetch);
 			lane->fetch = NULL;
-		} else if (lane->paused && f->queued < QUEUE_BYTES / 2) {
-			lane->paused = false;
-			fetch_resume(lane->fetch);
 		}
 	}
+	if (f->queued < QUEUE_BYTES / 2)
+		wake(f);
 }
 
 void pull_lane_cancel(struct pull_flight *f)

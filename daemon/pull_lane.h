@@ -9,6 +9,7 @@
 #include "store/store.h"
 
 struct pull_flight;
+struct pull_flights;
 
 /* pull_lane_plan(f): ASKING or COMING: begin the transfers that are wanted and allowed now. */
 void pull_lane_plan(struct pull_flight *f);
@@ -16,6 +17,9 @@ void pull_lane_plan(struct pull_flight *f);
 void pull_lane_reap(struct pull_flight *f);
 void pull_lane_cancel(struct pull_flight *f); /* all */
 void pull_lane_drop_queue(struct pull_flight *f);
+void pull_lane_drop_spare(struct pull_flights *all); /* memory that waits for more bytes */
+/* pull_lane_clock(f): bytes come from now on: how fast? */
+void pull_lane_clock(struct pull_flight *f);
 
 /*
  * pull_lane_take_batch(f): all that is queued is the pool's now, which calls

@@ -91,6 +91,7 @@ static ssize_t read_some(void *arg, uint64_t pos, void *out, size_t room)
 	struct reader *r = arg;
 	struct pull_flight *f = r->flight;
 	uint64_t at = r->offset + pos;
+	ssize_t got;
 	size_t n;
 
 	if (r->status != 0 || lost(r) || pos >= r->size)
@@ -108,7 +109,10 @@ static ssize_t read_some(void *arg, uint64_t pos, void *out, size_t room)
 		pull_flight_kick(f);
 		return 0;
 	}
-	if (!store_partial_resident(f->partial, at, n)) {
+	got = store_partial_read(f->partial, at, out, n);
+	if (got < 0)
+		return -1;
+	if (got == 0) {
 		r->cold_at = at;
 		r->cold_size = n;
 		r->populating = true;
@@ -116,10 +120,9 @@ static ssize_t read_some(void *arg, uint64_t pos, void *out, size_t room)
 		job_background(r->rq->ctx, populate, populated, r);
 		return 0;
 	}
-	memcpy(out, (const char *)store_partial_data(f->partial) + at, n);
-	if (pos + n >= r->size)
+	if (pos + (uint64_t)got >= r->size)
 		r->listener.hungry = false;
-	return (ssize_t)n;
+	return got;
 }
 
 /* ---- the answer ------------------------------------------------------------------------- */

@@ -35,8 +35,7 @@
 enum {
 	RUNS_MAX = 4096, /* in a map that is read */
 	MAP_BYTES_MAX = 256 * 1024,
-	HASH_STEP_BYTES = 1024 * 1024,
-	WRITEBACK_BYTES = 8 * 1024 * 1024,
+	WRITEBACK_BYTES = 16 * 1024 * 1024,
 };
 static const char head_line[] = "larder-partial 1\n";
 
@@ -139,11 +138,6 @@ uint64_t store_partial_size(const struct store_partial *p)
 const char *store_partial_tag(const struct store_partial *p)
 {
 	return p->tag;
-}
-
-const void *store_partial_data(const struct store_partial *p)
-{
-	return p->data == NULL ? "" : p->data;
 }
 
 /* ---- the map on the disk --------------------------------------------------------------- */
@@ -547,65 +541,6 @@ int store_partial_write(struct store_partial *p, uint64_t offset, const void *da
 		at = end;
 	}
 	return status;
-}
-
-int store_partial_hash_on(struct store_partial *p, struct store_error *err)
-{
-	uint64_t ready_bytes = store_partial_run(p, p->hashed);
-	char *buffer = malloc(HASH_STEP_BYTES);
-	int status = 0;
-
-	if (buffer == NULL)
-		return store_status_fail(err, STORE_MEMORY, NULL);
-	while (status == 0 && ready_bytes > 0) {
-		size_t want = ready_bytes < HASH_STEP_BYTES ? (size_t)ready_bytes : HASH_STEP_BYTES;
-		ssize_t n = pread(p->fd, buffer, want, (off_t)p->hashed);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			status = store_status_errno(err, n < 0 ? errno : EIO, "reading a download");
-			break;
-		}
-		status = store_digest_add(p->hash, buffer, (size_t)n, err);
-		p->hashed += (uint64_t)n;
-		ready_bytes -= (uint64_t)n;
-	}
-	free(buffer);
-	return status;
-}
-
-int store_partial_populate(struct store_partial *p, uint64_t offset, size_t size,
-			   struct store_error *err)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t begin = (size_t)offset / page * page;
-
-	if (p->data == NULL || size == 0)
-		return 0;
-	if (madvise((char *)p->data + begin, (size_t)offset - begin + size, MADV_POPULATE_READ) !=
-		0 &&
-	    errno != EINVAL)
-		return store_status_errno(err, errno, "reading a download");
-	return 0;
-}
-
-bool store_partial_resident(struct store_partial *p, uint64_t offset, size_t size)
-{
-	unsigned char pages[257];
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t begin = (size_t)offset / page * page;
-	size_t count = ((size_t)offset - begin + size + page - 1) / page;
-
-	if (p->data == NULL || size == 0)
-		return true;
-	if (count > sizeof(pages) || mincore((char *)p->data + begin, count * page, pages) != 0)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		if ((pages[i] & 1) == 0)
-			return false;
-	}
-	return true;
 }
 
 /* ---- care ---------------------------------------------------------------------------------- */

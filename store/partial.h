@@ -35,10 +35,4 @@ struct store_partial {
 	struct store_partial *next;
 };
 
-/*
- * store_partial_hash_on(p, err): hash what follows, as far as it has arrived;
- * by pread(2), so that a bad disk is an error.
- */
-int store_partial_hash_on(struct store_partial *p, struct store_error *err) STORE_MUST_CHECK;
-
 #endif

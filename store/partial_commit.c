@@ -33,7 +33,7 @@ static int digest_of(struct store_partial *p, struct store_error *err)
 		return store_status_fail(err, STORE_INVALID, "the download is not complete");
 	if (p->hash == NULL)
 		return store_status_fail(err, STORE_INVALID, "the download could not be hashed");
-	status = store_partial_hash_on(p, err);
+	status = store_partial_hash(p, UINT64_MAX, err);
 	if (status != 0)
 		return status;
 	hash = p->hash;

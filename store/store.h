@@ -30,6 +30,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define STORE_DIGEST_BYTES 32
 #define STORE_DIGEST_HEX 64 /* without the NUL */
@@ -249,7 +250,7 @@ int store_derived_drop(struct store *store, const struct store_digest *source, c
  * A *key* is whatever identifies the download, as a digest.  A *tag* is text
  * (one line) that is kept with it: the source's own mark for the content.
  *
- * Threads: begin, write, save, check, commit and discard by one thread at a time;
+ * Threads: begin, write, hash, save, check, commit and discard by one thread at a time;
  * the rest from any, also meanwhile, but those that speak of bytes only after
  * begin, or an open that resumed.
  */
@@ -273,6 +274,13 @@ int store_partial_begin(struct store_partial *p, uint64_t size, const char *tag,
 /* store_partial_write(p, offset, data, size, err): bytes have come.  STORE_FULL.  Write. */
 int store_partial_write(struct store_partial *p, uint64_t offset, const void *data, size_t size,
 			struct store_error *err) STORE_MUST_CHECK;
+/*
+ * store_partial_hash(p, most, err): hash what has come in no order, as far as nothing is
+ * missing and at most ${most} bytes, so that little is left for check; by pread(2), so
+ * that a bad disk is an error.
+ */
+int store_partial_hash(struct store_partial *p, uint64_t most,
+		       struct store_error *err) STORE_MUST_CHECK;
 /* store_partial_save(p, err): what has come until now survives a kill.  Write. */
 int store_partial_save(struct store_partial *p, struct store_error *err) STORE_MUST_CHECK;
 /*
@@ -305,8 +313,12 @@ bool store_partial_gap(struct store_partial *p, uint64_t from, uint64_t *ret_off
 		       uint64_t *ret_size);
 /* store_partial_data(p): [size], mapped; readable where bytes have come; valid with a reference. */
 const void *store_partial_data(const struct store_partial *p);
-/* As store_map_resident (at most 1 MiB; false beyond) and store_map_populate. */
-bool store_partial_resident(struct store_partial *p, uint64_t offset, size_t size);
+/*
+ * store_partial_read(p, offset, out, size): copy what has come, without waiting for
+ * the disk; how much (at most ${size}), or 0: store_partial_populate first, or STORE_IO.
+ */
+ssize_t store_partial_read(struct store_partial *p, uint64_t offset, void *out, size_t size);
+/* As store_map_populate. */
 int store_partial_populate(struct store_partial *p, uint64_t offset, size_t size,
 			   struct store_error *err) STORE_MUST_CHECK;
 /* store_partial_peek(store, key): bytes that an earlier process left of a download.  Write. */
