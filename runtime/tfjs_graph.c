@@ -225,6 +225,15 @@ static void lower_op(struct rt_tfjs_op *c, struct rt_str op)
 	rt_tfjs_op_missing(c, NULL);
 }
 
+static bool takes_inputs(const struct rt_tfjs_op *c)
+{
+	for (int i = 0; i < c->in_count; i++) {
+		if (rt_tfjs_op_is_complex(c->t, c->in[i]) && !rt_tfjs_op_takes_complex(c->op))
+			return false;
+	}
+	return true;
+}
+
 static int read_inputs(struct rt_tfjs_scope *s, const struct rt_tfjs_node *n, int *in)
 {
 	int count = 0;
@@ -281,6 +290,8 @@ static void lower_node(struct rt_tfjs_scope *s, struct rt_tfjs_node *n)
 
 		if (weight != RT_NO_VALUE)
 			rt_tfjs_op_give(&c, weight);
+		else if (!takes_inputs(&c))
+			rt_tfjs_op_missing(&c, "of complex numbers");
 		else if (rt_json_equal(op, "Merge"))
 			rt_tfjs_loop_merge(s, n, &c);
 		else
@@ -516,6 +527,10 @@ static void make_output(struct rt_tfjs_scope *s, struct rt_str ref)
 
 	if (l->status < 0)
 		return;
+	if (rt_tfjs_op_is_complex(s->t, v)) {
+		(void)rt_lower_fail(l, RT_UNSUPPORTED, "an output of complex numbers");
+		return;
+	}
 	if (r.index == 0)
 		(void)snprintf(text, sizeof(text), "%.*s",
 			       (int)(r.name.size < 500 ? r.name.size : 500), r.name.bytes);

@@ -23,13 +23,16 @@ struct rt_tfjs_layer {
 	int in_count;
 	const int *in;
 	int out_count, out[RT_TFJS_OUTPUTS_MAX];
-	bool masked;  /* time steps of the input are masked */
-	bool masks;   /* set: those of the output are */
+	int mask;     /* of the first input, bool[batch, time]; RT_NO_VALUE: none */
+	int out_mask; /* of the outputs; begins as ${mask} */
 	bool missing; /* rt_tfjs_layer_missing has been called */
 	int depth;    /* models and wrappers around it */
 };
 
 typedef void rt_tfjs_layer_f(struct rt_tfjs_layer *c);
+
+/* rt_tfjs_layer_reversed(l, x, axis): ${x} backwards. */
+int rt_tfjs_layer_reversed(struct rt_lower *l, int x, int64_t axis);
 
 /* rt_tfjs_layer_give(c, v, shape): ${v} is the next output and has that shape. */
 void rt_tfjs_layer_give(struct rt_tfjs_layer *c, int v, const struct rt_shape *shape);
@@ -62,16 +65,16 @@ struct rt_str rt_tfjs_layer_act_name(const struct rt_json *j);
 int rt_tfjs_layer_filled(struct rt_tfjs_layer *c, int64_t n, float v);
 
 /*
- * rt_tfjs_layers_call(t, layer, name, inner, in_count, in, masked, depth, out):
+ * rt_tfjs_layers_call(t, layer, name, inner, in_count, in, mask, depth, out):
  * lower one layer object {"class_name", "config"} into ${out}; also for what
  * wrappers hold, with ${name} for its weights.
  */
 void rt_tfjs_layers_call(struct rt_tfjs *t, const struct rt_json *layer, const char *name,
-			 const char *inner, int in_count, const int *in, bool masked, int depth,
+			 const char *inner, int in_count, const int *in, int mask, int depth,
 			 struct rt_tfjs_layer *out);
 
 /* layers that share a function declare it more than once, which C allows */
-#define TFJS_LAYER(name, lower, to) rt_tfjs_layer_f rt_tfjs_layer_##lower;
+#define TFJS_LAYER(name, lower, to, masks) rt_tfjs_layer_f rt_tfjs_layer_##lower;
 #include "runtime/tfjs_layers.def"
 #undef TFJS_LAYER
 

@@ -41,7 +41,12 @@ void rt_tfjs_layer_embedding(struct rt_tfjs_layer *c)
 		return;
 	}
 	s.dims[s.rank++] = rt_lower_dim(l, table, 1);
-	c->masks = rt_tfjs_layer_bool(c, "mask_zero", false);
+	c->out_mask = RT_NO_VALUE;
+	if (rt_tfjs_layer_bool(c, "mask_zero", false) && s.rank == 3) {
+		int zero = rt_lower_scalar(l, RT_I32, 0);
+
+		c->out_mask = rt_lower_op1(l, "Not", rt_lower_op2(l, "Equal", indices, zero));
+	}
 	rt_tfjs_layer_give(c, rt_lower_op2(l, "Gather", table, indices), &s);
 }
 
@@ -129,17 +134,7 @@ void rt_tfjs_layer_softmax(struct rt_tfjs_layer *c)
 	give_same(c, y);
 }
 
-void rt_tfjs_layer_rescaling(struct rt_tfjs_layer *c)
-{
-	struct rt_lower *l = c->l;
-	int x = rt_lower_cast(l, c->in[0], RT_F32);
-
-	x = rt_lower_op2(l, "Mul", x, rt_lower_f32(l, (float)rt_tfjs_layer_number(c, "scale", 1)));
-	give_same(c, rt_lower_op2(l, "Add", x,
-				  rt_lower_f32(l, (float)rt_tfjs_layer_number(c, "offset", 0))));
-}
-
-/* Steps whose features are all mask_value are 0, and recurrent layers would skip them. */
+/* Steps whose features are all mask_value are 0, and recurrent layers skip them. */
 void rt_tfjs_layer_masking(struct rt_tfjs_layer *c)
 {
 	struct rt_lower *l = c->l;
@@ -149,7 +144,10 @@ void rt_tfjs_layer_masking(struct rt_tfjs_layer *c)
 	    rt_lower_op1(l, "Not", rt_lower_op2(l, "Equal", c->in[0], rt_lower_f32(l, value)));
 
 	kept = rt_lower_op2(l, "ReduceMax", rt_lower_cast(l, kept, RT_F32), rt_lower_i64(l, -1));
-	c->masks = true;
+	c->out_mask = RT_NO_VALUE;
+	if (rt_tfjs_layer_shape(c, c->in[0]).rank == 3)
+		c->out_mask =
+		    rt_lower_cast(l, rt_lower_squeeze(l, kept, 1, (int64_t[]){-1}), RT_BOOL);
 	give_same(c, rt_lower_op2(l, "Mul", c->in[0], kept));
 }
 
@@ -206,6 +204,8 @@ void rt_tfjs_layer_concatenate(struct rt_tfjs_layer *c)
 				 ? s.dims[at] + o.dims[at]
 				 : -1;
 	}
+	if (at != s.rank - 1)
+		c->out_mask = RT_NO_VALUE;
 	y = rt_lower_opn(c->l, "Concat", c->in_count, c->in);
 	rt_lower_set_int(c->l, "axis", at);
 	rt_tfjs_layer_give(c, y, &s);
@@ -369,31 +369,4 @@ void rt_tfjs_layer_repeat(struct rt_tfjs_layer *c)
 	out.dims[2] = s.dims[1];
 	x = rt_lower_op2(c->l, "Tile", x, rt_lower_i64s(c->l, 3, (int64_t[]){1, n, 1}));
 	rt_tfjs_layer_give(c, x, &out);
-}
-
-/* ---- categories ------------------------------------------------------------------------------ */
-
-/* Numbers of categories in the last axis: one_hot of one of them, multi_hot and count of all. */
-void rt_tfjs_layer_category(struct rt_tfjs_layer *c)
-{
-	struct rt_lower *l = c->l;
-	struct rt_shape s = rt_tfjs_layer_shape(c, c->in[0]), out = {.rank = 2};
-	bool one = rt_tfjs_layer_is(c, "output_mode", "one_hot");
-	bool many = rt_tfjs_layer_is(c, "output_mode", "count");
-	int64_t n = rt_tfjs_layer_int(c, "num_tokens", 0);
-	int x = rt_lower_cast(l, c->in[0], RT_I64), values, y;
-	float off_on[2] = {0, 1};
-	struct rt_tensor t = {RT_F32, rt_shape_of(1, (int64_t)2), off_on};
-
-	if (n < 1 || n > INT32_MAX || s.rank != 2 || c->in_count != 1 || (one && s.dims[1] != 1)) {
-		rt_tfjs_layer_missing(c, "with weights, or at this rank");
-		return;
-	}
-	out.dims[0] = s.dims[0];
-	out.dims[1] = n;
-	values = rt_lower_copy(l, &t);
-	y = rt_lower_op3(l, "OneHot", x, rt_lower_i64(l, n), values);
-	y = rt_lower_op2(l, many ? "ReduceSum" : "ReduceMax", y, rt_lower_i64(l, 1));
-	rt_lower_set_int(l, "keepdims", 0);
-	rt_tfjs_layer_give(c, y, &out);
 }

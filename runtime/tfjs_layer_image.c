@@ -261,7 +261,6 @@ void rt_tfjs_layer_global(struct rt_tfjs_layer *c)
 	}
 	y = rt_lower_op2(c->l, c->to, c->in[0], rt_lower_i64s(c->l, n, axes));
 	rt_lower_set_int(c->l, "keepdims", keep);
-	c->masks = false;
 	rt_tfjs_layer_give(c, y, &out);
 }
 
@@ -300,19 +299,70 @@ void rt_tfjs_layer_batch_norm(struct rt_tfjs_layer *c)
 	rt_tfjs_layer_give(c, turn ? rt_lower_to_nhwc(l, y, s.rank) : y, &s);
 }
 
+/* Along axes that are not the last ones: (x − mean) / √(variance + ε) · gamma + beta. */
+static void norm_along(struct rt_tfjs_layer *c, int count, const int64_t *axes)
+{
+	struct rt_lower *l = c->l;
+	struct rt_shape s = rt_tfjs_layer_shape(c, c->in[0]);
+	int all = rt_lower_i64s(l, count, axes), y, variance;
+	int64_t dims[RT_RANK_MAX];
+
+	for (int i = 0; i < s.rank; i++)
+		dims[i] = 1;
+	for (int i = 0; i < count; i++)
+		dims[axes[i]] = s.dims[axes[i]];
+	y = rt_lower_op2(l, "Sub", c->in[0], rt_lower_op2(l, "ReduceMean", c->in[0], all));
+	variance = rt_lower_op2(l, "ReduceMean", rt_lower_op2(l, "Mul", y, y), all);
+	variance = rt_lower_op2(l, "Add", variance,
+				rt_lower_f32(l, (float)rt_tfjs_layer_number(c, "epsilon", 1e-3)));
+	y = rt_lower_op2(l, "Div", y, rt_lower_op1(l, "Sqrt", variance));
+	if (rt_tfjs_layer_bool(c, "scale", true))
+		y = rt_lower_op2(
+		    l, "Mul", y,
+		    rt_lower_reshape(l, rt_tfjs_layer_weight(c, "gamma", false), s.rank, dims));
+	if (rt_tfjs_layer_bool(c, "center", true))
+		y = rt_lower_op2(
+		    l, "Add", y,
+		    rt_lower_reshape(l, rt_tfjs_layer_weight(c, "beta", false), s.rank, dims));
+	rt_tfjs_layer_give(c, y, &s);
+}
+
+/* axis: a number or a list; how many, from the front and in order, or −1. */
+static int norm_axes(const struct rt_tfjs_layer *c, const struct rt_shape *s, int64_t *axes)
+{
+	const struct rt_json *j = rt_tfjs_layer_get(c, "axis", NULL);
+	int n = rt_json_count(j) > 0 ? rt_json_ints(j, RT_RANK_MAX, axes) : 1;
+
+	if (rt_json_count(j) == 0)
+		axes[0] = rt_json_int(j, -1);
+	for (int i = 0; i < n; i++) {
+		axes[i] += axes[i] < 0 ? s->rank : 0;
+		if (axes[i] < 1 || axes[i] >= s->rank || s->dims[axes[i]] < 1 ||
+		    (i > 0 && axes[i] <= axes[i - 1]))
+			return -1;
+	}
+	return n;
+}
+
 void rt_tfjs_layer_layer_norm(struct rt_tfjs_layer *c)
 {
 	struct rt_lower *l = c->l;
 	struct rt_shape s = rt_tfjs_layer_shape(c, c->in[0]);
-	int64_t axis = axis_of(c), n = s.rank > 0 ? s.dims[s.rank - 1] : -1;
-	int scale, offset = RT_NO_VALUE, y;
+	int scale, offset = RT_NO_VALUE, y, count;
+	int64_t axes[RT_RANK_MAX];
 
-	if (axis != -1 && axis != s.rank - 1) {
-		rt_tfjs_layer_missing(c, "along another axis than the last");
+	count = norm_axes(c, &s, axes);
+	if (count < 1) {
+		rt_tfjs_layer_missing(c, "along axes that are not known, or not in order");
 		return;
 	}
-	scale = rt_tfjs_layer_bool(c, "scale", true) ? rt_tfjs_layer_weight(c, "gamma", false)
-						     : rt_tfjs_layer_filled(c, n, 1);
+	if (count > 1 || axes[0] != s.rank - 1) {
+		norm_along(c, count, axes);
+		return;
+	}
+	scale = rt_tfjs_layer_bool(c, "scale", true)
+		    ? rt_tfjs_layer_weight(c, "gamma", false)
+		    : rt_tfjs_layer_filled(c, s.dims[s.rank - 1], 1);
 	if (rt_tfjs_layer_bool(c, "center", true))
 		offset = rt_tfjs_layer_weight(c, "beta", false);
 	y = rt_lower_opn(l, "LayerNormalization", offset == RT_NO_VALUE ? 2 : 3,
@@ -400,51 +450,14 @@ void rt_tfjs_layer_cropping(struct rt_tfjs_layer *c)
 	    &s);
 }
 
-/* The middle of an image. */
-void rt_tfjs_layer_center(struct rt_tfjs_layer *c)
+/* Channels first, larger by whole numbers. */
+static int enlarged(struct rt_lower *l, int x, int spatial, const float *scales, bool linear)
 {
-	struct rt_lower *l = c->l;
-	int at = rt_tfjs_layer_first(c) ? 2 : 1;
-	int64_t size[2] = {rt_tfjs_layer_int(c, "height", 0), rt_tfjs_layer_int(c, "width", 0)};
-	int64_t axes[2] = {at, at + 1}, from[2], to[2];
-	struct rt_shape s;
+	struct rt_tensor t = {.dtype = RT_F32, .shape = rt_shape_of(1, (int64_t)spatial)};
 
-	if (!input_shape(c, 2, &s))
-		return;
-	for (int i = 0; i < 2; i++) {
-		from[i] = (s.dims[at + i] - size[i]) / 2;
-		to[i] = from[i] + size[i];
-		if (size[i] < 1 || s.dims[at + i] < size[i]) {
-			rt_tfjs_layer_missing(c, "of an image that is smaller or not known");
-			return;
-		}
-		s.dims[at + i] = size[i];
-	}
-	rt_tfjs_layer_give(
-	    c,
-	    rt_lower_opn(l, "Slice", 4,
-			 (int[]){c->in[0], rt_lower_i64s(l, 2, from), rt_lower_i64s(l, 2, to),
-				 rt_lower_i64s(l, 2, axes)}),
-	    &s);
-}
-
-/* ${sizes} or ${scales} of a Resize on channels first. */
-static int resized(struct rt_tfjs_layer *c, int x, int spatial, const float *scales, int sizes,
-		   bool linear)
-{
-	struct rt_lower *l = c->l;
-	int64_t axes[2] = {2, 3};
-	int factors = RT_NO_VALUE;
-
-	if (scales != NULL) {
-		struct rt_tensor t = {.dtype = RT_F32, .shape = rt_shape_of(1, (int64_t)spatial)};
-
-		memcpy(&t.data, &scales, sizeof(scales)); /* read only; copied */
-		factors = rt_lower_copy(l, &t);
-	}
-	x = rt_lower_opn(l, "Resize", sizes == RT_NO_VALUE ? 3 : 4,
-			 (int[]){x, RT_NO_VALUE, factors, sizes});
-	rt_lower_set_ints(l, "axes", spatial, axes);
+	memcpy(&t.data, &scales, sizeof(scales)); /* read only; copied */
+	x = rt_lower_op3(l, "Resize", x, RT_NO_VALUE, rt_lower_copy(l, &t));
+	rt_lower_set_ints(l, "axes", spatial, (int64_t[]){2, 3});
 	rt_lower_set_string(l, "mode", linear ? "linear" : "nearest");
 	/* as tf.image.resize of TensorFlow.js, without half pixels */
 	rt_lower_set_string(l, "coordinate_transformation_mode", "asymmetric");
@@ -473,28 +486,7 @@ void rt_tfjs_layer_upsampling(struct rt_tfjs_layer *c)
 		scales[i] = (float)size[i];
 		*d = *d >= 0 ? *d * size[i] : *d;
 	}
-	x = resized(c, turned(c, &w), w.spatial, scales, RT_NO_VALUE,
-		    rt_tfjs_layer_is(c, "interpolation", "bilinear"));
+	x = enlarged(c->l, turned(c, &w), w.spatial, scales,
+		     rt_tfjs_layer_is(c, "interpolation", "bilinear"));
 	rt_tfjs_layer_give(c, w.first ? x : rt_lower_to_nhwc(c->l, x, w.spatial + 2), &s);
-}
-
-void rt_tfjs_layer_resizing(struct rt_tfjs_layer *c)
-{
-	struct window w = {.spatial = 2, .first = rt_tfjs_layer_first(c)};
-	int64_t size[2] = {rt_tfjs_layer_int(c, "height", 0), rt_tfjs_layer_int(c, "width", 0)};
-	bool nearest = rt_tfjs_layer_is(c, "interpolation", "nearest");
-	struct rt_shape s;
-	int x;
-
-	if (!input_shape(c, 2, &s))
-		return;
-	if (size[0] < 1 || size[1] < 1 || size[0] > 65536 || size[1] > 65536 ||
-	    rt_tfjs_layer_bool(c, "crop_to_aspect_ratio", false)) {
-		rt_tfjs_layer_missing(c, "with that size, or crop_to_aspect_ratio");
-		return;
-	}
-	s.dims[w.first ? 2 : 1] = size[0];
-	s.dims[w.first ? 3 : 2] = size[1];
-	x = resized(c, turned(c, &w), 2, NULL, rt_lower_i64s(c->l, 2, size), !nearest);
-	rt_tfjs_layer_give(c, w.first ? x : rt_lower_to_nhwc(c->l, x, 4), &s);
 }

@@ -97,7 +97,7 @@ static bool set_functions(struct rt_tfjs_layer *c)
 
 /* ---- the layers ------------------------------------------------------------------------------ */
 
-static int reversed(struct rt_lower *l, int x, int64_t axis)
+int rt_tfjs_layer_reversed(struct rt_lower *l, int x, int64_t axis)
 {
 	return rt_lower_opn(l, "Slice", 5,
 			    (int[]){x, rt_lower_i64(l, -1), rt_lower_i64(l, INT64_MIN),
@@ -133,29 +133,80 @@ static struct flags read_flags(const struct rt_tfjs_layer *c)
 			      .backwards = rt_tfjs_layer_bool(c, "go_backwards", false)};
 }
 
+/*
+ * A step that is masked leaves the states as they are and gives the output of the
+ * step before.  So the others are moved to the front, in order, and counted; the
+ * output of a step is that of the last one so far that is not masked.
+ */
+struct steps {
+	int so_far; /* int64[batch, time]: steps up to here that are not masked */
+	int counts; /* int32[batch] */
+};
+
+/* Rows of ${x} [batch, time, …] by ${at} [batch, time]. */
+static int rows(struct rt_lower *l, int x, int at)
+{
+	x = rt_lower_op2(l, "GatherND", x, rt_lower_unsqueeze(l, at, 1, (int64_t[]){-1}));
+	rt_lower_set_int(l, "batch_dims", 1);
+	return x;
+}
+
+/* ${x}: [batch, time, features] with the steps that count first. */
+static int only_unmasked(struct rt_lower *l, int x, int mask, struct steps *ret_steps)
+{
+	int kept = rt_lower_cast(l, mask, RT_I64), all, order;
+
+	ret_steps->so_far = rt_lower_op2(l, "CumSum", kept, rt_lower_scalar(l, RT_I64, 1));
+	ret_steps->counts = rt_lower_op2(l, "ReduceSum", kept, rt_lower_i64(l, 1));
+	rt_lower_set_int(l, "keepdims", 0);
+	ret_steps->counts = rt_lower_cast(l, ret_steps->counts, RT_I32);
+	all = rt_lower_op3(l, "Slice", rt_lower_op1(l, "Shape", mask), rt_lower_i64(l, 1),
+			   rt_lower_i64(l, 2));
+	/* of equal ones TopK has the earlier first */
+	order =
+	    rt_lower_node(l, RT_ONNX, "TopK", 2, (int[]){rt_lower_cast(l, kept, RT_F32), all}, 2);
+	rt_lower_set_int(l, "axis", 1);
+	return order == RT_NO_VALUE ? order : rows(l, x, order + 1);
+}
+
+/* ${y}: [batch, time, units] of the steps that count; ${last}: final states; ${first}: initial ones
+ * or RT_NO_VALUE. */
+static int back_in_place(struct rt_lower *l, int y, int last, int first, const struct steps *steps)
+{
+	if (first == RT_NO_VALUE)
+		first =
+		    rt_lower_op2(l, "Expand", rt_lower_f32(l, 0), rt_lower_op1(l, "Shape", last));
+	y = rt_lower_op2(l, "Concat", rt_lower_unsqueeze(l, first, 1, (int64_t[]){1}), y);
+	rt_lower_set_int(l, "axis", 1);
+	return rows(l, y, steps->so_far);
+}
+
 /* c->to: LSTM, GRU or RNN; c->config: of the cell. */
 static void run_cell(struct rt_tfjs_layer *c, struct flags flags)
 {
 	struct rt_lower *l = c->l;
 	struct rt_shape s = rt_tfjs_layer_shape(c, c->in[0]), out;
-	int in[7], y, x = c->in[0], recurrent;
+	int in[7], y, x = c->in[0], recurrent, mask = c->mask, last;
+	struct steps steps = {RT_NO_VALUE, RT_NO_VALUE};
 	int64_t units;
 
-	if (s.rank != 3 || rt_tfjs_layer_bool(c, "time_major", false) || c->masked) {
-		rt_tfjs_layer_missing(c, c->masked ? "with a mask (Masking or mask_zero)"
-						   : "of another rank than 3, or time_major");
+	if (s.rank != 3 || rt_tfjs_layer_bool(c, "time_major", false)) {
+		rt_tfjs_layer_missing(c, "of another rank than 3, or time_major");
 		return;
 	}
 	recurrent = rt_tfjs_layer_weight(c, "recurrent_kernel", false);
 	units = rt_lower_dim(l, recurrent, 0);
-	x = rt_lower_transpose(l, x, 3, (int64_t[]){1, 0, 2});
 	if (flags.backwards)
-		x = reversed(l, x, 0);
-	in[0] = x;
+		x = rt_tfjs_layer_reversed(l, x, 1);
+	if (mask != RT_NO_VALUE && flags.backwards)
+		mask = rt_tfjs_layer_reversed(l, mask, 1);
+	if (mask != RT_NO_VALUE)
+		x = only_unmasked(l, x, mask, &steps);
+	in[0] = rt_lower_transpose(l, x, 3, (int64_t[]){1, 0, 2});
 	in[1] = matrix(l, c->to, rt_tfjs_layer_weight(c, "kernel", false));
 	in[2] = matrix(l, c->to, recurrent);
 	in[3] = biases(c);
-	in[4] = RT_NO_VALUE;
+	in[4] = steps.counts;
 	in[5] = state_of(c, 1);
 	in[6] = c->to[0] == 'L' ? state_of(c, 2) : RT_NO_VALUE;
 	y = rt_lower_node(l, RT_ONNX, c->to, c->to[0] == 'L' ? 7 : 6, in, c->to[0] == 'L' ? 3 : 2);
@@ -170,12 +221,17 @@ static void run_cell(struct rt_tfjs_layer *c, struct flags flags)
 	if (l->status < 0)
 		return;
 	out = s;
+	last = rt_lower_squeeze(l, y + 1, 1, (int64_t[]){0});
 	if (flags.sequences) { /* [time, 1, batch, units] */
 		x = rt_lower_squeeze(l, y, 1, (int64_t[]){1});
 		x = rt_lower_transpose(l, x, 3, (int64_t[]){1, 0, 2});
+		if (mask != RT_NO_VALUE)
+			x = back_in_place(l, x, last, c->in_count > 1 ? c->in[1] : RT_NO_VALUE,
+					  &steps);
 		out.dims[2] = units;
 	} else {
-		x = rt_lower_squeeze(l, y + 1, 1, (int64_t[]){0});
+		x = last;
+		c->out_mask = RT_NO_VALUE;
 		out = (struct rt_shape){.rank = 2};
 		out.dims[0] = s.dims[0];
 		out.dims[1] = units;
@@ -251,10 +307,12 @@ void rt_tfjs_layer_cells(struct rt_tfjs_layer *c)
 		if (each.missing)
 			break;
 		v = each.out[0];
+		each.mask = each.out_mask;
 		flags.backwards = false; /* once is enough */
 	}
 	c->missing = each.missing;
 	c->out_count = each.out_count;
+	c->out_mask = each.out_mask;
 	memcpy(c->out, each.out, sizeof(c->out));
 }
 
@@ -287,7 +345,7 @@ void rt_tfjs_layer_bidirectional(struct rt_tfjs_layer *c)
 	struct rt_tfjs_layer ways[2];
 	struct rt_shape s = rt_tfjs_layer_shape(c, c->in[0]);
 	struct rt_lower *l = c->l;
-	int back;
+	int back, back_mask;
 
 	if (c->in_count != 1 || s.rank != 3 ||
 	    rt_json_bool(rt_json_get(config, "return_state"), false) ||
@@ -295,17 +353,21 @@ void rt_tfjs_layer_bidirectional(struct rt_tfjs_layer *c)
 		rt_tfjs_layer_missing(c, "with states, or backwards already");
 		return;
 	}
-	back = reversed(l, c->in[0], 1);
+	back = rt_tfjs_layer_reversed(l, c->in[0], 1);
 	rt_lower_shape(l, back, &s);
-	rt_tfjs_layers_call(c->t, layer, c->name, "forward", 1, c->in, c->masked, c->depth + 1,
+	back_mask = c->mask;
+	if (back_mask != RT_NO_VALUE)
+		back_mask = rt_tfjs_layer_reversed(l, back_mask, 1);
+	rt_tfjs_layers_call(c->t, layer, c->name, "forward", 1, c->in, c->mask, c->depth + 1,
 			    &ways[0]);
-	rt_tfjs_layers_call(c->t, layer, c->name, "backward", 1, &back, c->masked, c->depth + 1,
+	rt_tfjs_layers_call(c->t, layer, c->name, "backward", 1, &back, back_mask, c->depth + 1,
 			    &ways[1]);
+	c->out_mask = ways[0].out_mask;
 	if (l->status < 0 || ways[0].out_count < 1 || ways[1].out_count < 1)
 		return;
 	c->missing = ways[0].missing || ways[1].missing;
 	s = rt_tfjs_layer_shape(c, ways[0].out[0]);
-	back = sequences ? reversed(l, ways[1].out[0], 1) : ways[1].out[0];
+	back = sequences ? rt_tfjs_layer_reversed(l, ways[1].out[0], 1) : ways[1].out[0];
 	if (rt_json_get(c->config, "merge_mode") != NULL &&
 	    rt_tfjs_layer_get(c, "merge_mode", NULL) == NULL) { /* null: both */
 		rt_tfjs_layer_give(c, ways[0].out[0], &s);
@@ -367,7 +429,7 @@ void rt_tfjs_layer_distributed(struct rt_tfjs_layer *c)
 	rt_lower_shape(l, x, &folded);
 	if (!owns_weights(c) && own.bytes != NULL && own.size <= 512)
 		name = rt_lower_strdup(l, own.bytes, own.size);
-	rt_tfjs_layers_call(c->t, layer, name, "", 1, &x, false, c->depth + 1, &each);
+	rt_tfjs_layers_call(c->t, layer, name, "", 1, &x, RT_NO_VALUE, c->depth + 1, &each);
 	if (l->status < 0 || each.out_count < 1)
 		return;
 	c->missing = each.missing;

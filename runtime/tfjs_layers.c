@@ -27,16 +27,17 @@ static const struct {
 	const char *name;
 	rt_tfjs_layer_f *lower;
 	const char *to;
+	bool masks;
 } layers[] = {
-#define TFJS_LAYER(name, lower, to) {#name, rt_tfjs_layer_##lower, to},
+#define TFJS_LAYER(name, lower, to, masks) {#name, rt_tfjs_layer_##lower, to, masks},
 #include "runtime/tfjs_layers.def"
 #undef TFJS_LAYER
 };
 
 /* One call of a layer. */
 struct call {
-	bool done, masks;
-	int out_count;
+	bool done;
+	int mask, out_count;
 	int *out; /* memory of the graph */
 };
 struct layer {
@@ -84,6 +85,8 @@ static void lower_layer(struct rt_tfjs_layer *c, const struct rt_json *layer)
 			return;
 		}
 		c->to = layers[i].to;
+		if (!layers[i].masks)
+			c->out_mask = RT_NO_VALUE;
 		layers[i].lower(c);
 		return;
 	}
@@ -91,7 +94,7 @@ static void lower_layer(struct rt_tfjs_layer *c, const struct rt_json *layer)
 }
 
 void rt_tfjs_layers_call(struct rt_tfjs *t, const struct rt_json *layer, const char *name,
-			 const char *inner, int in_count, const int *in, bool masked, int depth,
+			 const char *inner, int in_count, const int *in, int mask, int depth,
 			 struct rt_tfjs_layer *out)
 {
 	struct rt_str class_name = rt_json_text(rt_json_get(layer, "class_name"));
@@ -105,8 +108,8 @@ void rt_tfjs_layers_call(struct rt_tfjs *t, const struct rt_json *layer, const c
 	    .inner = inner,
 	    .in_count = in_count,
 	    .in = in,
-	    .masked = masked,
-	    .masks = masked,
+	    .mask = mask,
+	    .out_mask = mask,
 	    .depth = depth,
 	};
 	if (class_name.bytes == NULL || class_name.size > 128 || depth > RT_TFJS_NESTED_MAX) {
@@ -236,7 +239,7 @@ static int sequential(struct rt_tfjs *t, const struct rt_json *topology, int in_
 	struct rt_tfjs_layer *c = calloc(1, sizeof(*c));
 	const char *name = "";
 	int v = in_count > 0 ? in[0] : RT_NO_VALUE;
-	bool masks = false;
+	int mask = out != NULL ? out->mask : RT_NO_VALUE;
 
 	if (c == NULL)
 		return rt_lower_fail(&t->l, RT_MEMORY, "out of memory");
@@ -249,18 +252,18 @@ static int sequential(struct rt_tfjs *t, const struct rt_json *topology, int in_
 		name = name_of(t, list);
 		if (rt_json_is(rt_json_get(list, "class_name"), "InputLayer"))
 			continue;
-		rt_tfjs_layers_call(t, list, name, "", 1, &v, masks, depth, c);
+		rt_tfjs_layers_call(t, list, name, "", 1, &v, mask, depth, c);
 		if (t->l.status == RT_OK && c->out_count < 1)
 			(void)rt_lower_fail(&t->l, RT_MALFORMED, "'%.200s' gives nothing", name);
 		v = c->out[0];
-		masks = c->masks;
+		mask = c->out_mask;
 	}
 	if (t->l.status == RT_OK && depth == 0) {
 		rt_lower_output(&t->l, v, output_name(t, name, 0));
 	} else if (t->l.status == RT_OK) {
 		out->out[0] = v;
 		out->out_count = 1;
-		out->masks = masks;
+		out->out_mask = mask;
 	}
 	free(c);
 	return t->l.status;
@@ -286,7 +289,7 @@ static int call_index(const struct layer *y, int64_t node)
 }
 
 /* The value of a reference: 1 there, 0 not yet. */
-static int resolve(struct network *n, const struct rt_json *ref, int *out, bool *masks)
+static int resolve(struct network *n, const struct rt_json *ref, int *out, int *mask)
 {
 	struct rt_str name = rt_json_text(rt_json_at(ref, 0));
 	int64_t node = rt_json_int(rt_json_at(ref, 1), 0),
@@ -303,7 +306,7 @@ static int resolve(struct network *n, const struct rt_json *ref, int *out, bool 
 		return rt_lower_fail(&n->t->l, RT_MALFORMED, "'%.200s' has no output %d",
 				     n->layers[*slot].name, (int)tensor);
 	*out = call->out[tensor];
-	*masks = *masks || call->masks;
+	*mask = call->mask;
 	return 1;
 }
 
@@ -380,14 +383,14 @@ static bool add_layer(struct network *n, const struct rt_json *json)
 	return l->status == RT_OK;
 }
 
-static void set_done(struct network *n, struct call *call, int count, const int *v, bool masks)
+static void set_done(struct network *n, struct call *call, int count, const int *v, int mask)
 {
 	call->out = rt_lower_alloc(&n->t->l, sizeof(int) * (size_t)count);
 	if (call->out == NULL)
 		return;
 	memcpy(call->out, v, sizeof(int) * (size_t)count);
 	call->out_count = count;
-	call->masks = masks;
+	call->mask = mask;
 	call->done = true;
 }
 
@@ -397,19 +400,22 @@ static int lower_call(struct network *n, struct layer *y, const struct rt_json *
 {
 	struct refs *refs = calloc(1, sizeof(*refs));
 	struct rt_tfjs_layer *c = calloc(1, sizeof(*c));
-	int in[RT_TFJS_ARGS_MAX], ready = 1;
-	bool masks = false;
+	int in[RT_TFJS_ARGS_MAX], ready = 1, mask = RT_NO_VALUE, other;
 
 	if (refs == NULL || c == NULL || !call_refs(node, refs)) {
 		ready = rt_lower_fail(&n->t->l, RT_MALFORMED, "'%.200s' reads too much", y->name);
 		goto out;
 	}
-	for (int i = 0; i < refs->count && ready == 1; i++)
-		ready = resolve(n, refs->ref[i], &in[i], &masks);
+	for (int i = 0; i < refs->count && ready == 1; i++) {
+		ready = resolve(n, refs->ref[i], &in[i], &other);
+		if (ready == 1 && other != RT_NO_VALUE)
+			mask = mask == RT_NO_VALUE || mask == other
+				   ? other
+				   : rt_lower_op2(&n->t->l, "And", mask, other);
+	}
 	if (ready == 1) {
-		rt_tfjs_layers_call(n->t, y->json, y->name, "", refs->count, in, masks, n->depth,
-				    c);
-		set_done(n, call, c->out_count, c->out, c->masks);
+		rt_tfjs_layers_call(n->t, y->json, y->name, "", refs->count, in, mask, n->depth, c);
+		set_done(n, call, c->out_count, c->out, c->out_mask);
 	}
 out:
 	free(refs);
@@ -439,7 +445,8 @@ static const struct rt_json *first_ref(const struct rt_json *list, int *count)
 	return history(list) != NULL ? list : rt_json_items(list);
 }
 
-static void bind_inputs(struct network *n, const struct rt_json *list, int in_count, const int *in)
+static void bind_inputs(struct network *n, const struct rt_json *list, int in_count, const int *in,
+			int mask)
 {
 	struct rt_lower *l = &n->t->l;
 	int count;
@@ -461,7 +468,7 @@ static void bind_inputs(struct network *n, const struct rt_json *list, int in_co
 			return;
 		}
 		v = n->depth > 0 ? in[i] : add_input(n->t, y->config, y->name);
-		set_done(n, &y->call[0], 1, &v, false);
+		set_done(n, &y->call[0], 1, &v, i == 0 ? mask : RT_NO_VALUE);
 	}
 }
 
@@ -487,10 +494,9 @@ static void give_outputs(struct network *n, const struct rt_json *list, struct r
 		return;
 	}
 	for (int i = 0; i < count && l->status == RT_OK; i++, ref = ref->next) {
-		bool masks = false;
-		int v = RT_NO_VALUE;
+		int v = RT_NO_VALUE, mask = RT_NO_VALUE;
 
-		if (resolve(n, ref, &v, &masks) == 0)
+		if (resolve(n, ref, &v, &mask) == 0)
 			(void)rt_lower_fail(l, RT_MALFORMED, "output %d depends on itself", i);
 		if (l->status < 0)
 			return;
@@ -498,8 +504,8 @@ static void give_outputs(struct network *n, const struct rt_json *list, struct r
 			name_output(n, ref, v);
 		else
 			out->out[out->out_count++] = v;
-		if (n->depth > 0)
-			out->masks = masks;
+		if (n->depth > 0 && i == 0)
+			out->out_mask = mask;
 	}
 }
 
@@ -553,7 +559,8 @@ static int functional(struct rt_tfjs *t, const struct rt_json *topology, int in_
 	if (t->l.status == RT_OK)
 		find_counting(&n, rt_json_get(config, "output_layers"));
 	if (t->l.status == RT_OK)
-		bind_inputs(&n, rt_json_get(config, "input_layers"), in_count, in);
+		bind_inputs(&n, rt_json_get(config, "input_layers"), in_count, in,
+			    out != NULL ? out->mask : RT_NO_VALUE);
 	/* Files have the layers in order; where not, it takes more rounds. */
 	for (int round = 0; any && round < ROUNDS_MAX && t->l.status == RT_OK; round++) {
 		any = false;

@@ -28,6 +28,11 @@ void rt_tfjs_op_give(struct rt_tfjs_op *c, int v);
 /* rt_tfjs_op_missing(c, why): the node cannot run; the model is refused with the whole list. */
 void rt_tfjs_op_missing(struct rt_tfjs_op *c, const char *why);
 
+/* rt_tfjs_op_is_complex(t, v): ${v} of the graph at hand is of complex numbers.
+ * rt_tfjs_op_takes_complex(op): that operator can have such an input. */
+bool rt_tfjs_op_is_complex(const struct rt_tfjs *t, int v);
+bool rt_tfjs_op_takes_complex(const char *op);
+
 /* Attributes; the default where the node has none of that name or it is something else. */
 int64_t rt_tfjs_op_int(const struct rt_tfjs_op *c, const char *name, int64_t otherwise);
 float rt_tfjs_op_float(const struct rt_tfjs_op *c, const char *name, float otherwise);

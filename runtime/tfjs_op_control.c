@@ -22,6 +22,11 @@ void rt_tfjs_op_same(struct rt_tfjs_op *c)
 		rt_tfjs_op_give(c, c->in[i]);
 }
 
+void rt_tfjs_op_print(struct rt_tfjs_op *c)
+{
+	rt_tfjs_op_give(c, rt_tfjs_op_in(c, 0));
+}
+
 /* Switch outside of a loop: both branches are computed, Merge chooses (tfjs_loop.c). */
 void rt_tfjs_op_both(struct rt_tfjs_op *c)
 {
@@ -271,6 +276,56 @@ void rt_tfjs_op_list_concat(struct rt_tfjs_op *c)
 	rt_tfjs_op_give(c, stacked(c, rt_tfjs_op_in(c, 0), false));
 }
 
+/* (list, indices, element shape) */
+void rt_tfjs_op_list_gather(struct rt_tfjs_op *c)
+{
+	int all = stacked(c, rt_tfjs_op_in(c, 0), true);
+
+	rt_tfjs_op_give(c, rt_lower_op2(c->l, "Gather", all, rt_tfjs_op_in(c, 1)));
+}
+
+/* (tensor, indices, element shape, [count]): rows at indices, zeros elsewhere */
+void rt_tfjs_op_list_scatter(struct rt_tfjs_op *c)
+{
+	struct rt_lower *l = c->l;
+	int x = rt_tfjs_op_in(c, 0), indices = rt_tfjs_op_i64(c, 1, 1), most, count, tail;
+	int64_t given = -1;
+
+	most = rt_lower_op2(l, "ReduceMax", indices, rt_lower_i64(l, 0));
+	count = rt_lower_op2(l, "Add", most, rt_lower_i64(l, 1));
+	if (c->in_count > 3 && (!rt_tfjs_op_number(c, 3, &given) || given >= 0))
+		count = rt_lower_op2(l, "Max", count, rt_tfjs_op_i64(c, 3, 1));
+	tail = rt_lower_op3(l, "Slice", rt_tfjs_op_shape(c, x), rt_lower_i64(l, 1),
+			    rt_lower_i64(l, INT64_MAX));
+	count = rt_lower_op2(l, "Concat", count, tail);
+	rt_lower_set_int(l, "axis", 0);
+	count = rt_lower_op2(l, "Expand", rt_lower_scalar(l, rt_lower_dtype(l, x), 0), count);
+	indices = rt_lower_unsqueeze(l, indices, 1, (int64_t[]){-1});
+	rt_tfjs_op_give(c, from_tensor(c, rt_lower_op3(l, "ScatterND", count, indices, x)));
+}
+
+static int in_pieces(struct rt_tfjs_op *c, int x, int lengths)
+{
+	x = rt_lower_op2(c->l, "SplitToSequence", x, lengths);
+	rt_lower_set_int(c->l, "axis", 0);
+	return x;
+}
+
+/* (tensor, element shape, lengths) */
+void rt_tfjs_op_list_split(struct rt_tfjs_op *c)
+{
+	rt_tfjs_op_give(c, in_pieces(c, rt_tfjs_op_in(c, 0), rt_tfjs_op_i64(c, 2, 1)));
+}
+
+/* (list, element shape): the list without its last, and that */
+void rt_tfjs_op_list_pop(struct rt_tfjs_op *c)
+{
+	int list = rt_tfjs_op_in(c, 0), last = rt_lower_scalar(c->l, RT_I64, -1);
+
+	rt_tfjs_op_give(c, rt_lower_op2(c->l, "SequenceErase", list, last));
+	rt_tfjs_op_give(c, rt_lower_op2(c->l, "SequenceAt", list, last));
+}
+
 /* ---- TensorArray ----------------------------------------------------------------------------- */
 
 /* TensorArrayV3(size): handle, flow */
@@ -308,6 +363,18 @@ void rt_tfjs_op_array_gather(struct rt_tfjs_op *c)
 void rt_tfjs_op_array_scatter(struct rt_tfjs_op *c)
 {
 	rt_tfjs_op_give(c, from_tensor(c, rt_tfjs_op_in(c, 2)));
+}
+
+/* (handle, flow) */
+void rt_tfjs_op_array_concat(struct rt_tfjs_op *c)
+{
+	rt_tfjs_op_give(c, stacked(c, rt_tfjs_op_in(c, 1), false));
+}
+
+/* (handle, value, lengths, flow) */
+void rt_tfjs_op_array_split(struct rt_tfjs_op *c)
+{
+	rt_tfjs_op_give(c, in_pieces(c, rt_tfjs_op_in(c, 1), rt_tfjs_op_i64(c, 2, 1)));
 }
 
 /* (handle, flow) */

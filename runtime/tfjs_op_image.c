@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tfjs_op_image.c — operators of graph models on images: convolutions, pools,
- * norms over channels, resizing, boxes.  Called by tfjs_graph.c through
+ * norms over channels, resizing.  Called by tfjs_graph.c through
  * tfjs_ops.def.  Channels last becomes channels first between two Transposes.
  */
 #include <config.h>
 
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 
@@ -189,6 +190,20 @@ void rt_tfjs_op_deconv(struct rt_tfjs_op *c)
 
 /* ---- pools and norms ------------------------------------------------------------------------- */
 
+/* Elements ${from} to ${to} of a shape. */
+static int part(struct rt_lower *l, int shape, int64_t from, int64_t to)
+{
+	return rt_lower_op3(l, "Slice", shape, rt_lower_i64(l, from), rt_lower_i64(l, to));
+}
+
+static int dims_of(struct rt_lower *l, int count, const int *parts)
+{
+	int y = rt_lower_opn(l, "Concat", count, parts);
+
+	rt_lower_set_int(l, "axis", 0);
+	return y;
+}
+
 void rt_tfjs_op_pool(struct rt_tfjs_op *c)
 {
 	struct rt_lower *l = c->l;
@@ -206,6 +221,92 @@ void rt_tfjs_op_pool(struct rt_tfjs_op *c)
 	rt_lower_set_ints(l, "kernel_shape", spatial, w.kernel);
 	set_window(l, &w, false);
 	rt_tfjs_op_give(c, w.first ? x : rt_lower_to_nhwc(l, x, spatial + 2));
+}
+
+/* MaxPoolWithArgmax: where in the input, counted with channels last; ONNX counts them first. */
+void rt_tfjs_op_argmax_pool(struct rt_tfjs_op *c)
+{
+	struct rt_lower *l = c->l;
+	bool batch = rt_tfjs_op_bool(c, "include_batch_in_index", false);
+	int x = rt_lower_to_nchw(l, rt_tfjs_op_in(c, 0), 4), y, shape, plane, channels, at;
+	struct window w;
+
+	if (!read_window(c, 2, &w) || w.first) {
+		rt_tfjs_op_missing(c, "ksize, strides or paddings that do not fit");
+		return;
+	}
+	y = rt_lower_node(l, RT_ONNX, "MaxPool", 1, &x, 2);
+	rt_lower_set_ints(l, "kernel_shape", 2, w.kernel);
+	set_window(l, &w, false);
+	if (l->status < 0)
+		return;
+	shape = rt_tfjs_op_shape(c, x);
+	plane = rt_lower_op2(l, "ReduceProd", part(l, shape, 2, 4), rt_lower_i64(l, 0));
+	channels = part(l, shape, 1, 2);
+	at = rt_lower_op3(l, "Range", rt_lower_scalar(l, RT_I64, 0),
+			  rt_lower_reshape(l, channels, 0, NULL), rt_lower_scalar(l, RT_I64, 1));
+	at = rt_lower_reshape(l, at, 3, (int64_t[]){-1, 1, 1});
+	shape = rt_lower_op2(l, "Mul", rt_lower_op2(l, "Mod", y + 1, plane), channels);
+	at = rt_lower_op2(l, "Add", shape, at);
+	if (batch) {
+		plane = rt_lower_op2(l, "Mul", plane, channels);
+		shape = rt_lower_op2(l, "Div", y + 1, plane);
+		at = rt_lower_op2(l, "Add", at, rt_lower_op2(l, "Mul", shape, plane));
+	}
+	rt_tfjs_op_give(c, rt_lower_to_nhwc(l, y, 4));
+	rt_tfjs_op_give(c, rt_lower_cast(l, rt_lower_to_nhwc(l, at, 4), RT_I32));
+}
+
+/* ${x} with the border of a SAME window of ${reach} at ${strides}, filled with −∞. */
+static int same_border(struct rt_lower *l, int x, int reach, int strides)
+{
+	int size = part(l, rt_lower_op1(l, "Shape", x), 1, 3), one = rt_lower_i64(l, 1), all, pads;
+	int zero = rt_lower_i64(l, 0), before;
+
+	all = rt_lower_op2(l, "Div", rt_lower_op2(l, "Sub", size, one), strides); /* outs − 1 */
+	all = rt_lower_op2(l, "Add", rt_lower_op2(l, "Mul", all, strides), reach);
+	all = rt_lower_op2(l, "Max", rt_lower_op2(l, "Sub", all, size), zero);
+	before = rt_lower_op2(l, "Div", all, rt_lower_i64(l, 2));
+	pads = dims_of(
+	    l, 6, (int[]){zero, before, zero, zero, rt_lower_op2(l, "Sub", all, before), zero});
+	return rt_lower_op3(l, "Pad", x, pads, rt_lower_f32(l, -INFINITY));
+}
+
+/* Dilation2D: the greatest of input + filter under the window. */
+void rt_tfjs_op_dilation(struct rt_tfjs_op *c)
+{
+	struct rt_lower *l = c->l;
+	int x = rt_tfjs_op_in(c, 0), filter = rt_tfjs_op_in(c, 1), y = RT_NO_VALUE, outs, strides;
+	int64_t high = rt_lower_dim(l, filter, 0), wide = rt_lower_dim(l, filter, 1), reach[2];
+	struct window w;
+
+	if (rt_lower_rank(l, filter) != 3 || high * wide > 256 || !read_window(c, 2, &w) ||
+	    w.explicit_pads || !spatial_ints(c, "rates", &w, w.dilations)) {
+		rt_tfjs_op_missing(c, "of a filter that is computed, or large");
+		return;
+	}
+	reach[0] = (high - 1) * w.dilations[0] + 1;
+	reach[1] = (wide - 1) * w.dilations[1] + 1;
+	strides = rt_lower_i64s(l, 2, w.strides);
+	if (w.same)
+		x = same_border(l, x, rt_lower_i64s(l, 2, reach), strides);
+	outs = part(l, rt_tfjs_op_shape(c, x), 1, 3); /* (size − reach) / stride · stride + 1 */
+	outs = rt_lower_op2(l, "Sub", outs, rt_lower_i64s(l, 2, reach));
+	outs = rt_lower_op2(l, "Mul", rt_lower_op2(l, "Div", outs, strides), strides);
+	outs = rt_lower_op2(l, "Add", outs, rt_lower_i64(l, 1));
+	for (int i = 0; i < (int)(high * wide) && l->status == RT_OK; i++) {
+		int64_t at[2] = {i / wide * w.dilations[0], i % wide * w.dilations[1]};
+		int from = rt_lower_i64s(l, 2, at), v;
+
+		v = rt_lower_opn(l, "Slice", 5,
+				 (int[]){x, from, rt_lower_op2(l, "Add", from, outs),
+					 rt_lower_i64s(l, 2, (int64_t[]){1, 2}), strides});
+		from = rt_lower_reshape(l, filter, 2, (int64_t[]){high * wide, -1});
+		from = rt_lower_op2(l, "Gather", from, rt_lower_scalar(l, RT_I64, i));
+		v = rt_lower_op2(l, "Add", v, from);
+		y = y == RT_NO_VALUE ? v : rt_lower_op2(l, "Max", y, v);
+	}
+	rt_tfjs_op_give(c, y);
 }
 
 void rt_tfjs_op_batch_norm(struct rt_tfjs_op *c)
@@ -270,11 +371,6 @@ void rt_tfjs_op_resize(struct rt_tfjs_op *c)
 	rt_tfjs_op_give(c, rt_lower_to_nhwc(l, x, 4));
 }
 
-void rt_tfjs_op_crop(struct rt_tfjs_op *c)
-{
-	rt_tfjs_op_missing(c, NULL);
-}
-
 void rt_tfjs_op_depth(struct rt_tfjs_op *c)
 {
 	char format[RT_TFJS_TEXT_MAX];
@@ -321,20 +417,6 @@ static bool read_blocks(struct rt_tfjs_op *c, struct blocks *b)
 		b->pads[2 * i + 1] = ((const int32_t *)pads->data)[2 * i + 1];
 	}
 	return true;
-}
-
-/* Elements ${from} to ${to} of a shape. */
-static int part(struct rt_lower *l, int shape, int64_t from, int64_t to)
-{
-	return rt_lower_op3(l, "Slice", shape, rt_lower_i64(l, from), rt_lower_i64(l, to));
-}
-
-static int dims_of(struct rt_lower *l, int count, const int *parts)
-{
-	int y = rt_lower_opn(l, "Concat", count, parts);
-
-	rt_lower_set_int(l, "axis", 0);
-	return y;
 }
 
 static int pad_blocks(struct rt_lower *l, int x, const struct blocks *b)
@@ -422,44 +504,4 @@ void rt_tfjs_op_from_batch(struct rt_tfjs_op *c)
 	    c, rt_lower_opn(l, "Slice", 4,
 			    (int[]){x, rt_lower_i64s(l, m, starts), rt_lower_i64s(l, m, ends),
 				    rt_lower_i64s(l, m, axes)}));
-}
-
-/* ---- boxes ----------------------------------------------------------------------------------- */
-
-/* As many as were found, then zeros up to the most there may be. */
-static int padded(struct rt_tfjs_op *c, int found, int most)
-{
-	struct rt_lower *l = c->l;
-	int rest = rt_lower_op2(l, "Sub", most, rt_tfjs_op_shape(c, found));
-	int pads = dims_of(l, 2, (int[]){rt_lower_i64(l, 0), rest});
-
-	return rt_lower_op2(l, "Pad", found, pads);
-}
-
-void rt_tfjs_op_nms(struct rt_tfjs_op *c)
-{
-	struct rt_lower *l = c->l;
-	const struct rt_tensor *sigma = rt_lower_tensor(l, rt_tfjs_op_in(c, 5));
-	int most = rt_tfjs_op_i64(c, 2, 1), in[5], found, count;
-
-	if (c->to[0] == '5' && (sigma == NULL || sigma->dtype != RT_F32 ||
-				rt_tensor_elems(sigma) != 1 || *(const float *)sigma->data != 0)) {
-		rt_tfjs_op_missing(c, "with soft_nms_sigma");
-		return;
-	}
-	in[0] = rt_lower_unsqueeze(l, rt_tfjs_op_in(c, 0), 1, (int64_t[]){0});
-	in[1] = rt_lower_unsqueeze(l, rt_tfjs_op_in(c, 1), 2, (int64_t[]){0, 1});
-	in[2] = most;
-	in[3] = rt_tfjs_op_in(c, 3);
-	in[4] = rt_tfjs_op_in(c, 4);
-	found = rt_lower_opn(l, "NonMaxSuppression", c->to[0] == '2' ? 4 : 5, in);
-	found = rt_lower_op2(l, "Gather", found, rt_lower_scalar(l, RT_I64, 2));
-	rt_lower_set_int(l, "axis", 1);
-	count = rt_lower_cast(l, rt_lower_op1(l, "Size", found), RT_I32);
-	if (c->to[0] == '4' && rt_tfjs_op_bool(c, "pad_to_max_output_size", false))
-		found = padded(c, found, most);
-	rt_tfjs_op_give(c, rt_lower_cast(l, found, RT_I32));
-	if (c->to[0] == '5')
-		rt_tfjs_op_give(c, rt_lower_op2(l, "Gather", rt_tfjs_op_in(c, 1), found));
-	rt_tfjs_op_give(c, count);
 }

@@ -336,10 +336,19 @@ void rt_tfjs_op_reverse(struct rt_tfjs_op *c)
 {
 	struct rt_lower *l = c->l;
 	int64_t axes[RT_RANK_MAX], ones[RT_RANK_MAX], ends[RT_RANK_MAX];
+	const struct rt_tensor *flags = rt_lower_tensor(l, rt_tfjs_op_in(c, 1));
 	int n = rt_tfjs_op_numbers(c, 1, RT_RANK_MAX, axes);
 
-	if (n < 0 || c->to[0] == 'f') {
-		rt_tfjs_op_missing(c, "axes that are computed, or flags");
+	if (c->to[0] == 'f' && flags != NULL && flags->dtype == RT_BOOL &&
+	    rt_tensor_elems(flags) <= RT_RANK_MAX) { /* one for each axis */
+		n = 0;
+		for (int i = 0; i < rt_tensor_elems(flags); i++) {
+			if (((const uint8_t *)flags->data)[i])
+				axes[n++] = i;
+		}
+	}
+	if (n < 0) {
+		rt_tfjs_op_missing(c, "axes that are computed");
 		return;
 	}
 	for (int i = 0; i < n; i++) {

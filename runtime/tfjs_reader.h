@@ -12,6 +12,7 @@
 #define RT_TFJS_WEIGHTS_MAX 65536
 #define RT_TFJS_SHARDS_MAX 4096
 #define RT_TFJS_ARGS_MAX 1024 /* inputs or outputs of one node */
+#define RT_TFJS_COMPLEX_MAX 256
 
 struct rt_tfjs_weight;
 struct rt_tfjs_group;
@@ -25,6 +26,11 @@ struct rt_tfjs {
 	int weight_count;
 	struct rt_tfjs_group *groups;
 	int group_count;
+	struct { /* values that are complex (tfjs_op_signal.c) */
+		const struct rt_graph *graph;
+		int v;
+	} complex[RT_TFJS_COMPLEX_MAX];
+	int complex_count;
 };
 
 /* ---- weights (tfjs_weights.c) ---------------------------------------------------------------- */
