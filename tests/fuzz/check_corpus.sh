@@ -26,4 +26,8 @@ replay oip 10000 "$corpus"/oip/*
 replay range 10000 "$corpus"/range/*
 replay negotiate 10000 "$corpus"/negotiate/*
 replay route 10000 "$corpus"/route/*
+replay guard 10000 "$corpus"/guard/*
+replay settings 3000 "$corpus"/settings/*
+replay origins 10000 "$corpus"/origins/*
+replay manifest 10000 "$corpus"/manifest/*
 done_testing
