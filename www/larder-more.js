@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// What larder.js loads when it is first asked for: the choice of a backend, TensorFlow.js, video. A
+// What larder.js loads when it is first asked for: the choice of a backend, TensorFlow.js, video, models by bytes. A
 // service worker, which cannot load anything later, imports this file before larder.js is asked.
 // Every function here takes the Larder and `lib`, what it may use of larder.js.
 
-globalThis.larderMore = { choose, loadGraphModel, video };
+globalThis.larderMore = { choose, loadGraphModel, video, byDigest };
 
 // ---- what is remembered ----
 
@@ -105,6 +105,20 @@ async function measure(larder, lib, backend, { model, file, ort, tf, signal }) {
 	}
 }
 
+// ---- models by their bytes ----
+
+/** The URL of the stored file that has these bytes. */
+export async function byDigest(larder, lib, bytes) {
+	const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+	const sha256 = Array.from(hash, (b) => b.toString(16).padStart(2, 0)).join('');
+	for (const { id, files } of await larder.models()) {
+		const file = files.find((f) => f.sha256 === sha256);
+		if (file)
+			return (await larder._stored(id, file.path)).url;
+	}
+	throw lib.modelError('not-found', sha256, `no stored file has the digest ${sha256}; say which model`);
+}
+
 // ---- TensorFlow.js ----
 
 const tfType = (type) => (/^(bool|string)$/.test(type) ? type : /^float/.test(type) ? 'float32' : 'int32');
@@ -151,7 +165,9 @@ export async function loadGraphModel(larder, lib, tf, source, options = {}) {
 
 /** model.json, and its weights in one buffer. */
 async function filesOf(larder, lib, source, o) {
-	const { url } = await larder._stored(source, o.file ?? (/:/.test(source) ? undefined : 'model.json'), o.signal);
+	const { url } = await larder._stored(source, o.file, o.signal);
+	if (!/\.json$/.test(url))
+		throw lib.modelError('not-runnable', source, `${url} is not a TensorFlow.js model, file must name one`);
 	const json = JSON.parse(lib.textOf(await larder._download(url, o)));
 	return [json, lib.join(await Promise.all(json.weightsManifest.flatMap((g) => g.paths)
 		.map((path) => larder._download(new URL(path, url), o)))).buffer];

@@ -321,13 +321,17 @@ export class Larder extends EventTarget {
 		this._progress('load', model, 1, 1, onprogress);
 		const infer = (feeds, o) => this.infer(`${id}@${revision}`, feeds, { ...o, file: path });
 		const send = batch && inputs.every((i) => i.dims[0] === -1) ? batcher(infer, batch) : infer;
+		let begun = 0, ended = 0;
+		const tell = () => this._progress('run', model, ended, begun, onprogress, path);
 		const shape = ({ name, type, dims }) => ({ name, isTensor: true, type, shape: dims.map((d, i) => dimNames[name]?.[i] ?? d) });
 		return {
 			backend: 'larder', inputs, outputs, inputNames: inputs.map((i) => i.name), outputNames: outputs.map((o) => o.name),
 			inputMetadata: inputs.map(shape), outputMetadata: outputs.map(shape), release: async () => {},
 			run: async (feeds, names, { signal: stop } = {}) => {
 				checkFeeds(inputs, feeds);
-				const result = await send(feeds, { outputs: names, signal: stop });
+				begun++;
+				tell();
+				const result = await send(feeds, { outputs: names, signal: stop }).finally(() => { ended++; tell(); });
 				return ort ? mapped(result, ({ type, data, dims }) => new ort.Tensor(type, data, dims)) : result;
 			},
 		};
@@ -339,23 +343,12 @@ export class Larder extends EventTarget {
 		known ?? ort.registerBackend('larder', {
 			init: () => at.larder.#json('/v2/health/ready', {}),
 			createInferenceSessionHandler: async (source) => {
-				const name = at.model ?? (source.buffer ? await at.larder.#byDigest(source) : source);
+				const name = at.model ?? (source.buffer ? await at.larder.#more('byDigest', [source]) : source);
 				const it = await at.larder._remote(ort, name, {}), skip = () => {};
 				return { ...it, dispose: it.release, startProfiling: skip, endProfiling: skip,
 					run: (feeds, fetches, o) => it.run(feeds, Object.keys(fetches), o) };
 			},
 		}, -1);
-	}
-
-	async #byDigest(bytes) {
-		const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-		const sha256 = Array.from(hash, (b) => b.toString(16).padStart(2, 0)).join('');
-		for (const { id, files } of await this.models()) {
-			const file = files.find((f) => f.sha256 === sha256);
-			if (file)
-				return this.#url(id, 'main', file.path);
-		}
-		throw modelError('not-found', sha256, `no stored file has the digest ${sha256}; say which model`);
 	}
 
 	transformers({ env }, { fallback = 'auto', ort, onprogress } = {}) {
@@ -396,10 +389,10 @@ export class Larder extends EventTarget {
 		return { restore };
 	}
 
-	// choose, loadGraphModel and video are in larder-more.js; a service worker imports it beforehand
+	// choose, loadGraphModel, video, byDigest are in larder-more.js; a service worker imports it beforehand
 	async #more(name, args) {
 		const more = globalThis.larderMore ?? await import(`${this.url}/larder-more.js`);
-		return more[name](this, { TYPES, elements, join, textOf, abortable, movable, hasGPU, LarderError }, ...args);
+		return more[name](this, { TYPES, elements, join, textOf, abortable, movable, hasGPU, LarderError, modelError }, ...args);
 	}
 
 	choose(...args) {
@@ -448,11 +441,13 @@ export class Larder extends EventTarget {
 		const { id, revision, file } = parseModel(model, this.url, given);
 		const { bytes, files } = asModel(await this.#json(
 			`/api/models/${id}/revision/${quote(revision)}?blobs=true`, { signal, model }));
-		const found = files.map((f) => f.path).filter((p) => p.endsWith('.onnx'));
-		const usual = ['model.onnx', 'onnx/model.onnx'].find((p) => found.includes(p));
-		if (!file && !usual && found[1])
-			throw modelError('ambiguous', model, `${model} has several models, file must name one: ${found}`);
-		return { bytes, url: this.#url(id, revision, file ?? usual ?? found[0] ?? 'model.json') };
+		// as the daemon chooses (daemon/runnable.h)
+		const found = files.map((f) => f.path).filter((p) => /\.(onnx|tflite)$|(^|\/)model\.json$/.test(p));
+		const path = file ?? (found[1] ? ['model.onnx', 'onnx/model.onnx'].find((p) => found.includes(p)) : found[0]);
+		if (!path)
+			throw modelError(found[0] ? 'ambiguous' : 'not-runnable', model,
+				`${model} has ${found[0] ? `several models, file must name one: ${found}` : 'no model file'}`);
+		return { bytes, url: this.#url(id, revision, path) };
 	}
 
 	async #onnx(source, o) {

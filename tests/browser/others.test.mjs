@@ -12,13 +12,16 @@ import { folder, golden, noBrowser, openPage, startBrowser, startLarder, startSi
 
 const TFLITE = golden('tflite-mlperf-tiny');
 const TFLITE_JS = folder('@tensorflow/tfjs-tflite');
+const WLLAMA = folder('@wllama/wllama');
+const MEDIAPIPE = folder('@mediapipe/tasks-vision');
 
 describe('other clients', { skip: noBrowser() }, () => {
   let larder, browser, site;
   before(async () => {
     site = await startSite({
       '/tfjs/': path.join(folder('@tensorflow/tfjs') ?? '/nonexistent', 'dist'),
-      '/tflite/': path.join(TFLITE_JS ?? '/nonexistent', 'wasm'), '/tflite-js/': path.join(TFLITE_JS ?? '/nonexistent', 'dist') });
+      '/tflite/': path.join(TFLITE_JS ?? '/nonexistent', 'wasm'), '/tflite-js/': path.join(TFLITE_JS ?? '/nonexistent', 'dist'),
+      '/wllama/': path.join(WLLAMA ?? '/nonexistent', 'esm'), '/mediapipe/': MEDIAPIPE ?? '/nonexistent' });
     larder = await startLarder({ origins: [site.url] });
     browser = await startBrowser();
   });
@@ -58,6 +61,48 @@ describe('other clients', { skip: noBrowser() }, () => {
       return { bytes: kept.byteLength, oid: /^oid sha256:([0-9a-f]{64})$/m.test(raw) };
     }, `${larder.url}/org/llm`);
     assert.deepEqual(got, { bytes: 1 << 20, oid: true });
+    await page.context().close();
+  });
+
+  test('wllama downloads shards of a GGUF from larder, finds them again, and needs no network then', {
+    skip: !WLLAMA && '@wllama/wllama is not installed',
+  }, async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-gguf-'));
+    const names = [1, 2].map((i) => `tiny-0000${i}-of-00002.gguf`);
+    for (const [i, name] of names.entries())
+      fs.writeFileSync(path.join(dir, name), Buffer.concat([Buffer.from('GGUF\x03\0\0\0', 'latin1'), Buffer.alloc(300000 + i, i + 1)]));
+    await larder.ctl('import', '--name', 'org/tiny-gguf', dir);
+    fs.rmSync(dir, { recursive: true });
+    const page = await openPage(browser, site.url);
+    const got = await page.evaluate(async (url) => {
+      const { ModelManager } = await import('/wllama/index.js');
+      const manager = new ModelManager();
+      const steps = [];
+      const model = await manager.downloadModel(url, { progressCallback: (p) => steps.push([p.loaded, p.total]) });
+      const blobs = await model.open();
+      return { sizes: blobs.map((b) => b.size), last: steps.at(-1), valid: model.validate(), kept: (await manager.getModels()).length,
+        magic: await blobs[1].slice(0, 4).text() };
+    }, `${larder.url}/org/tiny-gguf/resolve/main/${names[0]}`);
+    assert.deepEqual(got.sizes, [300008, 300009]);
+    assert.deepEqual([got.valid, got.kept, got.magic, got.last], ['valid', 1, 'GGUF', [600017, 600017]]);
+    await page.context().close();
+  });
+
+  test('MediaPipe takes its wasm files and a model from larder', {
+    skip: (!MEDIAPIPE && '@mediapipe/tasks-vision is not installed') || (!TFLITE && 'no models in ../shared'),
+  }, async () => {
+    await larder.ctl('import', '--name', 'org/mediapipe', path.join(MEDIAPIPE, 'wasm'));
+    await larder.ctl('import', '--name', 'vww', path.join(TFLITE, 'vww_96_float.tflite'));
+    const page = await openPage(browser, site.url);
+    const said = await page.evaluate(async ({ wasm, model }) => {
+      const { FilesetResolver, ImageClassifier } = await import('/mediapipe/vision_bundle.mjs');
+      const files = await FilesetResolver.forVisionTasks(wasm);
+      return ImageClassifier.createFromOptions(files, { baseOptions: { modelAssetPath: model, delegate: 'CPU' } })
+        .then(() => 'ready', (e) => e.message);
+    }, { wasm: `${larder.url}/org/mediapipe/resolve/main`, model: `${larder.url}/vww/resolve/main/vww_96_float.tflite` });
+    console.log(`MediaPipe says: ${said}`);
+    // the model is read; it has no metadata that say how a picture is to be scaled
+    assert.match(said, /NormalizationOptions|^ready$/);
     await page.context().close();
   });
 });

@@ -3,6 +3,8 @@
 // The real TensorFlow.js on a page of another origin: from larder with progress, or on the daemon.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -14,13 +16,15 @@ const TFJS = folder('@tensorflow/tfjs');
 const MOBILENET = golden('mobilenetv2-035-tm');
 const HUMAN = golden('tfjs-human');
 const NSFW = golden('tfjs-nsfwjs-mobilenetv2');
+const ABALONE = golden('tfjs-examples-abalone');
 const missing = (!TFJS && '@tensorflow/tfjs is not installed') || (!HUMAN && 'no models in ../shared');
 
 describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
   let larder, browser, site;
   before(async () => {
     site = await startSite({ '/tfjs/': path.join(TFJS, 'dist'), '/human/': path.join(HUMAN, 'golden/emotion'),
-      '/mobilenet/': path.join(MOBILENET, 'golden/mobilenet_model'), '/nsfw/': path.join(NSFW, 'golden/model') });
+      '/mobilenet/': path.join(MOBILENET, 'golden/mobilenet_model'), '/nsfw/': path.join(NSFW, 'golden/model'),
+      '/abalone/': path.join(ABALONE, 'golden/model') });
     larder = await startLarder({ origins: [site.url] });
     await larder.ctl('import', '--name', 'org/emotion', path.join(HUMAN, 'emotion.json'), path.join(HUMAN, 'emotion.bin'));
     await larder.ctl('import', '--name', 'org/nsfw', path.join(NSFW, 'model.json'), path.join(NSFW, 'group1-shard1of1'));
@@ -117,6 +121,37 @@ describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
     within(got.out, output);
     console.log(`the TFJS graph model ran on: ${got.backend}`);
     assert.ok(got.backend === 'larder' ? !page.files.length : page.files.length === 2);
+    await page.context().close();
+  });
+
+  test('a model.json in a folder is found by the model\'s name, in the page as on the daemon', async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-folder-'));
+    fs.mkdirSync(path.join(dir, 'web'));
+    for (const file of ['model.json', 'weights.bin'])
+      fs.copyFileSync(path.join(ABALONE, file), path.join(dir, 'web', file));
+    fs.writeFileSync(path.join(dir, 'metadata.json'), '{}');
+    await larder.ctl('import', '--name', 'org/abalone', dir);
+    fs.rmSync(dir, { recursive: true });
+    const { inputs: [input], outputs: [output] } = readGolden(path.join(ABALONE, 'golden/model'));
+    const page = await visit();
+    const got = await page.evaluate(async ({ file, shape }) => {
+      const x = await window.tensor(file, shape), answers = [];
+      for (const fallback of ['never', 'always']) {
+        const steps = [];
+        const model = await window.larder.loadGraphModel(window.tf, 'org/abalone', { fallback, onprogress: (p) => steps.push(p) });
+        const [a, b] = await Promise.all([model.predictAsync(x), model.predictAsync(x)]);
+        answers.push({ backend: model.backend, out: await window.plain(a), again: await window.plain(b),
+          runs: steps.filter((p) => p.phase === 'run').map((p) => [p.loaded, p.total]), files: new Set(steps.map((p) => p.file)).size });
+      }
+      return answers;
+    }, { file: `/abalone/${input.file}`, shape: input.shape });
+    assert.deepEqual(got.map((g) => g.backend), ['cpu', 'larder']);
+    for (const { out, again } of got) {
+      within(out, output);
+      within(again, output);
+    }
+    assert.deepEqual(got[1].runs, [[0, 1], [0, 2], [1, 2], [2, 2]]);
+    assert.equal(page.files.filter((f) => f.path.endsWith('weights.bin')).length, 1);
     await page.context().close();
   });
 
