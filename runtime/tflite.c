@@ -38,7 +38,7 @@ static const struct {
 	const char *name;
 	rt_tflite_lower_f *lower;
 } customs[] = {
-    {"", NULL},
+    {"TFLite_Detection_PostProcess", rt_tflite_lower_detection_postprocess},
 };
 
 bool rt_tflite_ok(const struct rt_tflite *r)

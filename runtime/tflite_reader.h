@@ -159,5 +159,7 @@ int rt_tflite_i64(struct rt_tflite_op *o, int v);
 #define TFLITE(code, name, lower, op) rt_tflite_lower_f rt_tflite_lower_##lower;
 #include "runtime/tflite.def"
 #undef TFLITE
+/* The custom operators of the table in tflite.c. */
+rt_tflite_lower_f rt_tflite_lower_detection_postprocess;
 
 #endif
