@@ -9,17 +9,11 @@
  */
 #include <config.h>
 
-#include <errno.h>
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/ops/elementwise.h"
+#include "runtime/ops/number_text.h"
 #include "runtime/ops/ops.h"
-
-#define TEXT_MAX 32 /* bytes of a number as text */
 
 struct cast {
 	const struct rt_f16_convert *f16;
@@ -30,7 +24,7 @@ struct cast {
 struct casting {
 	const struct cast *s;
 	const struct rt_run *r;
-	char *texts; /* to string: [elems][TEXT_MAX] */
+	char *texts; /* to string: [elems][RT_NUMBER_TEXT] */
 };
 
 static int cast_bind(struct rt_bind *b, struct rt_error *err)
@@ -56,7 +50,7 @@ static int cast_infer(struct rt_infer *f, struct rt_error *err)
 	if (f->out[0].dtype != RT_STR || f->in[0].dtype == RT_STR)
 		return RT_OK;
 	if (!rt_shape_elems(&f->in[0].shape, &n) ||
-	    __builtin_mul_overflow((size_t)n, (size_t)TEXT_MAX, &bytes))
+	    __builtin_mul_overflow((size_t)n, (size_t)RT_NUMBER_TEXT, &bytes))
 		return rt_error_set(err, RT_INPUT, "the input is too large");
 	f->shape_state = rt_infer_alloc(f, bytes + 1);
 	if (f->shape_state == NULL)
@@ -117,81 +111,19 @@ static void cast_range(void *arg, size_t begin, size_t end, int thread)
 
 static void from_string(const struct rt_run *r, int64_t i)
 {
-	const struct rt_str *s = (const struct rt_str *)r->in[0].data + i;
-	enum rt_dtype t = r->out[0].dtype;
-	char text[64], *end = text;
+	const struct rt_str *text = (const struct rt_str *)r->in[0].data + i;
 
-	if (s->size > 0 && s->size < sizeof(text)) {
-		memcpy(text, s->bytes, s->size);
-		text[s->size] = '\0';
-		errno = 0;
-		if (rt_convert_is_float(t)) {
-			double x = strtod(text, &end);
-			rt_convert_from_f64(t, &x, 1, r->out[0].data, i, true);
-		} else {
-			int64_t v = t == RT_U64 ? (int64_t)strtoull(text, &end, 10)
-						: (int64_t)strtoll(text, &end, 10);
-			if (*end == '.' || *end == 'e' || *end == 'E') { /* "1.0" as an integer */
-
-				double x = strtod(text, &end);
-				rt_convert_from_f64(RT_I64, &x, 1, &v, 0, true);
-			}
-			rt_convert_from_i64(t, &v, 1, r->out[0].data, i);
-		}
-	}
-	if (end == text || *end != '\0')
+	if (!rt_number_read(*text, r->out[0].dtype, r->out[0].data, i))
 		rt_run_fault(r, "element %lld is not a number", (long long)i);
-}
-
-/* Digits before the point; at least 1. */
-static int whole_digits(double x)
-{
-	int digits = 1;
-
-	for (x = fabs(x); x >= 10; x /= 10)
-		digits++;
-	return digits;
-}
-
-/* The fewest digits that read back as ${x}, which is of type ${t}. */
-static int float_text(enum rt_dtype t, double x, char *out)
-{
-	double back;
-	int n = 0;
-
-	if (isnan(x))
-		return snprintf(out, TEXT_MAX, "NaN");
-	if (isinf(x))
-		return snprintf(out, TEXT_MAX, x > 0 ? "INF" : "-INF");
-	/* Whole numbers below 10^15 keep all their digits, so that they have no exponent. */
-	for (int digits = x < 1e15 && x > -1e15 ? whole_digits(x) : 1; digits <= 17; digits++) {
-		uint64_t bits;
-		n = snprintf(out, TEXT_MAX, "%.*g", digits, x);
-		back = strtod(out, NULL);
-		rt_convert_from_f64(t, &back, 1, &bits, 0, true);
-		rt_convert_to_f64(t, &bits, 0, 1, &back);
-		if (!(back < x) && !(back > x))
-			break;
-	}
-	return n;
 }
 
 static void to_string(const struct rt_run *r, int64_t i)
 {
 	const struct rt_tensor *in = &r->in[0];
 	/* written by this run alone: a plan is used by one thread at a time */
-	char *texts = (char *)(uintptr_t)r->shape_state, *text = texts + i * TEXT_MAX;
-	int n;
+	char *texts = (char *)(uintptr_t)r->shape_state, *text = texts + i * RT_NUMBER_TEXT;
+	int n = rt_number_text(in, i, text);
 
-	if (rt_convert_is_float(in->dtype))
-		n = float_text(in->dtype, rt_convert_get_f64(in, i), text);
-	else if (in->dtype == RT_U64)
-		n = snprintf(text, TEXT_MAX, "%" PRIu64, (uint64_t)rt_convert_get_i64(in, i));
-	else if (in->dtype == RT_BOOL)
-		n = snprintf(text, TEXT_MAX, "%s",
-			     rt_convert_get_i64(in, i) != 0 ? "True" : "False");
-	else
-		n = snprintf(text, TEXT_MAX, "%" PRId64, rt_convert_get_i64(in, i));
 	((struct rt_str *)r->out[0].data)[i] = (struct rt_str){text, (size_t)n};
 }
 

@@ -7,7 +7,8 @@
  *	NhwcConv     Conv with X [N][…][C] and Y [N][…][M]; NhwcFusedConv: Z and activation too
  *	FusedGemm    Y = activation(Gemm(A, B, C))
  *	FusedMatMul  Y = alpha · A' · B', transposed by transA, transB (TransposeMatMul is an old
- *	             name of it); FusedMatMulActivation: activation too
+ *	             name of it); transBatchA, transBatchB: dim 0 is put behind the dims of the
+ *	             batch before that; FusedMatMulActivation: activation too
  *
  * activation: Relu, Tanh, Sigmoid, LeakyRelu (alpha), HardSigmoid (alpha, beta),
  * Clip (least, most), with activation_params or activation_alpha, _beta.
@@ -314,22 +315,98 @@ const struct rt_op rt_op_fused_gemm = {
     .run = gemm_run,
 };
 
+/* Which operands have their dim 0 behind those of the batch, and how they are copied. */
+struct turned {
+	void *product; /* shape_state of MatMul */
+	bool is[2];
+	struct rt_tensor in[2];
+	size_t bytes[2]; /* of scratch, in multiples of a line */
+	struct rt_walk walk[2];
+};
+
+static bool batch_is_turned(const struct rt_node *n, int i)
+{
+	return rt_node_int(n, i == 0 ? "transBatchA" : "transBatchB", 0) != 0;
+}
+
 static int matmul_bind(struct rt_bind *b, struct rt_error *err)
 {
-	if (rt_node_int(b->node, "transBatchA", 0) != 0 ||
-	    rt_node_int(b->node, "transBatchB", 0) != 0)
-		return rt_error_set(err, RT_UNSUPPORTED, "transBatchA and transBatchB");
-	return bind_inner(b, &rt_op_matmul, err);
+	struct rt_node a_only = *b->node;
+	struct rt_bind inner = *b;
+
+	if (!batch_is_turned(b->node, 1))
+		return bind_inner(b, &rt_op_matmul, err);
+	a_only.in_count = 1; /* B is not to be packed as it is */
+	inner.node = &a_only;
+	return bind_inner(&inner, &rt_op_matmul, err);
+}
+
+/* [d0][batch][last] to [batch][d0][last]. */
+static int turn_batch(const struct rt_tensor *in, struct turned *z, int i, struct rt_error *err)
+{
+	struct rt_shape *s = &z->in[i].shape;
+	int64_t strides[2][RT_WALK_RANK] = {{0}}, dims[3] = {1, in->shape.dims[0], 0};
+
+	z->is[i] = true;
+	if (in->shape.rank < 3)
+		return rt_error_set(err, RT_INPUT, "input %d has no batch to turn", i);
+	for (int d = 0; d < s->rank - 2; d++)
+		dims[0] *= s->dims[d] = in->shape.dims[d + 1];
+	s->dims[s->rank - 2] = dims[1];
+	dims[2] = s->dims[s->rank - 1];
+	if (!rt_shape_bytes(s, RT_F32, &z->bytes[i]) || z->bytes[i] > SIZE_MAX / 4)
+		return rt_error_set(err, RT_BUDGET, "input %d is too large", i);
+	z->bytes[i] = (z->bytes[i] + 63) & ~(size_t)63;
+	strides[0][0] = dims[1] * dims[2], strides[0][1] = dims[2], strides[0][2] = 1;
+	strides[1][0] = dims[2], strides[1][1] = dims[0] * dims[2], strides[1][2] = 1;
+	if (z->bytes[i] > 0)
+		rt_walk_strided(&z->walk[i], 2, 3, dims, strides);
+	return RT_OK;
 }
 
 static int matmul_infer(struct rt_infer *f, struct rt_error *err)
 {
-	return infer_inner(f, &rt_op_matmul, err);
+	struct turned *z = rt_infer_alloc(f, sizeof(*z));
+	struct rt_infer inner = *f;
+	int status = RT_OK;
+
+	if (z == NULL)
+		return rt_error_set(err, RT_MEMORY, "no memory for a plan");
+	for (int i = 0; i < 2; i++) {
+		z->in[i] = f->in[i];
+		if (status == RT_OK && batch_is_turned(f->node, i))
+			status = turn_batch(&f->in[i], z, i, err);
+	}
+	if (status != RT_OK)
+		return status;
+	inner.in = z->in;
+	status = infer_inner(&inner, &rt_op_matmul, err);
+	z->product = inner.shape_state;
+	f->scratch_bytes = inner.scratch_bytes + z->bytes[0] + z->bytes[1];
+	f->shape_state = z;
+	return status;
 }
 
 static void matmul_run(const struct rt_run *r)
 {
-	run_inner(r, &rt_op_matmul);
+	const struct turned *z = r->shape_state;
+	struct rt_tensor in[2] = {r->in[0], r->in[1]};
+	struct rt_run inner = *r;
+	char *scratch = r->scratch;
+
+	for (int i = 0; i < 2; i++) {
+		if (!z->is[i])
+			continue;
+		in[i] = z->in[i];
+		in[i].data = scratch;
+		if (z->bytes[i] > 0)
+			rt_walk_copy(&z->walk[i], r->team, sizeof(float), scratch, r->in[i].data);
+		scratch += z->bytes[i];
+	}
+	inner.in = in;
+	inner.scratch = scratch;
+	inner.shape_state = z->product;
+	run_inner(&inner, &rt_op_matmul);
 	finish(r, NULL);
 }
 

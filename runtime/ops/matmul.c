@@ -302,6 +302,8 @@ void rt_matmul_run(const struct rt_run *r, const struct rt_matmul *mm,
 static int matmul_bind(struct rt_bind *b, struct rt_error *err)
 {
 	struct rt_matmul *mm = b->state;
+	if (b->node->domain == RT_ONNX && b->node->in_count > 2) /* what follows is larder's */
+		return rt_error_set(err, RT_MALFORMED, "%d inputs, not 2", b->node->in_count);
 	mm->trans_a = rt_node_int(b->node, "transA", 0) != 0;
 	mm->trans_b = rt_node_int(b->node, "transB", 0) != 0;
 	mm->alpha = rt_node_float(b->node, "alpha", 1);

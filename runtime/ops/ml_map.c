@@ -5,16 +5,21 @@
  *	ZipMap           [N][C] or [C] and C names to a sequence of N maps, name → number
  *	DictVectorizer   a map and a vocabulary to [1][words]: the value of each word, 0 (or "") for
  *	                 those that the map has not; keys that are no words are left out
+ *	CastMap          a map of int64 keys to [1][n]: its values in the order of the keys (DENSE),
+ *	                 or each at its key with zeros or "" between (SPARSE, n = max_map)
  *
  * DictVectorizer's text has a tensor of one dimension; ONNX Runtime, which the
  * exporters of such models were tried with, has a row.
  */
 #include <config.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/memory.h"
+#include "runtime/ops/convert.h"
 #include "runtime/ops/move.h"
+#include "runtime/ops/number_text.h"
 #include "runtime/ops/ops.h"
 
 /* Keys from one of two attributes; count −1: neither or both. */
@@ -167,4 +172,107 @@ const struct rt_op rt_op_dict_vectorizer = {
     .takes_lists = true,
     .type = dict_type,
     .eval = dict_eval,
+};
+
+/* ---- CastMap --------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	enum rt_dtype dtype;
+} casts[] = {{"TO_FLOAT", RT_F32}, {"TO_STRING", RT_STR}, {"TO_INT64", RT_I64}};
+
+static int cast_map_type(const struct rt_graph *g, const struct rt_node *n, enum rt_dtype *out,
+			 struct rt_error *err)
+{
+	enum rt_dtype t = g->values[n->in[0]].dtype;
+
+	out[0] = RT_NONE;
+	for (size_t i = 0; i < sizeof(casts) / sizeof(*casts); i++) {
+		if (rt_node_string_is(n, "cast_to", casts[i].name, "TO_FLOAT"))
+			out[0] = casts[i].dtype;
+	}
+	if (out[0] == RT_NONE)
+		return rt_error_set(err, RT_MALFORMED,
+				    "cast_to is none of TO_FLOAT, TO_STRING, "
+				    "TO_INT64");
+	if (!rt_node_string_is(n, "map_form", "DENSE", "DENSE") &&
+	    !rt_node_string_is(n, "map_form", "SPARSE", "DENSE"))
+		return rt_error_set(err, RT_MALFORMED, "map_form is neither DENSE nor SPARSE");
+	if (t != rt_dtype_in(RT_MAP_I64, rt_dtype_elem(t)))
+		return rt_error_set(err, RT_UNSUPPORTED, "not for %s", rt_dtype_name(t));
+	return RT_OK;
+}
+
+/* Value ${i} of a map as element ${at} of the output. */
+static int cast_value(struct rt_eval *e, const struct rt_tensor *values, int64_t i, int64_t at,
+		      struct rt_error *err)
+{
+	const struct rt_str *s =
+	    values->dtype == RT_STR ? (const struct rt_str *)values->data + i : NULL;
+	struct rt_tensor *out = &e->out[0];
+
+	if (s != NULL && out->dtype == RT_STR) {
+		((struct rt_str *)out->data)[at] = *s; /* the map lives as long */
+	} else if (s != NULL) {
+		if (!rt_number_read(*s, out->dtype, out->data, at))
+			return rt_error_set(err, RT_INPUT, "a value of the map is not a number");
+	} else if (out->dtype == RT_STR) {
+		char *text = rt_memory_take(e->memory, RT_NUMBER_TEXT, 1);
+		if (text == NULL)
+			return no_room(err);
+		((struct rt_str *)out->data)[at] =
+		    (struct rt_str){text, (size_t)rt_number_text(values, i, text)};
+	} else {
+		double x = rt_convert_get_f64(values, i);
+		rt_convert_from_f64(out->dtype, &x, 1, out->data, at, true);
+	}
+	return RT_OK;
+}
+
+static int by_key(const void *a, const void *b, void *keys)
+{
+	int64_t x = ((const int64_t *)keys)[*(const int64_t *)a],
+		y = ((const int64_t *)keys)[*(const int64_t *)b];
+
+	return (x > y) - (x < y);
+}
+
+static int cast_map_eval(struct rt_eval *e, struct rt_error *err)
+{
+	const struct rt_list *map = e->run.in[0].data;
+	const struct rt_tensor *keys = &map->items[0], *values = &map->items[1];
+	const struct rt_node *n = e->run.node;
+	bool dense = rt_node_string_is(n, "map_form", "DENSE", "DENSE");
+	int64_t count = keys->shape.dims[0], room = dense ? count : rt_node_int(n, "max_map", 1);
+	struct rt_shape shape = rt_shape_of(2, INT64_C(1), room);
+	int64_t *order = rt_memory_take(e->memory, (size_t)count * sizeof(*order), 64);
+	int status = RT_OK;
+
+	if (room < 0)
+		return rt_error_set(err, RT_MALFORMED, "max_map is %lld", (long long)room);
+	if (order == NULL || rt_eval_output(e, 0, &shape) == NULL) /* zeros */
+		return no_room(err);
+	for (int64_t i = 0; i < count; i++)
+		order[i] = i;
+	qsort_r(order, (size_t)count, sizeof(*order), by_key, keys->data);
+	for (int64_t i = 0; i < count && status == RT_OK; i++) {
+		int64_t key = ((const int64_t *)keys->data)[order[i]], at = dense ? i : key;
+
+		if (!dense && key < 0)
+			return rt_error_set(err, RT_INPUT, "key %lld of a sparse map",
+					    (long long)key);
+		if (at < room)
+			status = cast_value(e, values, order[i], at, err);
+	}
+	return status;
+}
+
+const struct rt_op rt_op_cast_map = {
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .takes_lists = true,
+    .type = cast_map_type,
+    .eval = cast_map_eval,
 };

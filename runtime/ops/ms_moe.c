@@ -111,7 +111,7 @@ static bool layer_fits(const struct rt_infer *f, const struct moe *s, int i, int
 		       int64_t out, int64_t in)
 {
 	const struct layer *l = &s->fc[i];
-	int64_t per = s->block > 0 ? (in + s->block - 1) / s->block : 1, rows, all;
+	int64_t per = s->block > 0 ? in / s->block + (in % s->block != 0) : 1, rows, all;
 
 	if (__builtin_mul_overflow(experts, out, &rows) || __builtin_mul_overflow(rows, in, &all))
 		return false;

@@ -9,7 +9,8 @@
  *
  * Opset changes that matter: BatchNormalization (14) has training_mode: mean and
  * var are the batch's, and two outputs are the running ones (before: five outputs
- * in training, not supported); `spatial` = 0 (7) is not supported.
+ * in training, not supported); `spatial` = 0 (before 9): scale and statistics
+ * have an element for each of x but N.
  * GroupNormalization: scale and bias per group in 18, per channel from 21 on.
  */
 #include <config.h>
@@ -25,6 +26,7 @@ struct norm {
 	enum rt_dtype dtype;
 	double epsilon;
 	bool training;
+	bool each; /* spatial = 0: every element of an item is a channel */
 };
 
 struct plan {
@@ -54,8 +56,7 @@ static int norm_bind(struct rt_bind *b, struct rt_error *err)
 	}
 	if (b->node->opset < 7 && is_batch && rt_node_int(b->node, "is_test", 0) == 0)
 		return rt_error_set(err, RT_UNSUPPORTED, "training (is_test = 0)");
-	if (rt_node_int(b->node, "spatial", 1) != 1)
-		return rt_error_set(err, RT_UNSUPPORTED, "spatial = 0");
+	s->each = is_batch && b->node->opset < 9 && rt_node_int(b->node, "spatial", 1) == 0;
 	for (int i = 1; i < b->node->out_count; i++) {
 		if (b->node->out[i] >= 0 && !s->training)
 			return rt_error_set(err, RT_UNSUPPORTED,
@@ -148,12 +149,34 @@ static int batch_type(const struct rt_graph *g, const struct rt_node *n, enum rt
 	return RT_OK;
 }
 
+/* spatial = 0: the inputs after the first have the shape of the first without N. */
+static int for_each_element(const struct rt_infer *f, struct rt_error *err)
+{
+	struct rt_shape item = f->in[0].shape;
+
+	for (int d = 1; d < item.rank; d++)
+		item.dims[d - 1] = item.dims[d];
+	item.rank--;
+	for (int i = 1; i < f->in_count; i++) {
+		if (!rt_shape_equal(&f->in[i].shape, &item))
+			return rt_error_set(err, RT_INPUT,
+					    "input %d has not the shape of an item (spatial = 0)",
+					    i);
+	}
+	return RT_OK;
+}
+
 static int batch_infer(struct rt_infer *f, struct rt_error *err)
 {
 	const struct norm *s = f->state;
 	struct plan *p;
 	int status = norm_plan(f, &p, err);
 
+	if (status == RT_OK && s->each) {
+		p->channels *= p->inner;
+		p->inner = p->channels != 0;
+		return for_each_element(f, err);
+	}
 	if (status == RT_OK)
 		status = vectors(f, p->channels, err);
 	for (int i = 1; i < f->out_count; i++)

@@ -10,7 +10,8 @@
  * Opset changes that matter: 10 one scale; 13 a scale per index of `axis`; 19
  * 8-bit floats, float16, `saturate`; 21 int4, int16, `block_size` and
  * `output_dtype`; 23 lets DequantizeLinear name its output type.  The quotient
- * is a float32 quotient; the sum and the clamp are exact.
+ * is a float32 quotient (`precision`, 23, may say no more than that); the sum and the
+ * clamp are exact.
  */
 #include <config.h>
 
@@ -86,14 +87,24 @@ static int dequantize_type(const struct rt_graph *g, const struct rt_node *n, en
 static int quantize_bind(struct rt_bind *b, struct rt_error *err)
 {
 	struct quantize *s = b->state;
+	int64_t to;
 
 	s->kernels = b->kernels;
 	s->axis = rt_node_int(b->node, "axis", 1);
 	s->block = rt_node_int(b->node, "block_size", 0);
 	s->saturate = rt_node_int(b->node, "saturate", 1) != 0;
+	to = rt_node_int(b->node, "precision", 0); /* of the quotient, which is float32 */
+	if (to != 0 && rt_dtype_of_onnx(to) != RT_F32 &&
+	    rt_dtype_of_onnx(to) != b->graph->values[b->node->in[1]].dtype)
+		return rt_error_set(err, RT_UNSUPPORTED, "precision %lld", (long long)to);
 	if (s->block < 0)
 		return rt_error_set(err, RT_MALFORMED, "block_size is %lld", (long long)s->block);
 	return RT_OK;
+}
+
+static int64_t blocks_of(int64_t n, int64_t block)
+{
+	return n / block + (n % block != 0);
 }
 
 static bool blocked_fits(const struct rt_shape *x, const struct rt_shape *scale, int axis,
@@ -102,7 +113,7 @@ static bool blocked_fits(const struct rt_shape *x, const struct rt_shape *scale,
 	if (scale->rank != x->rank)
 		return false;
 	for (int k = 0; k < x->rank; k++) {
-		int64_t want = k == axis ? (x->dims[k] + block - 1) / block : x->dims[k];
+		int64_t want = k == axis ? blocks_of(x->dims[k], block) : x->dims[k];
 		if (scale->dims[k] != want)
 			return false;
 	}
@@ -163,7 +174,7 @@ static int64_t scale_index(const struct scales *sc, int64_t element)
 	row = element / sc->inner; /* outer · along + a */
 	if (sc->block == 0)
 		return row % sc->along;
-	int64_t blocks = (sc->along + sc->block - 1) / sc->block;
+	int64_t blocks = blocks_of(sc->along, sc->block);
 	return (row / sc->along * blocks + row % sc->along / sc->block) * sc->inner + inner;
 }
 

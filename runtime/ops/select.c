@@ -118,8 +118,15 @@ const struct rt_op rt_op_compress = {
 
 /* ---- Unique ---------------------------------------------------------------------------------- */
 
+/* Which output is what; 3 is the last. */
+struct places {
+	int first, inverse, count; /* −1: there is none */
+};
+static const struct places onnx_places = {1, 2, 3}, ms_places = {-1, 1, 2};
+
 struct slices {
 	const struct rt_tensor *in;
+	struct places at;
 	int64_t outer, dim, inner; /* slice i: in[o][i][e] for all o, e */
 };
 
@@ -197,6 +204,13 @@ static int64_t unique_groups(struct slices *s, int64_t *order, struct group *gro
 	return count;
 }
 
+/* Element ${i} of output ${k}, if there is one that somebody wants. */
+static void put(const struct rt_eval *e, int k, int64_t i, int64_t value)
+{
+	if (k >= 0 && k < e->run.out_count && e->out[k].data != NULL)
+		((int64_t *)e->out[k].data)[i] = value;
+}
+
 static int unique_outputs(struct rt_eval *e, const struct slices *s, struct rt_shape *shape,
 			  int axis, const struct group *groups, int64_t count, const int64_t *of,
 			  const int64_t *place, struct rt_error *err)
@@ -207,10 +221,11 @@ static int unique_outputs(struct rt_eval *e, const struct slices *s, struct rt_s
 
 	shape->dims[axis] = count;
 	for (int i = 0; i < e->run.out_count; i++) {
-		if (e->out[i].dtype != RT_NONE && rt_eval_output(e, i,
-								 i == 0   ? shape
-								 : i == 2 ? &all
-									  : &list) == NULL)
+		if (e->out[i].dtype != RT_NONE &&
+		    rt_eval_output(e, i,
+				   i == 0               ? shape
+				   : i == s->at.inverse ? &all
+							: &list) == NULL)
 			return no_room(err);
 	}
 	y = e->out[0].data;
@@ -220,22 +235,19 @@ static int unique_outputs(struct rt_eval *e, const struct slices *s, struct rt_s
 			       (const char *)s->in->data +
 				   (o * s->dim + groups[g].first) * (int64_t)bytes,
 			       bytes);
-		if (e->run.out_count > 1 && e->out[1].data != NULL)
-			((int64_t *)e->out[1].data)[g] = groups[g].first;
-		if (e->run.out_count > 3 && e->out[3].data != NULL)
-			((int64_t *)e->out[3].data)[g] = groups[g].count;
+		put(e, s->at.first, g, groups[g].first);
+		put(e, s->at.count, g, groups[g].count);
 	}
-	if (e->run.out_count > 2 && e->out[2].data != NULL) {
-		for (int64_t i = 0; i < s->dim; i++)
-			((int64_t *)e->out[2].data)[i] = place[of[i]];
-	}
+	for (int64_t i = 0; i < s->dim; i++)
+		put(e, s->at.inverse, i, place[of[i]]);
 	return RT_OK;
 }
 
-static int unique_eval(struct rt_eval *e, struct rt_error *err)
+/* ${sorted}: otherwise in the order in which they come first. */
+static int unique(struct rt_eval *e, struct places at, bool sorted, struct rt_error *err)
 {
 	const struct rt_tensor *in = &e->run.in[0];
-	struct slices s = {.in = in, .outer = 1, .dim = rt_tensor_elems(in), .inner = 1};
+	struct slices s = {.in = in, .at = at, .outer = 1, .dim = rt_tensor_elems(in), .inner = 1};
 	struct rt_shape shape = rt_shape_of(1, s.dim);
 	int64_t *order, *of, *place, count;
 	struct group *groups;
@@ -257,11 +269,16 @@ static int unique_eval(struct rt_eval *e, struct rt_error *err)
 	if (order == NULL || of == NULL || place == NULL || groups == NULL)
 		return no_room(err);
 	count = unique_groups(&s, order, groups, of);
-	if (rt_node_int(e->run.node, "sorted", 1) == 0)
+	if (!sorted)
 		qsort(groups, (size_t)count, sizeof(*groups), by_first);
 	for (int64_t g = 0; g < count; g++)
 		place[groups[g].rank] = g;
 	return unique_outputs(e, &s, &shape, axis, groups, count, of, place, err);
+}
+
+static int unique_eval(struct rt_eval *e, struct rt_error *err)
+{
+	return unique(e, onnx_places, rt_node_int(e->run.node, "sorted", 1) != 0, err);
 }
 
 const struct rt_op rt_op_unique = {
@@ -271,4 +288,21 @@ const struct rt_op rt_op_unique = {
     .out_max = 4,
     .type = rt_op_type_same_i64,
     .eval = unique_eval,
+};
+
+static int unique_ms_eval(struct rt_eval *e, struct rt_error *err)
+{
+	if (e->run.in[0].shape.rank != 1)
+		return rt_error_set(err, RT_INPUT, "the input is no vector");
+	return unique(e, ms_places, false, err);
+}
+
+/* com.microsoft's: of a vector, in the order of the input; outputs values, which, how often. */
+const struct rt_op rt_op_unique_ms = {
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 3,
+    .type = rt_op_type_same_i64,
+    .eval = unique_ms_eval,
 };

@@ -4,7 +4,8 @@
  * gets another number, other bytes, or is left out or doubled, and the lengths
  * around it are set right.  For libFuzzer only (fuzz_onnx), which mixes these
  * with its own; attribute values, shapes and elements change this way while the
- * file stays whole.
+ * file stays whole.  FUZZ_ONNX=attributes, =shapes or =tensors in the environment:
+ * these only, nothing else of the file.
  */
 #include <config.h>
 
@@ -25,10 +26,27 @@ struct span {
 	size_t begin, end;
 };
 
+/* What a message is, as far as ONNX says so (onnx.proto). */
+enum kind { OTHER, MODEL, FUNCTION, GRAPH, NODE, ATTR, TENSOR, VALUE, TYPE, OF_TENSOR, SHAPE, DIM };
+static const struct {
+	enum kind of;
+	unsigned number; /* field */
+	enum kind is;
+} inside[] = {
+    {MODEL, 7, GRAPH},  {MODEL, 25, FUNCTION}, {FUNCTION, 7, NODE},  {GRAPH, 1, NODE},
+    {GRAPH, 5, TENSOR}, {GRAPH, 11, VALUE},    {GRAPH, 12, VALUE},   {GRAPH, 13, VALUE},
+    {VALUE, 2, TYPE},   {NODE, 5, ATTR},       {ATTR, 5, TENSOR},    {ATTR, 6, GRAPH},
+    {ATTR, 10, TENSOR}, {ATTR, 11, GRAPH},     {TYPE, 1, OF_TENSOR}, {OF_TENSOR, 2, SHAPE},
+    {SHAPE, 1, DIM},
+};
+
 /* A field, and the bodies it is in, outermost first. */
 struct field {
 	struct span all, value; /* value: without the key, and without its length */
 	int wire;               /* protobuf wire type */
+	unsigned number;        /* of the field */
+	enum kind in, is;       /* what it is in, and what it is itself */
+	bool of_attr;           /* somewhere in an attribute, but in no graph there */
 	int depth;
 	struct span around[NESTED]; /* their bodies */
 	size_t length_at[NESTED];   /* where the lengths of those begin */
@@ -65,6 +83,7 @@ static bool read_field(const uint8_t *d, size_t at, size_t end, struct field *f,
 	if (!varint(d, end, &at, &key) || key >> 3 == 0 || key >> 3 > 4096)
 		return false;
 	f->wire = (int)(key & 7);
+	f->number = (unsigned)(key >> 3);
 	*length_at = f->value.begin = at;
 	if (f->wire == 0 && !varint(d, end, &at, &n))
 		return false;
@@ -93,12 +112,37 @@ static bool is_message(const uint8_t *d, struct span body)
 	return true;
 }
 
+/* What ${f} is, which is in ${in}. */
+static void know(const struct field *in, struct field *f)
+{
+	f->in = in->is;
+	f->is = OTHER;
+	for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++)
+		if (inside[i].of == in->is && inside[i].number == f->number)
+			f->is = inside[i].is;
+	f->of_attr = (in->is == ATTR || in->of_attr) && f->is != GRAPH;
+}
+
+/* Whether it is one of the fields that are to change. */
+static bool is_wanted(const struct field *f)
+{
+	const char *only = getenv("FUZZ_ONNX");
+
+	if (only == NULL)
+		return true;
+	if (strcmp(only, "attributes") == 0)
+		return f->of_attr;
+	if (strcmp(only, "shapes") == 0)
+		return f->in == SHAPE || f->in == DIM || (f->in == TENSOR && f->number == 1);
+	return f->in == TENSOR && f->number != 1;
+}
+
 /* All fields of all messages, in any order: one of them, each as likely as another. */
 static bool choose(const uint8_t *d, size_t size, struct field *out)
 {
 	static struct field list[FIELDS];
-	struct field root = {.value = {0, size}};
-	size_t count = 0, length_at;
+	struct field root = {.value = {0, size}, .is = MODEL};
+	size_t count = 0, wanted = 0, length_at;
 
 	for (size_t next = 0; next <= count; next++) {
 		const struct field in = next == 0 ? root : list[next - 1];
@@ -114,6 +158,7 @@ static bool choose(const uint8_t *d, size_t size, struct field *out)
 			if (!read_field(d, at, in.value.end, f, &length_at))
 				break;
 			at = f->all.end;
+			know(&in, f);
 			if (f->wire == 2) { /* what is inside has this one around it */
 				f->around[f->depth] = f->value;
 				f->length_at[f->depth] = length_at;
@@ -122,10 +167,10 @@ static bool choose(const uint8_t *d, size_t size, struct field *out)
 			count++;
 		}
 	}
-	if (count == 0)
-		return false;
-	*out = list[(size_t)rand() % count];
-	return true;
+	for (size_t i = 0; i < count; i++)
+		if (is_wanted(&list[i]) && (size_t)rand() % ++wanted == 0)
+			*out = list[i];
+	return wanted > 0;
 }
 
 static uint64_t a_number(void)
@@ -211,7 +256,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 	size_t n = 0;
 
 	srand(seed);
-	if (rand() % 5 == 0 || !choose(data, size, &f))
+	if ((rand() % 5 == 0 && getenv("FUZZ_ONNX") == NULL) || !choose(data, size, &f))
 		return LLVMFuzzerMutate(data, size, max_size);
 	outer = f.wire == 2 ? f.depth - 1 : f.depth;
 	switch (rand() % 8) {
