@@ -116,7 +116,7 @@ static void guard_all(struct guard_view *v, enum route_plane plane)
 		check(size > 0 && path[0] == '/' && memchr(path, '?', size) == NULL);
 		/* an absolute-form without a path means `/` */
 		check((path >= v->target && path + size <= v->target + strlen(v->target)) ||
-		      (size == 1 && strncmp(v->target, "http://", 7) == 0));
+		      (size == 1 && strncasecmp(v->target, "http://", 7) == 0));
 	}
 	if (guard_origin(v, ORIGIN, plane, &cors, &fault) == 0)
 		check_origin(v, plane, &cors);
