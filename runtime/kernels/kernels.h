@@ -383,6 +383,8 @@ const struct rt_kernels *rt_kernels_select(enum rt_cpu_level level);
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_f32_binary symbol;
 #include "runtime/kernels/f32_binary.def"
+/* rt_kernels_mark(kernels): a number that differs where other variants were chosen (pack.c). */
+uint64_t rt_kernels_mark(const struct rt_kernels *kernels);
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_f32_row symbol;
 #include "runtime/kernels/f32_row.def"
