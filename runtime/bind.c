@@ -27,6 +27,13 @@ void *rt_bind_alloc(struct rt_bind *b, size_t bytes)
 	return rt_memory_take(b->memory, bytes, 64);
 }
 
+const void *rt_bind_packed(struct rt_bind *b, size_t bytes, void **ret_fill)
+{
+	if (b->pack == NULL)
+		return *ret_fill = rt_memory_take(b->memory, bytes, 64);
+	return rt_pack_take(b->pack, b->memory, bytes, ret_fill);
+}
+
 void rt_bind_drop(struct rt_bind *b, int i)
 {
 	must(i >= 0 && i < 32 && rt_bind_constant(b, i) != NULL);
@@ -34,9 +41,10 @@ void rt_bind_drop(struct rt_bind *b, int i)
 }
 
 int rt_bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_memory *memory,
-		 struct rt_error *err)
+		 struct rt_pack *pack, struct rt_error *err)
 {
-	struct rt_bind b = {.graph = g, .node = n, .kernels = g->kernels, .memory = memory};
+	struct rt_bind b = {
+	    .graph = g, .node = n, .kernels = g->kernels, .memory = memory, .pack = pack};
 	char label[256];
 	int status = RT_OK;
 
@@ -73,16 +81,19 @@ static void drop_inputs(struct rt_trim *trim, const struct rt_node *n)
 }
 
 int rt_bind_graph(struct rt_graph *g, struct rt_trim *trim, struct rt_memory *memory,
-		  struct rt_error *err)
+		  struct rt_pack *pack, struct rt_error *err)
 {
 	for (int i = 0; i < g->node_count; i++) {
 		struct rt_node *n = &g->nodes[i];
-		int status = rt_bind_node(g, n, memory, err);
+		int status;
+
+		pack->node++;
+		status = rt_bind_node(g, n, memory, pack, err);
 
 		for (int k = 0; k < n->attr_count && status == RT_OK; k++) {
 			/* depth is bounded by the reader; constants may be the parents' */
 			if (n->attrs[k].kind == RT_ATTR_GRAPH)
-				status = rt_bind_graph(n->attrs[k].graph, NULL, memory, err);
+				status = rt_bind_graph(n->attrs[k].graph, NULL, memory, pack, err);
 		}
 		if (status < 0)
 			return status;

@@ -12,6 +12,7 @@
 #include "runtime/format.h"
 #include "runtime/guard.h"
 #include "runtime/model.h"
+#include "runtime/settle.h"
 
 #define DEFAULT_BUDGET ((size_t)4 << 30)
 
@@ -35,6 +36,7 @@ static struct rt_port *make_ports(struct rt_graph *g, const int *list, int count
 static int open_graph(struct rt_model *m, const struct rt_model_opts *opts, struct rt_error *err)
 {
 	struct rt_graph *g = m->graph;
+	struct rt_packed packed = {.image = {NULL, 0}};
 	int status = rt_graph_resolve(g, err);
 
 	if (status < 0)
@@ -47,12 +49,20 @@ static int open_graph(struct rt_model *m, const struct rt_model_opts *opts, stru
 		return rt_error_set(err, RT_MEMORY, "out of memory");
 	if (opts->check_only)
 		return RT_OK;
-	status = rt_graph_optimise(g, !opts->no_optimise, err);
+	status = rt_settle(g, err);
+	if (status == RT_OK)
+		status = rt_graph_optimise(g, !opts->no_optimise, err);
+	if (status == RT_OK)
+		status = rt_settle(g, err);
 	if (status < 0)
 		return status;
-	m->trim =
-	    rt_trim_open(g); /* the model's: a page that is gone ends this function anywhere */
-	status = rt_bind_graph(g, m->trim, &m->memory, err);
+	if (opts->packed != NULL) {
+		opts->packed(opts->packed_arg, &packed);
+		(void)rt_pack_use(&m->pack, m->kernels, &packed);
+	}
+	/* the model's: a page that is gone ends this function anywhere */
+	m->trim = rt_trim_open(g, opts->unread, opts->unread_arg);
+	status = rt_bind_graph(g, m->trim, &m->memory, &m->pack, err);
 	rt_trim_close(m->trim);
 	m->trim = NULL;
 	return status;
@@ -135,6 +145,7 @@ void rt_model_close(struct rt_model *m)
 	if (m->graph != NULL)
 		rt_bind_release_graph(m->graph);
 	rt_trim_close(m->trim);
+	rt_pack_release(&m->pack);
 	rt_memory_release(&m->memory);
 	rt_graph_free(m->graph);
 	free(m->inputs);
@@ -177,6 +188,12 @@ int64_t rt_model_opset(const struct rt_model *m)
 size_t rt_model_resident_bytes(const struct rt_model *m)
 {
 	return m->memory.bytes + m->graph->memory.bytes;
+}
+
+int rt_model_packed_parts(const struct rt_model *m, const uint8_t key[RT_PACKED_KEY],
+			  struct rt_packed_parts *out)
+{
+	return rt_pack_parts(&m->pack, m->kernels, key, out);
 }
 
 enum rt_cpu_level rt_model_cpu_level(const struct rt_model *m)

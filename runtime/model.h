@@ -7,6 +7,7 @@
 
 #include "runtime/graph.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/pack.h"
 #include "runtime/runtime.h"
 
 struct rt_format;
@@ -16,6 +17,7 @@ struct rt_model {
 	struct rt_graph *graph;
 	struct rt_ledger ledger; /* what bind, the graph and its passes allocate */
 	struct rt_memory memory; /* what bind allocates */
+	struct rt_pack pack;     /* which of it is packed weights */
 	struct rt_trim *trim;    /* while binding; NULL otherwise */
 	const struct rt_kernels *kernels;
 	size_t memory_budget;

@@ -193,8 +193,10 @@ static int initializer(struct rt_onnx_scope *s, const struct rt_field *f, struct
 	struct rt_value *value;
 	int v, status;
 
+	s->r->leave = f->number == INITIALIZER && s->graph->parent == NULL;
 	status = f->number == INITIALIZER ? rt_onnx_tensor(s->r, w, &name, &t)
 					  : rt_onnx_sparse(s->r, w, &name, &t);
+	s->r->leave = false;
 	if (status == RT_OK)
 		status = rt_onnx_define(s, name, &v);
 	if (status < 0)

@@ -37,6 +37,7 @@ struct rt_onnx_reader {
 	const struct rt_onnx_opts *opts;
 	struct rt_error *err;
 	int node_count, tensor_count;
+	bool leave; /* large floats where they are, aligned or not (settle.h) */
 	struct rt_onnx_file *files;
 	int file_count, file_cap;
 	struct rt_onnx_function *functions;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/onnx_reader.h"
+#include "runtime/settle.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw_data is used as it is");
 
@@ -265,7 +266,8 @@ static int as_data(struct rt_onnx_reader *r, struct rt_bytes b, struct rt_tensor
 {
 	const uint8_t *bytes = b.data;
 	size_t bits = rt_dtype_bits(out->dtype), align = bits < 8 ? 1 : bits / 8;
-	bool copy = (uintptr_t)b.data % align != 0;
+	bool leave = r->leave && out->dtype == RT_F32 && b.size >= RT_SETTLE_BYTES;
+	bool copy = (uintptr_t)b.data % align != 0 && !leave;
 	uint8_t *data;
 
 	for (size_t i = 0; out->dtype == RT_BOOL && i < b.size && !copy; i++)

@@ -39,6 +39,7 @@ struct rt_bind {
 	const struct rt_node *node;
 	const struct rt_kernels *kernels; /* valid as long as the model */
 	struct rt_memory *memory;         /* for rt_bind_alloc */
+	struct rt_pack *pack;             /* for rt_bind_packed; NULL: as rt_bind_alloc */
 	void *state;                      /* [op->state_bytes], zeroed, aligned 64 */
 	uint32_t dropped;                 /* by rt_bind_drop */
 };
@@ -46,10 +47,17 @@ struct rt_bind {
 const struct rt_tensor *rt_bind_constant(const struct rt_bind *b, int i);
 bool rt_bind_has(const struct rt_bind *b, int i); /* whether optional input ${i} is given */
 /*
- * rt_bind_alloc(b, bytes): memory for packed weights: zeroed, aligned to 64,
+ * rt_bind_alloc(b, bytes): memory that lives as long as the model: zeroed, aligned to 64,
  * freed with the model; NULL when out of memory or budget.
  */
 void *rt_bind_alloc(struct rt_bind *b, size_t bytes);
+/*
+ * rt_bind_packed(b, bytes, ret_fill): the same for packed weights, which an image of the model may
+ * hold already (pack.h): *ret_fill is NULL then, else where they are to be packed to.  They must
+ * follow from the model and the kernels alone, and must be numbers that a kernel cannot go astray
+ * by.  A change of what is packed counts RT_PACK_VERSION up.
+ */
+const void *rt_bind_packed(struct rt_bind *b, size_t bytes, void **ret_fill);
 /*
  * rt_bind_drop(b, i): nothing of this node reads the data of constant input ${i}
  * (< 32) after bind (it is packed); its memory may be given back.  infer and run
@@ -162,6 +170,8 @@ struct rt_op {
 	uint32_t alias_inputs; /* bit i: output 0 may take input i's memory if bytes are equal: run
 				* reads element k of that input before it writes element k, and no
 				* other element afterwards */
+	uint32_t unaligned_inputs; /* bit i: constant input i may be float32 at any address, if its
+				    * rank is 2 or more (settle.h) */
 	bool shapes_only; /* run reads the shapes of its inputs, never their data (Shape, Size) */
 	bool is_random;   /* two runs differ: never folded (RandomNormal, Multinomial) */
 	bool is_view;     /* output 0 has input 0's bytes (Reshape, Identity): never run */

@@ -137,7 +137,7 @@ static int fold_node(struct rt_graph *g, struct rt_node *n, struct rt_team *team
 			f.out[i].dtype = g->values[n->out[i]].dtype;
 		f.out[i].shape.rank = -1;
 	}
-	if (rt_bind_node(g, n, &memory, &ignored) == RT_OK) {
+	if (rt_bind_node(g, n, &memory, NULL, &ignored) == RT_OK) {
 		f.state = n->state;
 		if (compute(g, &f, team))
 			replace(g, n, f.out);

@@ -63,9 +63,35 @@ int rt_team_threads(const struct rt_team *team);
  */
 typedef int rt_find_f(void *arg, const char *location, struct rt_bytes *out);
 
+/*
+ * Packed weights, kept.  Operators put weights into the order of their kernels when a
+ * model is opened; rt_model_packed_parts gives that as bytes, to be written somewhere and handed
+ * back when the same model is opened again: nothing is packed then, and weights that are packed are
+ * not even read from the file.
+ *
+ * rt_packed_f is asked once, after every rt_find_f of that model.  ${key} names the bytes of the
+ * model and its external data (digests); an image with another key, of another version, other
+ * kernels, or damaged is left aside, and all is packed as if there were none.
+ */
+#define RT_PACKED_KEY 32 /* bytes */
+struct rt_packed {
+	uint8_t key[RT_PACKED_KEY];
+	struct rt_bytes image; /* aligned to 64; valid as long as the model; data NULL: none */
+};
+typedef void rt_packed_f(void *arg, struct rt_packed *out);
+/*
+ * rt_unread_f(arg, data, size): these bytes of the file, or of external data, will not be read
+ * again (they are packed).  Where they are mapped their pages may be given back.
+ */
+typedef void rt_unread_f(void *arg, const void *data, size_t size);
+
 struct rt_model_opts {
 	enum rt_cpu_level cpu_level; /* kernels of this level or below */
-	rt_find_f *find;             /* NULL: external data is an error */
+	rt_packed_f *packed;         /* NULL: no image */
+	void *packed_arg;
+	rt_unread_f *unread; /* NULL: nobody cares */
+	void *unread_arg;
+	rt_find_f *find; /* NULL: external data is an error */
 	void *find_arg;
 	size_t memory_budget; /* bytes for what the model holds and one session of it needs, without
 			       * the file itself; 0 = 4 GiB */
@@ -100,6 +126,21 @@ const char *rt_model_platform(const struct rt_model *m);  /* "onnx_onnxv1", see 
 int64_t rt_model_opset(const struct rt_model *m);         /* of the domain ai.onnx */
 size_t rt_model_resident_bytes(const struct rt_model *m); /* heap it holds (packed weights, …) */
 enum rt_cpu_level rt_model_cpu_level(const struct rt_model *m);
+
+/* An image in pieces, to be written one after the other; they are the model's, but for the list. */
+struct rt_packed_parts {
+	struct rt_bytes *parts; /* [count] */
+	size_t count;
+	size_t size; /* of all; 0 = nothing to keep: nothing was packed, or all came from one */
+	void *head;  /* of the list's owner */
+};
+/*
+ * rt_model_packed_parts(m, key, out): valid until rt_model_close.  RT_MEMORY.  Reads all
+ * packed weights; any thread, also while the model runs.
+ */
+int rt_model_packed_parts(const struct rt_model *m, const uint8_t key[RT_PACKED_KEY],
+			  struct rt_packed_parts *out) RT_MUST_CHECK;
+void rt_packed_parts_release(struct rt_packed_parts *parts);
 
 /* ---- sessions (runtime/session.c) ----------------------------------------------- */
 

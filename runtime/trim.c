@@ -16,6 +16,8 @@ struct rt_trim {
 	int *uses;          /* [value_count] */
 	const void **known; /* [known_count], sorted: the data of all constants that are used */
 	size_t known_count, known_cap;
+	rt_unread_f *unread;
+	void *unread_arg;
 };
 
 static _Alignas(64) unsigned char gone[64];
@@ -95,9 +97,11 @@ static void give_back(struct rt_trim *t, int v, int most)
 		return;
 	if (rt_memory_give_back(&t->graph->memory, value->constant.data, bytes))
 		value->constant.data = gone;
+	else if (t->unread != NULL)
+		t->unread(t->unread_arg, value->constant.data, bytes);
 }
 
-struct rt_trim *rt_trim_open(struct rt_graph *g)
+struct rt_trim *rt_trim_open(struct rt_graph *g, rt_unread_f *unread, void *arg)
 {
 	struct rt_trim *t = calloc(1, sizeof(*t));
 
@@ -105,6 +109,8 @@ struct rt_trim *rt_trim_open(struct rt_graph *g)
 	if (t == NULL)
 		return NULL;
 	t->graph = g;
+	t->unread = unread;
+	t->unread_arg = arg;
 	t->uses = calloc((size_t)g->value_count + 1, sizeof(*t->uses));
 	if (t->uses == NULL)
 		goto fail;

@@ -7,12 +7,14 @@
 #define LARDER_RUNTIME_TRIM_H
 
 #include "runtime/graph.h"
+#include "runtime/runtime.h"
 
 struct rt_trim;
 
-/* rt_trim_open(g): gives back what no node of ${g}, an outermost graph, uses.  NULL when out of
- * memory, which only means that nothing is given back. */
-struct rt_trim *rt_trim_open(struct rt_graph *g);
+/* rt_trim_open(g, unread, arg): gives back what no node of ${g}, an outermost graph, uses.  NULL
+ * when out of memory, which only means that nothing is given back.  ${unread} (may be NULL) is told
+ * of what is not the graph's memory. */
+struct rt_trim *rt_trim_open(struct rt_graph *g, rt_unread_f *unread, void *arg);
 /* rt_trim_drop(t, v): one use of constant ${v} less; its memory goes with the last one. */
 void rt_trim_drop(struct rt_trim *t, int v);
 void rt_trim_close(struct rt_trim *t); /* NULL is allowed */

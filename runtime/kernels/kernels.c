@@ -131,6 +131,20 @@ const struct rt_kernels *rt_kernels_select(enum rt_cpu_level level)
 	return &choices[level].table;
 }
 
+uint64_t rt_kernels_mark(const struct rt_kernels *kernels)
+{
+	const struct choice *c = &choices[kernels->level];
+	uint64_t mark = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	must(kernels == &c->table);
+#define KIND(kind, what)                                                                           \
+	for (const char *p = c->kind; *p != '\0'; p++)                                             \
+		mark = (mark ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+#include "runtime/kernels/kinds.def"
+#undef KIND
+	return mark;
+}
+
 void rt_kernels_print(enum rt_cpu_level level, FILE *f)
 {
 	const struct choice *c = &choices[level];

@@ -44,22 +44,24 @@ static int pack_products(struct rt_bind *b, struct rt_conv *c, const float *w, s
 	const int64_t taps = c->kernel[0] * c->kernel[1];
 	const size_t m = count_of(c->out_channels / c->group), k = count_of(taps * c->in_per_group);
 	const size_t each = rt_gemm_pack_elems(b->kernels, m, k);
-	float *packed, *last;
+	void *fill;
+	float *last;
 	if (each > SIZE_MAX / sizeof(float) / count_of(c->group))
 		return rt_error_set(err, RT_BUDGET, "weights are too large");
-	packed = rt_bind_alloc(b, each * count_of(c->group) * sizeof(float));
+	c->w = rt_bind_packed(b, each * count_of(c->group) * sizeof(float), &fill);
+	if (c->w && !fill)
+		return RT_OK;
 	last = malloc((m * k + 1) * sizeof(float));
-	if (!packed || !last) {
+	if (!c->w || !last) {
 		free(last);
 		return rt_error_set(err, RT_MEMORY, "no memory for packed weights");
 	}
 	for (int64_t g = 0; g < c->group; g++) {
 		to_last((int64_t)m, c->in_per_group, taps, w + count_of(g) * m * k, last);
 		rt_gemm_pack(b->kernels, m, k, last, 1, k, 0, rt_gemm_panels(b->kernels, m),
-			     packed + count_of(g) * each);
+			     (float *)fill + count_of(g) * each);
 	}
 	free(last);
-	c->w = packed;
 	return RT_OK;
 }
 

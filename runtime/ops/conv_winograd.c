@@ -82,13 +82,16 @@ int rt_conv_winograd_pack(struct rt_bind *b, struct rt_conv *c, const float *w,
 	const size_t m = (size_t)c->out_channels, k = (size_t)c->in_per_group;
 	const size_t places = (size_t)((c->winograd + 2) * (c->winograd + 2));
 	const size_t each = rt_gemm_pack_elems(b->kernels, m, k), nr = b->kernels->f32_gemm->nr;
+	void *fill;
 	float *to;
 	if (each > SIZE_MAX / sizeof(float) / places)
 		return rt_error_set(err, RT_BUDGET, "weights are too large");
-	to = rt_bind_alloc(b, each * places * sizeof(float)); /* zeros */
-	if (!to)
+	c->w = rt_bind_packed(b, each * places * sizeof(float), &fill);
+	if (!c->w)
 		return rt_error_set(err, RT_MEMORY, "no memory for packed weights");
-	c->w = to;
+	if (!fill)
+		return RT_OK;
+	to = fill; /* zeros */
 	for (size_t p = 0; p < m; p += nr) {
 		const size_t left = m - p, width = left > nr / 2 ? nr : nr / 2;
 		for (size_t i = 0; i < k; i++)

@@ -122,6 +122,7 @@ const struct rt_op rt_op_gather = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .unaligned_inputs = 1 << 0, /* copied as bytes */
     .bind = gather_bind,
     .infer = gather_infer,
     .run = gather_run,

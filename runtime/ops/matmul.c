@@ -14,6 +14,8 @@
 #include <config.h>
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "runtime/ops/matmul.h"
 #include "runtime/ops/ops.h"
@@ -30,34 +32,55 @@ static bool is_half(enum rt_dtype t)
 	return t == RT_F16 || t == RT_BF16;
 }
 
-/* All matrices of ${w}, float32 or half as wide, packed to ${packed}. */
-static void pack_all(struct rt_matmul *mm, const struct rt_tensor *w, size_t n, size_t k,
+/* One matrix that stands at any address, a few panels at a time; false: no memory. */
+static bool pack_unaligned(const struct rt_matmul *mm, const char *w, size_t n, size_t k, float *to)
+{
+	const size_t most = 8 * mm->kernels->f32_gemm->nr;
+	float *copy = malloc(most * k * sizeof(float));
+	for (size_t j = 0, width; copy && j < n; j += width) {
+		width = n - j < most ? n - j : most;
+		if (mm->trans_b)
+			memcpy(copy, w + j * k * sizeof(float), width * k * sizeof(float));
+		for (size_t i = 0; i < k && !mm->trans_b; i++)
+			memcpy(copy + i * width, w + (i * n + j) * sizeof(float),
+			       width * sizeof(float));
+		rt_gemm_pack(mm->kernels, width, k, copy, mm->trans_b ? 1 : width,
+			     mm->trans_b ? k : 1, 0, rt_gemm_panels(mm->kernels, width),
+			     to + j * k);
+	}
+	free(copy);
+	return copy != NULL;
+}
+
+/* All matrices of ${w}, float32 or half as wide, packed to ${packed}; false: no memory. */
+static bool pack_all(const struct rt_matmul *mm, const struct rt_tensor *w, size_t n, size_t k,
 		     size_t count, void *packed)
 {
 	const size_t row = mm->trans_b ? 1 : n, col = mm->trans_b ? k : 1;
+	const bool aligned = (uintptr_t)w->data % sizeof(float) == 0;
 	for (size_t i = 0; i < count; i++) {
+		float *to = (float *)packed + i * mm->w_each;
 		if (is_half(w->dtype))
 			rt_gemm_pack16(mm->kernels, n, k, (const uint16_t *)w->data + i * n * k,
 				       row, col, (uint16_t *)packed + i * mm->w_each);
-		else
+		else if (aligned)
 			rt_gemm_pack(mm->kernels, n, k, (const float *)w->data + i * n * k, row,
-				     col, 0, rt_gemm_panels(mm->kernels, n),
-				     (float *)packed + i * mm->w_each);
+				     col, 0, rt_gemm_panels(mm->kernels, n), to);
+		else if (!pack_unaligned(mm, (const char *)w->data + i * n * k * sizeof(float), n,
+					 k, to))
+			return false;
 	}
-	if (is_half(w->dtype)) {
-		mm->w16 = packed;
-		mm->is_bf16 = w->dtype == RT_BF16;
-	} else {
+	if (!is_half(w->dtype))
 		scale(mm, count * mm->w_each, packed);
-		mm->w = packed;
-	}
+	return true;
 }
 
 int rt_matmul_bind(struct rt_bind *b, struct rt_matmul *mm, struct rt_error *err)
 {
 	const struct rt_tensor *w = rt_bind_constant(b, 1);
 	size_t k, n, all, size;
-	void *packed;
+	const void *packed;
+	void *fill;
 	int64_t elems;
 	mm->kernels = b->kernels;
 	mm->dtype = b->graph->values[b->node->in[0]].dtype;
@@ -75,9 +98,12 @@ int rt_matmul_bind(struct rt_bind *b, struct rt_matmul *mm, struct rt_error *err
 	if (__builtin_mul_overflow(mm->w_each, (size_t)elems / (n * k), &all) ||
 	    __builtin_mul_overflow(all, size, &all))
 		return rt_error_set(err, RT_BUDGET, "weights are too large");
-	if (!(packed = rt_bind_alloc(b, all)))
+	packed = rt_bind_packed(b, all, &fill);
+	if (!packed || (fill && !pack_all(mm, w, n, k, (size_t)elems / (n * k), fill)))
 		return rt_error_set(err, RT_MEMORY, "no memory for packed weights");
-	pack_all(mm, w, n, k, (size_t)elems / (n * k), packed);
+	mm->w = is_half(w->dtype) ? NULL : packed;
+	mm->w16 = is_half(w->dtype) ? packed : NULL;
+	mm->is_bf16 = w->dtype == RT_BF16;
 	rt_bind_drop(b, 1);
 	return RT_OK;
 }
@@ -342,6 +368,7 @@ const struct rt_op rt_op_matmul = {
     .in_max = 4,
     .out_min = 1,
     .out_max = 1,
+    .unaligned_inputs = 1 << 1, /* see pack_unaligned */
     .state_bytes = sizeof(struct rt_matmul),
     .bind = matmul_bind,
     .infer = matmul_infer,

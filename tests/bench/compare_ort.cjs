@@ -4,7 +4,10 @@
 // in turn: A B A B …; prints the ratio of the medians (their time / ours: above 1 we are faster).
 //
 //   tests/bench/compare-ort [--rounds N] [--runs N] [--threads 1,2] [--json FILE]
-//                           [--bench PATH] MODEL…
+//                           [--bench PATH] [--load] MODEL…
+//
+// --load: each of our rounds is a first start, then one from the weights that it has packed, of which
+// the times are told.
 //
 // MODEL is an .onnx file, DIR/X.onnx=CASE to take the inputs of a golden case, or @NAME, a graph
 // that graphs.cjs makes (@list prints them). Timings gate nothing. Needs the npm packages of tests/package.json (NODE_PATH or the build folder).
@@ -27,6 +30,7 @@ function options(argv) {
     else if (a === '--threads') o.threads = argv[++i].split(',').map(Number);
     else if (a === '--json') o.json = argv[++i];
     else if (a === '--bench') o.bench = argv[++i];
+    else if (a === '--load') o.load = true;
     else if (a === '--peer') { o.peer = argv[++i]; o.peerThreads = Number(argv[++i]); }
     else if (a.startsWith('-')) { console.error(`compare-ort: unknown option ${a}`); process.exit(2); }
     else o.models.push(a);
@@ -64,9 +68,11 @@ function requireOrt() {
 async function peer(spec, threads, runs) {
   const ort = requireOrt();
   const [file, kase] = spec.split('=');
+  const cpu = () => { const u = process.cpuUsage(); return (u.user + u.system) / 1000; };
+  const cpu_before = cpu();
   let t = performance.now();
   const session = await ort.InferenceSession.create(file, { intraOpNumThreads: threads, interOpNumThreads: 1, executionProviders: ['cpu'], logSeverityLevel: 3 });
-  const load_ms = performance.now() - t;
+  const load_ms = performance.now() - t, load_cpu_ms = cpu() - cpu_before;
   const feeds = {};
   if (kase) {
     const g = JSON.parse(readFileSync(path.join(kase, 'golden.json')));
@@ -84,16 +90,21 @@ async function peer(spec, threads, runs) {
   t = performance.now();
   await session.run(feeds);
   const first_ms = performance.now() - t;
-  const times = [];
+  const times = [], cpu_start = cpu();
   for (let i = 0; i < runs; i++) { const s = performance.now(); await session.run(feeds); times.push(performance.now() - s); }
-  console.log(JSON.stringify({ load_ms, first_ms, min_ms: Math.min(...times), median_ms: median(times), peak_rss_mb: process.resourceUsage().maxRSS / 1024, version: ort.env.versions.node ?? ort.env.versions.common }));
+  const cpu_ms = (cpu() - cpu_start) / runs;
+  console.log(JSON.stringify({ load_ms, load_cpu_ms, first_ms, cpu_ms, p99_ms: times.sort((x, y) => x - y)[Math.floor(((runs - 1) * 99) / 100)], min_ms: Math.min(...times), median_ms: median(times), peak_rss_mb: process.resourceUsage().maxRSS / 1024, version: ort.env.versions.node ?? ort.env.versions.common }));
 }
 
 const last = (text) => JSON.parse(text.trim().split('\n').pop());
 
 function ours(o, spec, threads) {
   const [file, kase] = spec.split('=');
-  return last(execFileSync(o.bench, ['--threads', String(threads), '--runs', String(o.runs), ...(kase ? ['--case', kase] : []), file], { encoding: 'utf8' }));
+  const run = () => last(execFileSync(o.bench, ['--threads', String(threads), '--runs', String(o.runs), ...(kase ? ['--case', kase] : []), ...(o.image ? ['--image', o.image] : []), file], { encoding: 'utf8' }));
+  if (!o.image) return run();
+  rmSync(o.image, { force: true });
+  const first = run(), again = run(); // packed, and from what was packed
+  return { ...again, first_load_ms: first.load_ms, first_load_cpu_ms: first.load_cpu_ms };
 }
 
 function theirs(o, spec, threads) {
@@ -110,6 +121,8 @@ function compare(o, spec, threads) {
     least_ratio: Math.min(...b.map((x) => x.min_ms)) / Math.min(...a.map((x) => x.min_ms)),
     ours_ms: m(a, 'median_ms'), theirs_ms: m(b, 'median_ms'), ratio: m(b, 'median_ms') / m(a, 'median_ms'),
     ours_spread: [spread(a)[0], spread(a).at(-1)], theirs_spread: [spread(b)[0], spread(b).at(-1)],
+    cpu_ratio: m(b, 'cpu_ms') / m(a, 'cpu_ms'), tail: m(a, 'p99_ms') / m(a, 'median_ms'),
+    ...(o.load ? { first_load_ratio: m(b, 'load_ms') / m(a, 'first_load_ms'), load_cpu_ratio: m(b, 'load_cpu_ms') / m(a, 'load_cpu_ms'), first_load_cpu_ratio: m(b, 'load_cpu_ms') / m(a, 'first_load_cpu_ms') } : {}),
     load_ratio: m(b, 'load_ms') / m(a, 'load_ms'), rss_ratio: m(a, 'peak_rss_mb') / m(b, 'peak_rss_mb'),
   };
 }
@@ -122,6 +135,7 @@ function main() {
     console.log(graphs.names().map((n) => `@${n}`).join('\n'));
   } else {
     const made = mkdtempSync(path.join(os.tmpdir(), 'compare-ort-'));
+    if (o.load) o.image = path.join(made, 'image');
     process.on('exit', () => rmSync(made, { recursive: true, force: true }));
     o.models = o.models.map((m) => {
       if (!m.startsWith('@')) return m;
@@ -130,14 +144,15 @@ function main() {
       return file;
     });
     const rows = [];
-    console.log(`# ${os.cpus()[0].model}, ${os.cpus().length} CPUs; ${o.rounds} rounds in turn of ${o.runs} runs; ms are medians; ratio = theirs / ours, least = of the shortest runs`);
-    console.log('threads      ours    theirs   ratio   least   load ×   rss ×  model');
+    console.log(`# ${os.cpus()[0].model}, ${os.cpus().length} CPUs; ${o.rounds} rounds in turn of ${o.runs} runs; ms are medians; ratio = theirs / ours, least = of the shortest runs, cpu = of CPU time, tail = p99 / median of ours`);
+    console.log('threads      ours    theirs   ratio   least     cpu    tail   load ×   rss ×  model');
     for (const spec of o.models) for (const t of o.threads) {
       const r = compare(o, spec, t);
       rows.push(r);
       const f = (x, w) => x.toFixed(x < 10 ? 3 : 1).padStart(w);
-      console.log(`${String(t).padStart(7)} ${f(r.ours_ms, 9)} ${f(r.theirs_ms, 9)} ${f(r.ratio, 7)} ${f(r.least_ratio, 7)} ${f(r.load_ratio, 8)} ${f(r.rss_ratio, 7)}  ${path.relative('.', r.model)}  (${r.cpu_level}; onnxruntime-node ${r.peer}; spread ${r.ours_spread.map((x) => x.toFixed(2)).join('–')} / ${r.theirs_spread.map((x) => x.toFixed(2)).join('–')})`);
+      console.log(`${String(t).padStart(7)} ${f(r.ours_ms, 9)} ${f(r.theirs_ms, 9)} ${f(r.ratio, 7)} ${f(r.least_ratio, 7)} ${f(r.cpu_ratio, 7)} ${f(r.tail, 7)} ${f(r.load_ratio, 8)} ${f(r.rss_ratio, 7)}  ${path.relative('.', r.model)}  (${r.cpu_level}; onnxruntime-node ${r.peer}; spread ${r.ours_spread.map((x) => x.toFixed(2)).join('–')} / ${r.theirs_spread.map((x) => x.toFixed(2)).join('–')})`);
     }
+    for (const r of o.load ? rows : []) console.log(`# load, theirs / ours: first ever ${r.first_load_ratio.toFixed(1)} (CPU time ${r.first_load_cpu_ratio.toFixed(1)}), weights packed before ${r.load_ratio.toFixed(1)} (CPU time ${r.load_cpu_ratio.toFixed(1)}); ${r.threads} threads, ${path.basename(r.model)}`);
     if (o.json) writeFileSync(o.json, JSON.stringify({ cpu: os.cpus()[0].model, cpus: os.cpus().length, node: process.version, rows }, null, 1) + '\n');
   }
 }

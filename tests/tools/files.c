@@ -49,6 +49,17 @@ void files_unmap(struct rt_bytes *b)
 	*b = (struct rt_bytes){NULL, 0};
 }
 
+void files_unread(void *arg, const void *data, size_t size)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t from = ((uintptr_t)data + page - 1) & ~(page - 1);
+	const uintptr_t to = ((uintptr_t)data + size) & ~(page - 1);
+
+	(void)arg;
+	if (from < to)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 bool files_is_dir(const char *path)
 {
 	struct stat st;

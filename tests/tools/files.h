@@ -11,6 +11,8 @@
 /* files_map(path, out): map a file read-only; false when it cannot be read.  files_unmap after. */
 bool files_map(const char *path, struct rt_bytes *out);
 void files_unmap(struct rt_bytes *b);
+/* rt_unread_f for what files_map has mapped: whole pages go out of this process' memory. */
+rt_unread_f files_unread;
 bool files_is_dir(const char *path);
 bool files_exists(const char *path);
 /* files_join(a, b): "a/b", malloc'ed; exits when out of memory. */
