@@ -7,6 +7,9 @@
 
 #include "daemon/residency_room.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "daemon/fault.h"
 #include "daemon/residency_table.h"
 #include "daemon/tally.h"
@@ -71,27 +74,71 @@ static bool evict_one(struct residency *r)
 	return true;
 }
 
-/* What it took the last time, or a guess: the file is mapped, and its weights are packed. */
-static uint64_t estimate(const struct resident *m, const struct runnable *what)
+/* The shards of a TensorFlow.js model: what lies beside its model.json and is named in it. */
+struct shards {
+	const void *json;
+	size_t size;
+	const char *path; /* of the model.json */
+	size_t folder;    /* that much of ${path} */
+	uint64_t bytes;
+};
+
+static int add_shard(void *arg, const struct store_file_info *info)
+{
+	struct shards *s = arg;
+	char quoted[STORE_PATH_MAX + 3];
+	int n;
+
+	if (strncmp(info->path, s->path, s->folder) != 0 || strcmp(info->path, s->path) == 0)
+		return 0;
+	n = snprintf(quoted, sizeof quoted, "\"%s\"", info->path + s->folder);
+	if (n > 0 && memmem(s->json, s->size, quoted, (size_t)n) != NULL &&
+	    __builtin_add_overflow(s->bytes, info->size, &s->bytes))
+		s->bytes = UINT64_MAX / 4;
+	return 0;
+}
+
+/* Bytes of the file and, of a model.json, its shards. */
+static uint64_t file_bytes(const struct residency *r, const struct runnable *what)
+{
+	const char *slash = strrchr(what->path, '/'), *dot = strrchr(what->path, '.');
+	struct shards s = {.path = what->path,
+			   .folder = slash != NULL ? (size_t)(slash - what->path) + 1 : 0};
+	struct store_map *map;
+	struct store_error err;
+
+	if (dot == NULL || strcmp(dot, ".json") != 0 ||
+	    store_map_open(r->store, &what->file.digest, &map, &err) != 0)
+		return what->file.size;
+	s.json = store_map_data(map);
+	s.size = store_map_size(map);
+	if (store_model_files(r->store, what->model, what->file.commit, add_shard, &s, &err) != 0)
+		s.bytes = 0;
+	store_map_unref(map);
+	return what->file.size + s.bytes;
+}
+
+/* What it took the last time, or a guess: the files are mapped, and weights are packed. */
+static uint64_t estimate(const struct resident *m, uint64_t files)
 {
 	uint64_t known = tally_cost(m->tally);
 
-	return known != 0 ? known : what->file.size * 2;
+	return known != 0 ? known : files * 2;
 }
 
 int residency_room_take(struct resident *m, const struct runnable *what, const atomic_bool *cancel,
 			struct fault *fault)
 {
 	struct residency *r = m->owner;
-	uint64_t need;
+	uint64_t need, files = file_bytes(r, what);
 	int status = 0;
 
 	/* a guess that is too high must not refuse a model that fits */
-	if (what->file.size > r->memory_budget)
-		return fault_set(
-		    fault, 507, "the model has %llu bytes, memory_budget is %llu bytes",
-		    (unsigned long long)what->file.size, (unsigned long long)r->memory_budget);
-	need = estimate(m, what);
+	if (files > r->memory_budget)
+		return fault_set(fault, 507,
+				 "the model has %llu bytes, memory_budget is %llu bytes",
+				 (unsigned long long)files, (unsigned long long)r->memory_budget);
+	need = estimate(m, files);
 	if (need > r->memory_budget)
 		need = r->memory_budget;
 	residency_table_lock(r);

@@ -201,6 +201,43 @@ START_TEST(never_fits)
 }
 END_TEST
 
+/* One file of a model. */
+static void add(struct store_import *im, const char *path, const void *data, size_t size)
+{
+	struct store_writer *writer;
+	struct store_digest digest;
+	struct store_error err;
+	uint64_t written;
+
+	ck_assert_int_eq(store_writer_open(store, &writer, &err), 0);
+	ck_assert_int_eq(store_writer_append(writer, data, size, &err), 0);
+	ck_assert_int_eq(store_writer_commit(writer, NULL, &digest, &written, &err), 0);
+	ck_assert_int_eq(store_import_add(im, path, &digest, &err), 0);
+}
+
+/* A model.json is small; the shards that it names count, and no other file. */
+START_TEST(shards_count)
+{
+	static const char json[] = "{\"weightsManifest\":[{\"paths\":[\"w.bin\"]}]}";
+	static const char shard[2 << 20];
+	char commit[STORE_COMMIT_HEX + 1], bytes[64];
+	struct store_import *im;
+	struct store_error err;
+	struct resident *m;
+
+	ck_assert_int_eq(store_import_begin(store, "t", "main", &im, &err), 0);
+	add(im, "web/model.json", json, sizeof json - 1);
+	add(im, "web/w.bin", shard, sizeof shard);
+	add(im, "web/other.bin", shard, 7);
+	ck_assert_msg(store_import_commit(im, commit, &err) == 0, "%s", err.text);
+	open_with(MB, -1);
+	ck_assert_int_eq(get("t", NULL, &m, &fault), -1);
+	ck_assert_uint_eq(fault.http, 507);
+	(void)snprintf(bytes, sizeof bytes, "has %zu bytes", sizeof json - 1 + sizeof shard);
+	ck_assert_msg(strstr(fault.text, bytes) != NULL, "%s", fault.text);
+}
+END_TEST
+
 /* One that is used never goes; who needs its room waits until it is given back. */
 struct waiter {
 	atomic_bool cancel, done;
@@ -395,6 +432,7 @@ Suite *check_residency_room(void)
 	tcase_add_test(t, oldest_makes_way);
 	tcase_add_test(t, budget_holds);
 	tcase_add_test(t, never_fits);
+	tcase_add_test(t, shards_count);
 	tcase_add_test(t, waits);
 	tcase_add_test(t, waits_in_vain);
 	tcase_add_test(t, stays_its_time);
