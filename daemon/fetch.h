@@ -28,7 +28,7 @@ struct fetch_head {
 	uint64_t from;              /* first byte of the body in the file */
 	uint64_t length;            /* of the body; FETCH_UNKNOWN when not said */
 	uint64_t total;             /* of the file; FETCH_UNKNOWN when not said */
-	char mark[FETCH_MARK_MAX];  /* the strongest ETag that was seen; "" = none */
+	char mark[FETCH_MARK_MAX];  /* the strongest ETag that was seen, else Last-Modified */
 	char commit[41];            /* X-Repo-Commit; "" = none */
 	bool has_digest;            /* of the whole file: */
 	struct store_digest digest; /* X-Linked-ETag of the first hop, else Repr-Digest */

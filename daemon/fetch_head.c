@@ -140,6 +140,8 @@ static void field(struct fetch_lines *l, const char *name, const char *value, bo
 		copy(l->location, sizeof(l->location), value);
 	} else if (strcasecmp(name, "ETag") == 0) {
 		copy(l->etag, sizeof(l->etag), value);
+	} else if (strcasecmp(name, "Last-Modified") == 0) {
+		copy(l->modified, sizeof(l->modified), value);
 	} else if (strcasecmp(name, "Retry-After") == 0) {
 		l->retry_after_s = retry_after(value);
 	} else if (strcasecmp(name, "Repr-Digest") == 0) {
@@ -215,7 +217,11 @@ const char *fetch_head_read(const struct fetch_lines *l, bool ranged, uint64_t f
 {
 	*out =
 	    (struct fetch_head){.status = l->status, .length = l->length, .total = FETCH_UNKNOWN};
-	memcpy(out->mark, l->linked[0] != '\0' ? l->linked : l->etag, sizeof(out->mark));
+	memcpy(out->mark,
+	       l->linked[0] != '\0' ? l->linked
+	       : l->etag[0] != '\0' ? l->etag
+				    : l->modified,
+	       sizeof(out->mark));
 	memcpy(out->commit, l->commit, sizeof(out->commit));
 	out->says_digest = l->has_repr;
 	out->has_digest = digest_mark(l->linked, &out->digest);

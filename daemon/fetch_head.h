@@ -22,7 +22,7 @@ struct fetch_lines {
 	uint64_t from, to, total; /* of it; total may be FETCH_UNKNOWN */
 	bool coded;               /* Content-Encoding is not identity */
 	unsigned retry_after_s;
-	char etag[FETCH_MARK_MAX], location[4096];
+	char etag[FETCH_MARK_MAX], modified[FETCH_MARK_MAX], location[4096];
 	bool has_repr;
 	struct store_digest repr; /* Repr-Digest: sha-256 */
 	/* of a hop at the upstream's own origin: it stays over redirects */

@@ -22,6 +22,7 @@
 #include "daemon/must.h"
 #include "daemon/pull_check.h"
 #include "daemon/pull_flight.h"
+#include "daemon/pull_marks.h"
 #include "daemon/pull_names.h"
 #include "daemon/pull_reader.h"
 #include "daemon/request.h"
@@ -45,6 +46,7 @@ struct pull {
 	struct upstreams *upstreams;
 	struct fetcher *fetcher;
 	struct pull_names *names;
+	struct pull_marks *marks;
 	struct pull_flights flights;
 	struct absent absent[ABSENT_SLOTS];
 	struct pull_check *checks;
@@ -396,7 +398,8 @@ int pull_open(struct context *ctx, struct pull **out)
 	p->names = pull_names_open(ctx);
 	if (p->names == NULL || fetch_open(ctx->loop, &p->fetcher) != 0)
 		goto fail_names;
-	pull_flight_init(&p->flights, ctx, p->fetcher, p->names);
+	p->marks = pull_marks_open(ctx);
+	pull_flight_init(&p->flights, ctx, p->fetcher, p->names, p->marks);
 	p->flights.absent = on_absent;
 	p->flights.arg = p;
 	job_background(ctx, sweep, NULL, ctx);
@@ -433,6 +436,7 @@ void pull_close(struct pull *p)
 		return;
 	fetch_close(p->fetcher);
 	pull_names_close(p->names);
+	pull_marks_close(p->marks);
 	upstream_unload(p->upstreams);
 	p->flights.open = 2;
 	uv_close((uv_handle_t *)&p->flights.kick, on_closed);

@@ -75,6 +75,16 @@ static bool moved(const struct pull_check *c, const char *commit)
 	return c->told && c->head.has_digest && !store_digest_equal(&c->head.digest, &c->digest);
 }
 
+/*
+ * Neither commits nor digests: each file has a mark of its own.  So all that the name has are
+ * asked for; those of which the upstream says what it said before do not come (pull_marks.h).
+ */
+static bool unsure(const struct pull_check *c, const char *commit)
+{
+	return c->told && commit[0] == '\0' && c->name->commit[0] == '\0' && !c->head.has_digest &&
+	       c->head.mark[0] != '\0';
+}
+
 static void on_done(void *arg, const struct fetch_result *r)
 {
 	struct pull_check *c = arg;
@@ -90,7 +100,7 @@ static void on_done(void *arg, const struct fetch_result *r)
 			name->checked_s = now;
 		log_warning("revalidate", "upstream=%s model=\"%s\" revision=%s error=\"%s\"",
 			    c->up->name, name->model, name->revision, r->text);
-	} else if (moved(c, commit)) {
+	} else if (moved(c, commit) || unsure(c, commit)) {
 		name->checked_s = now;
 		name->busy = true; /* until the job is over */
 		warm_refresh(c->ctx->warm, name, commit);

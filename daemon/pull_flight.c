@@ -27,6 +27,7 @@
 #include "daemon/must.h"
 #include "daemon/pull_delta.h"
 #include "daemon/pull_lane.h"
+#include "daemon/pull_marks.h"
 #include "daemon/pull_names.h"
 
 #define HELD_BACK_BYTES UINT64_C(1024)       /* of a body, until its digest is right */
@@ -352,6 +353,17 @@ static void end_work(void *arg)
 
 static void begin_again(struct pull_flight *f);
 
+/* What has no digest of its own is known again by its mark. */
+static void remember(struct pull_flight *f)
+{
+	struct store_digest key;
+
+	if (f->commit[0] != '\0' || f->size == FETCH_UNKNOWN)
+		return;
+	pull_flight_key(f->up->name, f->model, f->revision, f->path, &key);
+	pull_marks_set(f->all->marks, &key, f->mark, f->size, &f->digest);
+}
+
 static void ended(void *arg)
 {
 	struct pull_flight *f = arg;
@@ -367,6 +379,7 @@ static void ended(void *arg)
 		f->has_digest = true;
 		f->done = true;
 		metrics_add(METRIC_pulled_files, 1);
+		remember(f);
 		name = f->publish ? pull_names_find(f->all->names, f->model, f->revision) : NULL;
 		if (f->publish && (name == NULL || f->commit[0] != '\0'))
 			name = pull_names_set(f->all->names, f->model, f->revision, f->up->name,
@@ -586,9 +599,10 @@ static void on_later(uv_timer_t *timer)
  */
 
 void pull_flight_init(struct pull_flights *all, struct context *ctx, struct fetcher *fetcher,
-		      struct pull_names *names)
+		      struct pull_names *names, struct pull_marks *marks)
 {
 	all->ctx = ctx;
+	all->marks = marks;
 	all->fetcher = fetcher;
 	all->names = names;
 	must(uv_idle_init(ctx->loop, &all->kick) == 0);

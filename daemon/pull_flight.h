@@ -31,6 +31,7 @@
 
 struct context;
 struct pull_flight;
+struct pull_marks;
 struct pull_names;
 
 enum pull_flight_state {
@@ -133,6 +134,7 @@ struct pull_flights {
 	struct context *ctx;
 	struct fetcher *fetcher;
 	struct pull_names *names;
+	struct pull_marks *marks;
 	struct pull_flight *first;
 	struct pull_piece *spare; /* not in use now */
 	unsigned spare_count;
@@ -146,7 +148,7 @@ struct pull_flights {
 };
 
 void pull_flight_init(struct pull_flights *all, struct context *ctx, struct fetcher *fetcher,
-		      struct pull_names *names);
+		      struct pull_names *names, struct pull_marks *marks);
 /* pull_flight_stop(all): fail all; no flight begins after it. */
 void pull_flight_stop(struct pull_flights *all);
 /*

@@ -19,6 +19,7 @@
 #include "daemon/must.h"
 #include "daemon/pull_delta.h"
 #include "daemon/pull_flight.h"
+#include "daemon/pull_marks.h"
 #include "daemon/pull_names.h"
 
 #define PIECE_BYTES ((size_t)256 << 10)
@@ -241,6 +242,24 @@ static void learn(struct pull_flight *f, const struct fetch_head *h)
 		(void)pull_names_set(f->all->names, f->model, f->revision, f->up->name, f->commit);
 }
 
+/* By the digest that the answer says; else it says the same as when the content came. */
+static bool is_stored(struct pull_flight *f)
+{
+	struct store_digest key, digest;
+
+	if (f->has_digest)
+		return store_blob_has(f->all->ctx->store, &f->digest, NULL);
+	if (f->commit[0] != '\0' || f->size == FETCH_UNKNOWN)
+		return false;
+	pull_flight_key(f->up->name, f->model, f->revision, f->path, &key);
+	if (!pull_marks_find(f->all->marks, &key, f->mark, f->size, &digest) ||
+	    !store_blob_has(f->all->ctx->store, &digest, NULL))
+		return false;
+	f->has_digest = true;
+	f->digest = digest;
+	return true;
+}
+
 static const char *lane_head(void *arg, const struct fetch_head *h)
 {
 	struct pull_lane *lane = arg;
@@ -265,7 +284,7 @@ static const char *lane_head(void *arg, const struct fetch_head *h)
 	if (!f->confirmed) {
 		learn(f, h);
 		pull_lane_clock(f);
-		if (f->has_digest && store_blob_has(f->all->ctx->store, &f->digest, NULL)) {
+		if (is_stored(f)) {
 			f->verdict = VERDICT_STORED;
 			return "it is stored already";
 		}

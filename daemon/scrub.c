@@ -17,6 +17,7 @@
 #include "daemon/job.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
+#include "daemon/pull_mend.h"
 #include "daemon/settings.h"
 #include "daemon/text.h"
 #include "store/store.h"
@@ -26,6 +27,7 @@
 #define STEP_BYTES ((uint64_t)4 << 20)
 #define SOON_MS 500            /* the loop is busy: look again */
 #define REST_MS (60 * 1000)    /* nothing to do, or it failed */
+#define DAMAGED_MAX 64         /* that one step has fetched again; the rest by a later pass */
 #define PASS_S (7 * 24 * 3600) /* a pass begins that long after the last one */
 
 static uv_timer_t timer;
@@ -35,7 +37,10 @@ static bool failed;                    /* of the last step */
 static struct store_scrub_state state; /* of the last step */
 static atomic_uint_least64_t shown[4]; /* of it, for any thread */
 
-/* Where content that an upstream has will be fetched again. */
+/* Damaged content that the step found: it is looked for upstream when the step is over. */
+static struct store_digest damaged[DAMAGED_MAX];
+static unsigned damaged_count;
+
 static int found(void *arg, const struct store_digest *digest, const char *what)
 {
 	char hex[STORE_DIGEST_HEX + 1];
@@ -44,6 +49,8 @@ static int found(void *arg, const struct store_digest *digest, const char *what)
 	store_digest_hex(digest, hex);
 	log_error("scrub", "sha256=%s found=\"%s\"", hex, what);
 	metrics_add(METRIC_blobs_damaged, 1);
+	if (damaged_count < DAMAGED_MAX)
+		damaged[damaged_count++] = *digest;
 	return 0;
 }
 
@@ -89,6 +96,9 @@ static void stepped(void *arg)
 	uint64_t rate = ctx->settings->scrub_rate;
 
 	busy = false;
+	for (unsigned i = 0; i < damaged_count; i++)
+		pull_mend(ctx, &damaged[i]);
+	damaged_count = 0;
 	if (failed || state.resting || rate == 0)
 		again_in(ctx, REST_MS);
 	else

@@ -299,6 +299,12 @@ static void give_name(struct warm_job *job, struct warm_item *item)
 			job->naming[job->naming_count++] =
 			    (struct pull_names_file){.path = f->path, .digest = f->digest};
 	}
+	if (item->refresh && job->naming_count == 0) {
+		free(job->naming);
+		job->naming = NULL;
+		warm_fail(job, item, "nothing of it is there any more");
+		return;
+	}
 	item->phase = WARM_NAMING;
 	job->busy = true;
 	job_background(job->warm->ctx, name_work, named, job);

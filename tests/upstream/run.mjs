@@ -4,6 +4,7 @@
 // top_builddir says where larderd and larderctl are; by hand they are looked for in build/.
 
 import { cases as bad } from './bad.mjs';
+import { cases as care } from './care.mjs';
 import { cases as delta } from './delta.mjs';
 import { cases as good } from './good.mjs';
 import { cases as jobs } from './jobs.mjs';
@@ -11,7 +12,7 @@ import { cases as manifest } from './manifest.mjs';
 import { cases as tls } from './tls.mjs';
 
 const wanted = process.argv.slice(2);
-const all = [...good, ...jobs, ...manifest, ...delta, ...bad, ...tls].filter(([name]) => !wanted.length || wanted.some((w) => name.includes(w)));
+const all = [...good, ...jobs, ...manifest, ...care, ...delta, ...bad, ...tls].filter(([name]) => !wanted.length || wanted.some((w) => name.includes(w)));
 let n = 0, failed = 0;
 
 console.log(`1..${all.length}`);

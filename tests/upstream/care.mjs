@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// care.mjs — what is stored is kept right: web servers without digests, content that rots.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { pair } from './good.mjs';
+import { content, sha256 } from './hub.mjs';
+import { sleep, until } from './lib.mjs';
+
+const A = 'a'.repeat(40);
+const url = (file, model = 'org/m', revision = 'main') => `/${model}/resolve/${revision}/${file}`;
+
+// A web server that knows files, and of each what it says: { data, head }.
+function plain(hub, files) {
+  const answer = (rq, rs) => {
+    const { path: where } = hub.note(rq, 'hub');
+    const file = files.get(where.slice('/org/m/'.length));
+    if (!file) return hub.refuse(rs, 404, {});
+    hub.send(rq, rs, file.data, { ...file.head }, null);
+  };
+  hub.front.removeAllListeners('request');
+  hub.front.on('request', answer);
+}
+
+export const cases = [
+  ['a web server without digests is looked up again, by ETag and by Last-Modified', async (defer) => {
+    const { hub, larder } = await pair(defer, { layout: 'plain', revalidate: '1s' });
+    const one = content(61, 3_000_000), two = content(62, 3_000_000);
+    const files = new Map([
+      ['a.json', { data: Buffer.from('{"v":1}'), head: { etag: '"1"' } }],
+      ['b.bin', { data: one, head: { 'last-modified': 'Sun, 01 Nov 2026 10:00:00 GMT' } }],
+      ['gone.json', { data: Buffer.from('{}'), head: { etag: '"1"' } }],
+    ]);
+    plain(hub, files);
+    for (const f of files.keys()) assert.equal((await larder.get(url(f))).status, 200);
+    await until('all is stored', async () => (await larder.files('org/m')) === 3);
+    for (let restarts = 0; restarts < 2; restarts++) {
+      await sleep(1100);
+      const bytes = hub.bytes, asked = hub.requests.length;
+      assert.equal((await larder.get(url('a.json'))).body.toString(), '{"v":1}');
+      await until('all are looked up', () => hub.requests.length >= asked + 4);
+      await sleep(300);
+      assert.ok(hub.bytes - bytes < one.length, `nothing changed, and yet ${hub.bytes - bytes} bytes came`);
+      // what the marks said is known after a restart, too
+      await larder.stop();
+      await larder.start();
+    }
+    // one file is another, and one is gone: found by asking for a third
+    files.get('b.bin').data = two;
+    files.get('b.bin').head = { 'last-modified': 'Sun, 01 Nov 2026 10:00:01 GMT' };
+    files.delete('gone.json');
+    await sleep(1100);
+    hub.rate = 3_000_000;
+    assert.equal((await larder.get(url('a.json'))).body.toString(), '{"v":1}');
+    assert.equal(sha256((await larder.get(url('b.bin'))).body), sha256(one), 'the old one until all is here');
+    await until('it moved', async () => (await larder.files('org/m')) === 2);
+    assert.equal(sha256((await larder.get(url('b.bin'))).body), sha256(two));
+    // all of it gone (somebody moved the folder): what is here stays
+    hub.rate = 0;
+    files.clear();
+    await sleep(1100);
+    const asked = hub.requests.length;
+    await larder.get(url('a.json'));
+    await until('it is looked up', () => hub.requests.length > asked);
+    await sleep(500);
+    assert.equal(await larder.files('org/m'), 2);
+    assert.equal(sha256((await larder.get(url('b.bin'))).body), sha256(two));
+  }],
+
+  ['a web server that says nothing of its files is not asked for all of them again', async (defer) => {
+    const { hub, larder } = await pair(defer, { layout: 'plain', revalidate: '1s' });
+    const data = content(63, 3_000_000);
+    plain(hub, new Map([['b.bin', { data, head: {} }]]));
+    await larder.get(url('b.bin'));
+    await until('it is stored', async () => (await larder.files('org/m')) === 1);
+    await sleep(1100);
+    const bytes = hub.bytes;
+    await larder.get(url('b.bin'));
+    await sleep(500);
+    assert.ok(hub.bytes - bytes < 200_000, `${hub.bytes - bytes} bytes came`);
+  }],
+
+  ['content that rots is found and fetched again', async (defer) => {
+    const { hub, larder } = await pair(defer, {}, { scrub_rate: '0' });
+    const big = content(64, 3_000_000);
+    hub.put('org/m', A, { 'config.json': Buffer.from('{}'), 'model.onnx': big });
+    const job = await larder.jobOver(await larder.warm({ model: 'org/m' }));
+    assert.equal(job.state, 'done', job.error);
+    await larder.stop();
+    const hex = sha256(big);
+    const blob = path.join(larder.dir, 'state', 'blobs', hex.slice(0, 2), hex);
+    const rot = (file) => {
+      fs.chmodSync(file, 0o600);
+      const fd = fs.openSync(file, 'r+');
+      fs.writeSync(fd, 'rotten', 1_000_000);
+      fs.closeSync(fd);
+    };
+    rot(blob);
+    const bytes = hub.bytes;
+    larder.global.scrub_rate = '1G';
+    await larder.start();
+    // requests keep the scrub away: look at the disk
+    await until('it is here again', () => sha256(fs.readFileSync(blob)) === hex);
+    assert.ok(hub.bytes - bytes >= 1, 'from where?');
+    await until('and served', async () => (await larder.get(url('model.onnx'))).status === 200);
+    assert.equal(sha256((await larder.get(url('model.onnx'))).body), hex);
+    assert.match(larder.log, /mended.*upstream=hub/);
+    assert.equal(await larder.files('org/m'), 2);
+  }],
+];
