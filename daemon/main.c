@@ -348,6 +348,7 @@ int main(int argc, char **argv)
 	static struct larderd d;
 	int rc;
 
+	trim_limit_heap();
 	d.argc = argc;
 	d.argv = argv;
 	switch (settings_load(argc, argv, stderr, &d.ctx.settings)) {

@@ -16,6 +16,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Blocks of so many bytes are mapped; frames and tensors of pages are smaller. */
+#define MAPPED_BYTES (2 << 20)
+/* So much that is free stays with a heap. */
+#define KEPT_BYTES (4 << 20)
+
 static int let_go(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	uintptr_t page = *(const uintptr_t *)arg;
@@ -34,6 +39,12 @@ static int let_go(struct dl_phdr_info *info, size_t size, void *arg)
 			(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 	}
 	return 0;
+}
+
+void trim_limit_heap(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }
 
 void trim_after_start(void)
