@@ -11,7 +11,9 @@
 
 void rt_tfjs_op_give(struct rt_tfjs_op *c, int v)
 {
-	if (c->out_count == RT_TFJS_ARGS_MAX)
+	if (v == RT_NO_VALUE && c->l->status == RT_OK)
+		(void)rt_lower_fail(c->l, RT_MALFORMED, "%s lacks an input", c->op);
+	else if (c->out_count == RT_TFJS_ARGS_MAX)
 		(void)rt_lower_fail(c->l, RT_MALFORMED, "more than %d outputs", RT_TFJS_ARGS_MAX);
 	else
 		c->out[c->out_count++] = v;

@@ -211,6 +211,7 @@ START_TEST(graphs_that_are_none)
 	    {PLACEHOLDER("x", "") "," NODE("y", "PartitionedCall", "'x'",
 					   "'f':{'func':{'name':'f'}}"),
 	     "not in the library"},
+	    {NODE("y", "Print", "", ""), "lacks an input"},
 	    {"{'op':'Relu'}", "without a name"},
 	};
 	char json[1024];
@@ -350,7 +351,7 @@ Suite *check_runtime_tfjs(void)
 	tcase_add_loop_test(t, files_elsewhere_are_not_asked_for, 0, 6);
 	tcase_add_test(t, weights_alone_are_not_run);
 	tcase_add_test(t, everything_missing_at_once);
-	tcase_add_loop_test(t, graphs_that_are_none, 0, 7);
+	tcase_add_loop_test(t, graphs_that_are_none, 0, 8);
 	tcase_add_test(t, while_runs_its_functions);
 	tcase_add_test(t, a_layer_that_is_called_twice);
 	tcase_add_test(t, the_words_of_keras_3);
