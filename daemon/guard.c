@@ -179,7 +179,7 @@ static enum name authority(const struct guard_view *v, const char *s, size_t siz
 				return NAME_MALFORMED;
 			port = port * 10 + (uint64_t)(s[i] - '0');
 		}
-		if (port == 0)
+		if (s[host + 1] == '0') /* 0, or the port in a way that no browser writes it */
 			return NAME_FOREIGN;
 	}
 	if (!host_ours(v, s, host) || (port != 0 && !port_ours(v, port)))

@@ -19,6 +19,7 @@
 #include "store/state.h"
 #include "store/status.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -147,6 +147,8 @@ static const struct {
     {"localhost:", 421},
     {"localhost:0", 421},
     {"localhost:084110", 421},
+    {"localhost:08411", 421},
+    {"[::1]:08411", 421},
     {"localhost:8411x", 400},
     {"evil.example", 421},
     {"xlocalhost", 421},
