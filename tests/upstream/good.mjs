@@ -164,17 +164,21 @@ export const cases = [
   }],
 
   ['max_rate holds within a tenth', async (defer) => {
-    const { hub, larder } = await pair(defer, { max_rate: '4000000' });
-    const big = content(7, 24_000_000);
+    const wanted = Number(process.env.MAX_RATE ?? 4_000_000), seconds = process.env.MAX_RATE ? 5 : 3;
+    const { hub, larder } = await pair(defer, { max_rate: String(wanted) });
+    const big = content(7, wanted * (seconds + 3));
     hub.put('org/m', A, { 'model.onnx': big });
     const got = larder.get(url('model.onnx'));
     await until('it begins', () => hub.bytes > 0);
     await sleep(500);
-    const from = hub.bytes, begin = Date.now();
-    await sleep(3000);
-    const rate = (hub.bytes - from) / ((Date.now() - begin) / 1000);
+    // what larderd took: what the hub wrote is partly in the kernel's buffers, of several transfers
+    const took = async () => Number(/^larder_pulled_bytes_total (\d+)/m.exec((await larder.get('/metrics')).body)[1]);
+    const from = await took(), begin = Date.now();
+    await sleep(seconds * 1000);
+    const rate = (await took() - from) / ((Date.now() - begin) / 1000);
     assert.equal(sha256((await got).body), sha256(big));
-    assert.ok(Math.abs(rate / 4e6 - 1) < 0.1, `${(rate / 1e6).toFixed(2)} MB/s instead of 4`);
+    if (process.env.MAX_RATE) console.log(`# ${(rate / 1e6).toFixed(2)} MB/s over ${seconds} s`);
+    assert.ok(Math.abs(rate / wanted - 1) < 0.1, `${(rate / 1e6).toFixed(2)} MB/s instead of ${wanted / 1e6}`);
   }],
 
   ['a plain upstream: no ranges, no digests', async (defer) => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Upstreams, as TAP: node tests/upstream/run.mjs [part of a case's name]…
+// KILL_ROUNDS=30 and MAX_RATE=10000000 are for figures by hand.
 // top_builddir says where larderd and larderctl are; by hand they are looked for in build/.
 
 import { cases as bad } from './bad.mjs';
