@@ -276,6 +276,8 @@ static void hide_data(const struct rt_graph *g, const struct rt_node *n, struct 
 
 static int add_step(struct rt_segment *s, const struct rt_infer *infer, struct rt_session *session)
 {
+	/* of who wants no bytes: somewhere to point to */
+	static _Alignas(64) char no_scratch[64];
 	struct rt_step *step = &s->steps[s->step_count++];
 
 	*step =
@@ -287,6 +289,7 @@ static int add_step(struct rt_segment *s, const struct rt_infer *infer, struct r
 				     .out_count = infer->out_count,
 				     .in = infer->in,
 				     .out = infer->out,
+				     .scratch = no_scratch,
 				     .team = session->team,
 				     .fault = &session->fault};
 	return RT_OK;

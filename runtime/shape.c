@@ -11,10 +11,12 @@
 
 #include "runtime/tensor.h"
 
+#define EMPTY_MAX (INT64_MAX / 64) /* product of the dims that are not 0 */
+
 bool rt_shape_elems(const struct rt_shape *s, int64_t *out)
 {
 	int64_t n = 1;
-	bool zero = false, over = false;
+	bool zero = false;
 
 	if (s->rank < 0 || s->rank > RT_RANK_MAX)
 		return false;
@@ -22,10 +24,11 @@ bool rt_shape_elems(const struct rt_shape *s, int64_t *out)
 		if (s->dims[i] < 0)
 			return false;
 		zero |= s->dims[i] == 0;
-		over |= __builtin_mul_overflow(n, s->dims[i], &n);
+		if (s->dims[i] != 0 && __builtin_mul_overflow(n, s->dims[i], &n))
+			return false;
 	}
-	/* A 0 among the dimensions makes the product 0, however large the others are. */
-	if (over && !zero)
+	/* Where there is a 0, strides and the like are products of the others, in bytes. */
+	if (zero && n > EMPTY_MAX)
 		return false;
 	*out = zero ? 0 : n;
 	return true;

@@ -117,7 +117,7 @@ static void normalizer_run(const struct rt_run *r)
 
 	rows_of(&r->in[0], &rows, &width);
 	for (int64_t i = 0; i < rows; i++) {
-		double norm = 0;
+		double norm = l1 || l2 ? 0 : -INFINITY;
 		for (int64_t k = 0; k < width; k++) {
 			double x = rt_convert_get_f64(&r->in[0], i * width + k);
 			norm = l2 ? norm + x * x : l1 ? norm + fabs(x) : fmax(norm, x);

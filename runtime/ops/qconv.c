@@ -371,9 +371,10 @@ static void blocks_range(void *arg, size_t begin, size_t end, int thread)
 		int64_t first = i % z->blocks * z->rows, g = i / z->blocks % z->group,
 			n = i / z->blocks / z->group;
 		int64_t count = out - first < z->rows ? out - first : z->rows;
-		const uint8_t *x = (const uint8_t *)j->r->in[0].data + n * z->x_image +
-				   g * z->group_in * z->x_channel;
-		for (int64_t p = 0; p < count; p++)
+		const uint8_t *x = j->r->in[0].data;
+		if (z->k > 0) /* else there is nothing to point to */
+			x += n * z->x_image + g * z->group_in * z->x_channel;
+		for (int64_t p = 0; p < count && z->k > 0; p++)
 			gather_row(j, x, first + p, rows + p * z->k);
 		for (int64_t m = g * z->group_out; m < (g + 1) * z->group_out; m++)
 			finish_channel(j, m, rows, count,

@@ -22,24 +22,24 @@
 
 #define NO_KERNEL RT_UNARY_COUNT /* ThresholdedRelu: the one that no kernel has */
 
-/* The ONNX names of activations; alpha and beta as given or by default. */
+/* The ONNX names of activations, how many of alpha and beta they take, and these by default. */
 static const struct {
 	const char *name;
-	int unary;
+	int unary, takes;
 	float alpha, beta;
 	bool scaled; /* alpha · tanh(beta · x) */
 } functions[] = {
-    {"Sigmoid", RT_UNARY_SIGMOID, 0, 0, false},
-    {"Tanh", RT_UNARY_TANH, 0, 0, false},
-    {"Relu", RT_UNARY_RELU, 0, 0, false},
-    {"LeakyRelu", RT_UNARY_LEAKY_RELU, 0.01f, 0, false},
-    {"Affine", RT_UNARY_AFFINE, 1, 0, false},
-    {"HardSigmoid", RT_UNARY_HARD_SIGMOID, 0.2f, 0.5f, false},
-    {"Elu", RT_UNARY_ELU, 1, 1, false},
-    {"Softsign", RT_UNARY_SOFTSIGN, 0, 0, false},
-    {"Softplus", RT_UNARY_SOFTPLUS, 0, 0, false},
-    {"ScaledTanh", RT_UNARY_TANH, 1, 1, true},
-    {"ThresholdedRelu", NO_KERNEL, 1, 0, false},
+    {"Sigmoid", RT_UNARY_SIGMOID, 0, 0, 0, false},
+    {"Tanh", RT_UNARY_TANH, 0, 0, 0, false},
+    {"Relu", RT_UNARY_RELU, 0, 0, 0, false},
+    {"LeakyRelu", RT_UNARY_LEAKY_RELU, 1, 0.01f, 0, false},
+    {"Affine", RT_UNARY_AFFINE, 2, 1, 0, false},
+    {"HardSigmoid", RT_UNARY_HARD_SIGMOID, 2, 0.2f, 0.5f, false},
+    {"Elu", RT_UNARY_ELU, 1, 1, 1, false},
+    {"Softsign", RT_UNARY_SOFTSIGN, 0, 0, 0, false},
+    {"Softplus", RT_UNARY_SOFTPLUS, 0, 0, 0, false},
+    {"ScaledTanh", RT_UNARY_TANH, 2, 1, 1, true},
+    {"ThresholdedRelu", NO_KERNEL, 1, 1, 0, false},
 };
 #define FUNCTION_COUNT (sizeof(functions) / sizeof(*functions))
 
@@ -54,12 +54,20 @@ static bool name_is(const struct rt_str *s, const char *name)
 	return s->size == strlen(name) && strncasecmp(s->bytes, name, s->size) == 0;
 }
 
-static int read_function(const struct rt_bind *b, const struct rt_str *name, int nth,
+/* The next of the floats ${attr}, which functions that take one consume in their order. */
+static float next_float(const struct rt_bind *b, const char *attr, int *used, float otherwise)
+{
+	const struct rt_attr *a = rt_node_attr(b->node, attr);
+
+	if (a == NULL || a->kind != RT_ATTR_FLOATS || *used >= a->count)
+		return otherwise;
+	return a->floats[(*used)++];
+}
+
+/* ${used}: of activation_alpha and activation_beta, so far. */
+static int read_function(const struct rt_bind *b, const struct rt_str *name, int used[2],
 			 struct rt_activation *out, struct rt_error *err)
 {
-	int64_t alphas, betas;
-	const struct rt_attr *a = rt_node_attr(b->node, "activation_alpha");
-	const struct rt_attr *e = rt_node_attr(b->node, "activation_beta");
 	size_t f = 0;
 
 	while (f < FUNCTION_COUNT && !name_is(name, functions[f].name))
@@ -67,13 +75,13 @@ static int read_function(const struct rt_bind *b, const struct rt_str *name, int
 	if (f == FUNCTION_COUNT)
 		return rt_error_set(err, RT_UNSUPPORTED, "activation '%.*s' is not supported",
 				    (int)(name->size > 40 ? 40 : name->size), name->bytes);
-	alphas = a && a->kind == RT_ATTR_FLOATS ? a->count : 0;
-	betas = e && e->kind == RT_ATTR_FLOATS ? e->count : 0;
 	*out = (struct rt_activation){.unary = functions[f].unary, .scale = 1};
-	out->p.a = nth < alphas ? a->floats[nth] : functions[f].alpha;
-	out->p.b = nth < betas ? e->floats[nth] : functions[f].beta;
-	if (functions[f].unary == RT_UNARY_ELU)
-		out->p.b = 1;
+	out->p.a = functions[f].alpha;
+	out->p.b = functions[f].beta;
+	if (functions[f].takes > 0)
+		out->p.a = next_float(b, "activation_alpha", &used[0], out->p.a);
+	if (functions[f].takes > 1)
+		out->p.b = next_float(b, "activation_beta", &used[1], out->p.b);
 	if (functions[f].scaled) {
 		out->scale = out->p.a;
 		out->p.a = out->p.b; /* the argument's factor */
@@ -84,7 +92,7 @@ static int read_function(const struct rt_bind *b, const struct rt_str *name, int
 static int read_functions(const struct rt_bind *b, struct rt_recurrent *s, struct rt_error *err)
 {
 	const struct rt_attr *names = rt_node_attr(b->node, "activations");
-	int nth = 0;
+	int nth = 0, used[2] = {0, 0};
 
 	if (names && (names->kind != RT_ATTR_STRINGS ||
 		      names->count < (int64_t)s->directions * s->cell->functions))
@@ -94,7 +102,7 @@ static int read_functions(const struct rt_bind *b, struct rt_recurrent *s, struc
 		for (int i = 0; i < s->cell->functions; i++, nth++) {
 			const char *name = s->cell->defaults[i];
 			struct rt_str fallback = {name, strlen(name)};
-			int rc = read_function(b, names ? &names->strings[nth] : &fallback, nth,
+			int rc = read_function(b, names ? &names->strings[nth] : &fallback, used,
 					       &s->act[d][i], err);
 			if (rc)
 				return rc;

@@ -18,6 +18,9 @@
 #include "runtime/ops/ops.h"
 #include "runtime/ops/walk.h"
 
+/* Of all bins of all regions together: a run of these cannot be stopped in between. */
+#define SAMPLES_MAX 4e9
+
 static int roi_bind(struct rt_bind *b, struct rt_error *err)
 {
 	const struct rt_node *n = b->node;
@@ -146,6 +149,13 @@ static void roi_range(void *arg, size_t begin, size_t end, int thread)
 		if (batch < 0 || batch >= r->in[0].shape.dims[0]) {
 			rt_run_fault(r, "batch index %lld of %lld", (long long)batch,
 				     (long long)r->in[0].shape.dims[0]);
+			return;
+		}
+		if ((double)g.samples[0] * (double)g.samples[1] *
+			(double)rt_tensor_elems(&r->out[0]) >
+		    SAMPLES_MAX) {
+			rt_run_fault(r, "region %lld takes too many samples",
+				     (long long)(i / channels));
 			return;
 		}
 		for (int64_t k = 0; k < h * w; k++) {

@@ -43,6 +43,14 @@ static const struct op_case cases[] = {
      "f32[5,3] 1 1 0 0 0 1 0 0 0 0 0 0 0 0 0"},
     {"MelWeightMatrix", 17, "output_datatype=11",
      "i32[] 2; i32[] 6; i32[] 8000; f32[] 100; f32[] 3000", "f64[4,2] 1 1 0 0 0 0 0 0"},
+    {"RNN", 7,
+     "hidden_size=1 direction='bidirectional' activations=['Relu','Affine'] "
+     "activation_alpha=[0.5] activation_beta=[0.1]",
+     "f32[2,1,1] 1 2; f32[2,1,1] 0.1 0.2; f32[2,1,1] 0.3 0.4",
+     "f32[2,2,1,1] 0.1 0.26 0.23 0.3; f32[2,1,1] 0.23 0.26"}, /* Relu takes no alpha */
+    {"RoiAlign", 16, "output_height=64 output_width=64 sampling_ratio=1024",
+     "f32[1,1,1,1] 1; f32[1,4] 0 0 1 1; i64[1] 0", "refused: too many samples"},
+    {"ml:Normalizer", 1, "norm='MAX'", "f32[2,2] -3 2 -5 -1", "f32[2,2] -1.5 1 5 1"},
     {"ml:CategoryMapper", 1, "cats_strings=['a','b'] cats_int64s=[3,4] default_int64=-7",
      "str[2] a q", "i64[2] 3 -7"},
     {"ml:CategoryMapper", 1, "cats_strings=['a','b'] cats_int64s=[3,4] default_string='no'",

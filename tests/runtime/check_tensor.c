@@ -24,9 +24,13 @@ START_TEST(elems_are_checked)
 	ck_assert_int_eq(n, 1);
 	s = rt_shape_of(2, INT64_C(1) << 32, INT64_C(1) << 31);
 	ck_assert(!rt_shape_elems(&s, &n)); /* 2^63 */
-	s = rt_shape_of(3, INT64_C(1) << 62, (int64_t)0, INT64_C(1) << 62);
+	s = rt_shape_of(3, INT64_C(1) << 20, (int64_t)0, INT64_C(1) << 30);
 	ck_assert(rt_shape_elems(&s, &n)); /* a 0 wins */
 	ck_assert_int_eq(n, 0);
+	s = rt_shape_of(3, INT64_C(1) << 62, (int64_t)0, INT64_C(1) << 62);
+	ck_assert(!rt_shape_elems(&s, &n)); /* but strides must not overflow */
+	s = rt_shape_of(2, INT64_C(1) << 60, (int64_t)0);
+	ck_assert(!rt_shape_elems(&s, &n)); /* nor in bytes */
 	s = rt_shape_of(2, (int64_t)3, (int64_t)-1);
 	ck_assert(!rt_shape_elems(&s, &n));
 	s.rank = -1;
