@@ -98,6 +98,10 @@ START_TEST(full)
 	for (int i = 0; i < LIMIT; i++)
 		ck_assert_int_eq(enter(&a[i], "a"), LANE_WAIT);
 	ck_assert_int_eq(enter(&more, "a"), LANE_FULL);
+	/* who asks beforehand is told the same */
+	ck_assert(lane_is_full("a", &limits));
+	ck_assert(!lane_is_full("b", &limits));
+	ck_assert(!lane_is_full(NULL, &limits));
 	/* another origin has a share of its own, and not more than that */
 	for (int i = 0; i < LIMIT; i++)
 		got += enter(&b[i], "b") == LANE_WAIT;
