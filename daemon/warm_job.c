@@ -81,6 +81,8 @@ static bool add_patterns(struct warm_item *item, const json_t *files, char error
 		return true;
 	if (!json_is_array(files) || count > WARM_PATTERNS_MAX)
 		return say(error, "files is %s", "not a list of at most 256 patterns");
+	if (count == 0)
+		return true; /* as without a list: digests may make one */
 	item->pattern = calloc(count + 1, sizeof(item->pattern[0]));
 	must(item->pattern != NULL);
 	json_array_foreach(files, i, v)
