@@ -17,6 +17,7 @@
 #include "daemon/fault.h"
 #include "daemon/residency_alias.h"
 #include "daemon/residency_load.h"
+#include "daemon/residency_pack.h"
 #include "daemon/residency_room.h"
 #include "daemon/residency_table.h"
 #include "daemon/runnable.h"
@@ -105,6 +106,26 @@ void residency_unref(struct resident *m)
 void residency_expire(struct residency *r)
 {
 	residency_room_expire(r);
+}
+
+void residency_keep_packed(struct residency *r)
+{
+	struct resident *m;
+
+	do {
+		residency_table_lock(r);
+		for (m = r->first; m != NULL && (m->state != READY || m->is_kept); m = m->next)
+			;
+		if (m != NULL) {
+			m->is_kept = true;
+			m->refs++;
+		}
+		residency_table_unlock(r);
+		if (m != NULL) {
+			residency_pack_keep(&m->load, r->store);
+			residency_table_unref(m);
+		}
+	} while (m != NULL);
 }
 
 bool residency_idle(struct residency *r)

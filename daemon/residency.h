@@ -69,6 +69,9 @@ void residency_unref(struct resident *m);
 void residency_keep(struct resident *m, int64_t seconds);
 /* residency_expire(r): unload what nobody has used for its time; every few seconds (blocks). */
 void residency_expire(struct residency *r);
+/* residency_keep_packed(r): put packed weights of what was loaded into the store (blocks for as
+ * long as writing takes); now and then. */
+void residency_keep_packed(struct residency *r);
 /* residency_idle(r): nothing is in memory, so nothing can expire. */
 bool residency_idle(struct residency *r);
 /* residency_tally(m): where its inferences are counted; NULL when memory was short. */

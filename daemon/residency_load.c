@@ -5,7 +5,8 @@
  *
  * Every page of every file is read here (but for a mere check), by the system call that reports an
  * unreadable one: a bad disk fails the load, and does not kill the process from
- * under a mapping.
+ * under a mapping.  Where packed weights are stored those are read instead; what little is
+ * needed of the files then is under the guard of the runtime (rt_guard_install).
  */
 #include <config.h>
 
@@ -13,11 +14,14 @@
 
 #include "daemon/fault.h"
 #include "daemon/frame.h"
+#include "daemon/residency_pack.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define FRAME_JSON_MAX 65536
 #define READ_BYTES ((size_t)8 << 20)
@@ -48,31 +52,77 @@ static int read_in(const struct store_map *map, struct residency_progress *progr
 	return 0;
 }
 
+static bool make_room(struct residency_load *l)
+{
+	size_t cap = l->map_cap == 0 ? 4 : l->map_cap * 2;
+	struct store_map **more;
+
+	if (l->map_count < l->map_cap)
+		return true;
+	more = realloc(l->maps, cap * sizeof *more);
+	if (more == NULL)
+		return false;
+	l->maps = more;
+	l->map_cap = cap;
+	return true;
+}
+
 /* Map a blob, read it in, and keep it as long as the model. */
 static int hold(struct residency_load *l, const struct residency_load_opts *opts,
 		const struct store_digest *digest, const char *name, struct rt_bytes *out,
 		struct rt_error *err)
 {
-	struct store_map *map, **more;
+	struct store_map *map;
 	struct store_error why;
 
-	if (l->map_count == l->map_cap) {
-		size_t cap = l->map_cap == 0 ? 4 : l->map_cap * 2;
-
-		more = realloc(l->maps, cap * sizeof *more);
-		if (more == NULL)
-			return rt_error_set(err, RT_MEMORY, "out of memory");
-		l->maps = more;
-		l->map_cap = cap;
-	}
+	if (!make_room(l))
+		return rt_error_set(err, RT_MEMORY, "out of memory");
 	if (store_map_open(opts->store, digest, &map, &why) != 0)
 		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
 	l->maps[l->map_count++] = map;
 	l->mapped_bytes += store_map_size(map);
-	if (!opts->check_only && read_in(map, opts->progress, &why) != 0)
+	if (!opts->check_only && !opts->is_packed && read_in(map, opts->progress, &why) != 0)
 		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
 	*out = (struct rt_bytes){store_map_data(map), store_map_size(map)};
 	return RT_OK;
+}
+
+struct store_map *residency_load_map(struct residency_load *l,
+				     const struct residency_load_opts *opts,
+				     const struct store_digest *digest)
+{
+	struct store_error why;
+	struct store_map *map;
+
+	if (!make_room(l) || store_map_open(opts->store, digest, &map, &why) != 0)
+		return NULL;
+	if (read_in(map, opts->progress, &why) != 0) {
+		store_map_unref(map);
+		return NULL;
+	}
+	l->maps[l->map_count++] = map;
+	l->mapped_bytes += store_map_size(map);
+	return map;
+}
+
+/* rt_packed_f */
+static void find_packed(void *arg, struct rt_packed *out)
+{
+	struct finder *f = arg;
+
+	residency_pack_find(f->load, f->opts, out);
+}
+
+/* rt_unread_f: what was packed need not be in this process' memory as well. */
+static void unread(void *arg, const void *data, size_t size)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t from = ((uintptr_t)data + page - 1) & ~(page - 1);
+	const uintptr_t to = ((uintptr_t)data + size) & ~(page - 1);
+
+	(void)arg;
+	if (from < to) /* a map of a file: a page that is needed after all comes again */
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 /* rt_find_f: `location` is relative to the folder of the model's file. */
@@ -146,8 +196,9 @@ static void find_frame(struct residency_load *l, const struct runnable *what, st
 }
 
 int residency_load_open(struct residency_load *l, const struct runnable *what,
-			const struct residency_load_opts *opts, struct rt_error *err)
+			const struct residency_load_opts *asked, struct rt_error *err)
 {
+	struct residency_load_opts opts_here = *asked, *opts = &opts_here;
 	struct finder finder = {l, what, opts, err};
 	struct rt_model_opts model_opts = {
 	    .cpu_level = opts->cpu_level,
@@ -155,10 +206,15 @@ int residency_load_open(struct residency_load *l, const struct runnable *what,
 	    .find_arg = &finder,
 	    .memory_budget = opts->memory_budget,
 	    .check_only = opts->check_only,
+	    .packed = find_packed,
+	    .packed_arg = &finder,
+	    .unread = unread,
 	};
 	struct rt_bytes bytes;
 	int status;
 
+	opts->is_packed = !opts->check_only &&
+			  residency_pack_known(opts->store, &what->file.digest, opts->cpu_level);
 	status = hold(l, opts, &what->file.digest, what->path, &bytes, err);
 	if (status == RT_OK)
 		status = rt_model_open(bytes, &model_opts, &l->model, err);

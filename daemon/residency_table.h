@@ -37,6 +37,7 @@ struct resident {
 	enum resident_state state;
 	unsigned refs; /* 1: only the table's, so that it may go */
 	bool listed;   /* in the table, which has a reference */
+	bool is_kept;  /* residency_keep_packed has looked at it */
 	char *model, *path;
 	char commit[STORE_COMMIT_HEX + 1];
 	struct residency_load load; /* READY */

@@ -26,6 +26,7 @@ static void work(void *arg)
 	struct context *ctx = arg;
 
 	residency_expire(ctx->residency);
+	residency_keep_packed(ctx->residency);
 }
 
 static void worked(void *arg)

@@ -131,20 +131,32 @@ int store_derived_put(struct store *store, const struct store_digest *source, co
 		      const void *data, size_t size, struct store_derived *out,
 		      struct store_error *err)
 {
-	struct store_derived made = {.size = size};
+	const struct store_part whole = {data, size};
+
+	return store_derived_put_parts(store, source, kind, &whole, 1, out, err);
+}
+
+int store_derived_put_parts(struct store *store, const struct store_digest *source,
+			    const char *kind, const struct store_part *parts, size_t count,
+			    struct store_derived *out, struct store_error *err)
+{
+	struct store_derived made = {.size = 0};
 	struct store_writer *w;
 	int status = check_kind(kind, err);
 
+	for (size_t i = 0; i < count; i++)
+		made.size += parts[i].size; /* all of it is in memory: no overflow */
 	if (status == 0 && !store_blob_has(store, source, NULL))
 		status = store_status_fail(err, STORE_NOT_FOUND,
 					   "the content that this was made of is not stored");
 	if (status == 0)
-		status = store_evict_derived(store, size, err);
+		status = store_evict_derived(store, made.size, err);
 	if (status == 0)
 		status = store_writer_open(store, &w, err);
 	if (status != 0)
 		return status;
-	status = store_writer_append(w, data, size, err);
+	for (size_t i = 0; i < count && status == 0; i++)
+		status = store_writer_append(w, parts[i].data, parts[i].size, err);
 	if (status != 0) {
 		store_writer_abort(w);
 		return status;

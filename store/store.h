@@ -231,6 +231,17 @@ int store_derived_put(struct store *store, const struct store_digest *source, co
 		      const void *data, size_t size, struct store_derived *out,
 		      struct store_error *err) STORE_MUST_CHECK;
 /*
+ * store_derived_put_parts(store, source, kind, parts, count, out, err): the same for content that
+ * lies in several places: ${parts} one after the other.  Write.
+ */
+struct store_part {
+	const void *data;
+	size_t size;
+};
+int store_derived_put_parts(struct store *store, const struct store_digest *source,
+			    const char *kind, const struct store_part *parts, size_t count,
+			    struct store_derived *out, struct store_error *err) STORE_MUST_CHECK;
+/*
  * store_derived_name(store, source, kind, digest, err): the same for a blob
  * that is stored already: too large for memory, it came through a
  * store_writer.  Write.

@@ -562,6 +562,114 @@ START_TEST(together)
 }
 END_TEST
 
+/* ---- packed weights ---------------------------------------------------------------------- */
+
+#define WIDE 131072
+
+/* y = x · w, w [3][WIDE] in w.bin: w[i][j] = ${scale} · (i + 1) · (j mod 7). */
+static struct store_digest import_product(int scale)
+{
+	static float w[3][WIDE];
+	struct proto p = {.size = 0}, graph = {.size = 0}, node = {.size = 0}, opset = {.size = 0};
+	struct proto tensor = {.size = 0}, entry = {.size = 0}, part;
+	struct store_digest file, data;
+	char commit[STORE_COMMIT_HEX + 1];
+	struct store_import *im;
+	struct store_error err;
+
+	for (int i = 0; i < 3; i++)
+		for (int j = 0; j < WIDE; j++)
+			w[i][j] = (float)(scale * (i + 1) * (j % 7));
+	text(&node, 1, "x");
+	text(&node, 1, "w");
+	text(&node, 2, "y");
+	text(&node, 4, "MatMul");
+	message(&graph, 1, &node);
+	text(&graph, 2, "g");
+	text(&entry, 1, "location");
+	text(&entry, 2, "w.bin");
+	number(&tensor, 1, 3);
+	number(&tensor, 1, WIDE);
+	number(&tensor, 2, 1);
+	text(&tensor, 8, "w");
+	message(&tensor, 13, &entry);
+	number(&tensor, 14, 1);
+	message(&graph, 5, &tensor);
+	part = value_info("x");
+	message(&graph, 11, &part);
+	part = (struct proto){.size = 0};
+	text(&part, 1, "y");
+	message(&graph, 12, &part);
+	number(&p, 1, 8);
+	message(&p, 7, &graph);
+	number(&opset, 2, 13);
+	message(&p, 8, &opset);
+	file = put_blob(p.data, p.size);
+	data = put_blob(w, sizeof w);
+	ck_assert_int_eq(store_import_begin(store, "m", "main", &im, &err), 0);
+	ck_assert_int_eq(store_import_add(im, "m.onnx", &file, &err), 0);
+	ck_assert_int_eq(store_import_add(im, "w.bin", &data, &err), 0);
+	ck_assert_msg(store_import_commit(im, commit, &err) == 0, "%s", err.text);
+	return file;
+}
+
+static void add_mapped(void *arg, const struct residency_info *info)
+{
+	*(uint64_t *)arg += info->mapped_bytes;
+}
+
+/* Load it anew, run it, look whether the map of packed weights is one of its own. */
+static void load_product(int scale, bool found)
+{
+	float x[3] = {-1, 2, 5};
+	struct rt_tensor in = {RT_F32, rt_shape_of(2, (int64_t)1, (int64_t)3), x}, out;
+	struct rt_run_opts opts = {.cancel = NULL};
+	struct resident *m;
+	struct rt_session *s;
+	struct rt_error err;
+	uint64_t mapped = 0;
+
+	residency_unload(residency, "m", NULL);
+	m = got("m");
+	residency_each(residency, add_mapped, &mapped);
+	ck_assert_int_eq(mapped > 2 * sizeof(float) * 3 * WIDE, found);
+	ck_assert_msg(residency_take(m, NULL, &s, &fault) == 0, "%s", fault.text);
+	ck_assert_msg(rt_session_run(s, &in, &out, NULL, &opts, &err) == 0, "%s", err.text);
+	for (int j = 0; j < WIDE; j++) /* -1 · 1 + 2 · 2 + 5 · 3 */
+		ck_assert_float_eq(((const float *)out.data)[j], (float)(scale * 18 * (j % 7)));
+	residency_give(m, s, true);
+	residency_unref(m);
+}
+
+/* The second load maps what the first one packed; never what is of other weights or damaged. */
+START_TEST(packed_weights_are_kept)
+{
+	struct store_digest file = import_product(1);
+	struct store_derived packed;
+	struct store_error err;
+	char kind[STORE_KIND_MAX + 1];
+
+	snprintf(kind, sizeof kind, "packed:%s", rt_cpu_level_name(rt_cpu_best()));
+	load_product(1, false);
+	ck_assert_int_eq(store_derived_find(store, &file, kind, &packed, &err), STORE_NOT_FOUND);
+	residency_keep_packed(residency);
+	ck_assert_msg(store_derived_find(store, &file, kind, &packed, &err) == 0, "%s", err.text);
+	ck_assert_uint_ge(packed.size, sizeof(float) * 3 * WIDE);
+	load_product(1, true);
+
+	/* the same file, other external data */
+	file = import_product(2);
+	load_product(2, true);
+	residency_keep_packed(residency);
+	load_product(2, true);
+
+	ck_assert_int_eq(store_derived_put(store, &file, kind, "rtPACK", 6, &packed, &err), 0);
+	load_product(2, false);
+	residency_keep_packed(residency);
+	load_product(2, true);
+}
+END_TEST
+
 Suite *check_residency(void)
 {
 	Suite *s = suite_create("residency");
@@ -581,6 +689,7 @@ Suite *check_residency(void)
 	tcase_add_test(c, sessions);
 	tcase_add_test(c, a_session_that_is_lost);
 	tcase_add_test(c, together);
+	tcase_add_test(c, packed_weights_are_kept);
 	suite_add_tcase(s, c);
 	return s;
 }

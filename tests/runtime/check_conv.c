@@ -191,7 +191,7 @@ START_TEST(squares)
 			s.begin[d] = d ? 1 + (i + d) % 3 / 2 : 0;
 			s.end[d] = d ? 1 + i % 2 : 0;
 		}
-		one_conv(&s, i % 3, i, _i, (_i & 2 ? 2e-5 : i % 5 == 4 ? 5e-6 : 5e-5) * root);
+		one_conv(&s, i % 3, i, _i, (_i & 2 ? 2e-5 : i % 5 == 4 ? 3.5e-6 : 5.5e-5) * root);
 	}
 }
 END_TEST
