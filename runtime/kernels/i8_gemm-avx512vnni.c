@@ -56,7 +56,7 @@ INLINE __m512i dot(__m512i sum, __m512i a, __m512i w, const bool a_signed)
 
 INLINE void tile(const struct rt_i8_tile *t, const size_t m, const size_t nv, const bool a_signed)
 {
-	const size_t lda = t->lda;
+	const size_t lda = t->lda, far = t->prefetch_lines > 1 ? 64 : 0;
 	const uint8_t *w = t->w, *soon = t->prefetch, *a[MR1 / 3];
 	__m512i acc[MR1][2];
 	UNROLL
@@ -70,7 +70,8 @@ INLINE void tile(const struct rt_i8_tile *t, const size_t m, const size_t nv, co
 			      w1 = nv == 2 ? _mm512_loadu_si512(w + 64) : w0;
 		w += nv * 64;
 		_mm_prefetch((const char *)soon, _MM_HINT_T1);
-		soon += 64;
+		_mm_prefetch((const char *)soon + far, _MM_HINT_T1);
+		soon += 64 * t->prefetch_lines;
 		UNROLL
 		for (size_t r = 0; r < m; r++) {
 			const __m512i x = four(a[r / 3] + r % 3 * lda);

@@ -43,9 +43,12 @@ static struct shape shape_of(size_t m)
 #define PRODUCTS(name, DOT)                                                                        \
 	AMX static void name(const struct rt_i8_tile *t, const bool both, const bool wide)         \
 	{                                                                                          \
-		const uint8_t *a = t->a, *w = t->w;                                                \
+		const uint8_t *a = t->a, *w = t->w, *soon = t->prefetch;                           \
+		const size_t lines = t->prefetch_lines * STEP / 4;                                 \
 		const size_t w_row = t->narrow ? HALF * 4 : WIDTH * 4, half = HALF * t->lda;       \
 		for (size_t k = 0; k < t->k; k += STEP, a += STEP, w += HALF * w_row) {            \
+			for (size_t i = 0; i < lines; i++, soon += 64)                             \
+				_mm_prefetch((const char *)soon, _MM_HINT_T1);                     \
 			_tile_loadd(6, w, w_row);                                                  \
 			_tile_loadd(4, a, t->lda);                                                 \
 			DOT(0, 4, 6);                                                              \

@@ -17,6 +17,7 @@
 #define A_BYTES (256u * 1024u) /* of A per item */
 #define ITEM_WORK 1000000u     /* multiplications that are worth another thread */
 #define SUMS_MAX (32 * 64)     /* of a tile */
+#define AHEAD 8192             /* bytes of W that a lone tile fetches ahead of itself */
 
 static size_t ceil_div(size_t a, size_t b)
 {
@@ -145,6 +146,24 @@ struct item {
 	const int32_t *sums; /* of rows, or NULL */
 };
 
+/*
+ * What tile ${i} of ${tiles} fetches.  The first two bring half of the next panel each,
+ * which is ${bytes} behind this one (0: there is none).  With one tile there is no time for that:
+ * it runs ahead of itself, which is the next panel in the end.
+ */
+static void fetch(struct rt_i8_tile *t, size_t tiles, size_t i, size_t bytes)
+{
+	t->prefetch = t->w;
+	t->prefetch_lines = 0;
+	if (tiles == 1) {
+		t->prefetch += AHEAD;
+		t->prefetch_lines = t->narrow ? 1 : 2;
+	} else if (i < 2 && bytes > 0) {
+		t->prefetch += bytes + i * (bytes / 128 * 64);
+		t->prefetch_lines = 1;
+	}
+}
+
 static void run_panel(const struct rt_i8_product *g, const struct item *it, size_t panel)
 {
 	const struct rt_i8_gemm *kernel = g->kernels->i8_gemm;
@@ -159,7 +178,6 @@ static void run_panel(const struct rt_i8_product *g, const struct item *it, size
 			       .narrow = width < kernel->nr,
 			       .w = it->w + col * groups * 4,
 			       .c = sums};
-	t.prefetch = panel + 2 <= it->end_panel ? t.w + kernel->nr * groups * 4 : t.w;
 	f.n = least(g->n - col, width);
 	f.sum = sums;
 	f.ld_sum = kernel->nr;
@@ -171,6 +189,7 @@ static void run_panel(const struct rt_i8_product *g, const struct item *it, size
 		const size_t row = share(it->rows, tiles, i), y = it->y + (it->row + row) * f.ldy;
 		f.m = t.m = share(it->rows, tiles, i + 1) - row;
 		t.a = it->a + row * it->lda;
+		fetch(&t, tiles, i, panel + 1 < it->end_panel ? kernel->nr * groups * 4 : 0);
 		kernel->tile(&t);
 		f.y = (char *)g->finish.y + (y + col) * g->y_bytes;
 		f.row = it->sums ? it->sums + row : NULL;

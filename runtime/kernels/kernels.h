@@ -172,8 +172,7 @@ struct rt_f32_pool {
  * Weights: U = G·W·Gᵀ (ops/conv_winograd.c).
  *
  * Error, absolute, for X and W in −1 … 1 and C channels, against double: at most
- * 3.5e-6·√C (m = 2) and 5.5e-5·√C (m = 4); the largest that were seen, at any level, are
- * 2.8e-6·√C (C = 130) and 4.5e-5·√C (C = 128).  Plain sums, one after the other, have up
+ * 5e-6·√C (m = 2) and 5e-5·√C (m = 4); plain sums, one after the other, have up
  * to 2e-5·√C (tests/runtime/check_conv.c).  An infinity or NaN
  * spreads to all pixels of the square.
  */
@@ -263,7 +262,10 @@ struct rt_i8_tile {
 	bool a_signed; /* A is int8 and W uint8; else A is uint8 and W int8 */
 	bool narrow;
 	const uint8_t *w;
-	const uint8_t *prefetch; /* [⌈k/4⌉][64] that will be read soon; never NULL */
+	/* What will be read soon: for every four of K, ${prefetch_lines} ≤ 2 lines from here on.
+	 * Any address, never NULL. */
+	const uint8_t *prefetch;
+	size_t prefetch_lines;
 	int32_t *c;              /* [m][width], row stride nr */
 };
 struct rt_i8_gemm {
@@ -358,6 +360,10 @@ struct rt_n4_gemm {
 	void (*prepare)(size_t block, int parts, size_t n, const float *x, int8_t *to, float *scale,
 			struct rt_n4_sums *sum);
 	void (*tile)(const struct rt_n4_tile *t);
+	/* The first ${k} rows of a panel as floats: to[i][0 … 15], row stride ld, is
+	 * scale · (q − zero); zero NULL: 8. */
+	void (*unpack)(size_t k, size_t block, const uint8_t *w, const float *scale,
+		       const float *zero, float *to, size_t ld);
 };
 
 /* ---- the table --------------------------------------------------------------------------------
@@ -377,8 +383,6 @@ struct rt_kernels {
  * and skipped.  Made once; never NULL; for the life of the process; any thread.
  */
 const struct rt_kernels *rt_kernels_select(enum rt_cpu_level level);
-/* rt_kernels_mark(kernels): a number that differs where other variants were chosen (pack.c). */
-uint64_t rt_kernels_mark(const struct rt_kernels *kernels);
 
 /* Every variant, for kernels.c and the tests. */
 #define KERNEL(level, symbol) extern const struct rt_f32_unary symbol;
@@ -386,6 +390,8 @@ uint64_t rt_kernels_mark(const struct rt_kernels *kernels);
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_f32_binary symbol;
 #include "runtime/kernels/f32_binary.def"
+/* rt_kernels_mark(kernels): a number that differs where other variants were chosen (pack.c). */
+uint64_t rt_kernels_mark(const struct rt_kernels *kernels);
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_f32_row symbol;
 #include "runtime/kernels/f32_row.def"

@@ -197,8 +197,30 @@ static void run(const struct rt_n4_tile *t)
 	(t->parts == 2 ? two : three)[t->m - 1](t);
 }
 
+/* Eight weights of a column are 32 bits; VPERMPS looks at four of them. */
+UNCHECKED static void unpack(size_t k, size_t block, const uint8_t *w, const float *scale,
+			     const float *zero, float *to, size_t ld)
+{
+	const __m512 number = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	for (size_t first = 0; first < k; first += block, scale += 16) {
+		const size_t end = k - first < block ? k : first + block;
+		const __m512 by = _mm512_load_ps(scale),
+			     z = zero ? _mm512_load_ps(zero) : _mm512_set1_ps(8);
+		zero = zero ? zero + 16 : NULL;
+		for (size_t i = first; i < end; i += 8, w += 64) {
+			__m512i q = _mm512_load_si512(w);
+			const size_t n = end - i < 8 ? end - i : 8;
+			for (size_t j = 0; j < n; j++, to += ld) {
+				const __m512 x = _mm512_permutexvar_ps(q, number);
+				_mm512_storeu_ps(to, _mm512_mul_ps(by, _mm512_sub_ps(x, z)));
+				q = _mm512_srli_epi32(q, 4);
+			}
+		}
+	}
+}
+
 const struct rt_n4_gemm rt_n4_gemm__avx512vnni = {
-    .mr = {0, 0, MR, MR3}, .is_fast = true, .prepare = prepare, .tile = run};
+    .mr = {0, 0, MR, MR3}, .is_fast = true, .prepare = prepare, .tile = run, .unpack = unpack};
 
 #ifdef __clang__
 #pragma clang attribute pop

@@ -65,4 +65,17 @@ static void tile(const struct rt_n4_tile *t)
 			t->y[r * t->ldy + c] = column(t, r, c);
 }
 
-const struct rt_n4_gemm rt_n4_gemm__scalar = {.mr = {0, 0, 4, 4}, .prepare = prepare, .tile = tile};
+static void unpack(size_t k, size_t block, const uint8_t *w, const float *scale, const float *zero,
+		   float *to, size_t ld)
+{
+	for (size_t i = 0; i < k; i++)
+		for (size_t c = 0; c < 16; c++) {
+			const size_t at = i / block * 16 + c;
+			const uint8_t two = w[i / 8 * 64 + c * 4 + i % 8 / 2];
+			const float q = (float)(i % 2 ? two >> 4 : two & 15);
+			to[i * ld + c] = scale[at] * (q - (zero ? zero[at] : 8));
+		}
+}
+
+const struct rt_n4_gemm rt_n4_gemm__scalar = {
+    .mr = {0, 0, 4, 4}, .prepare = prepare, .tile = tile, .unpack = unpack};

@@ -233,13 +233,19 @@ bool rt_selftest_n4_gemm(const struct rt_n4_gemm *ref, const struct rt_n4_gemm *
 	enum { BLOCK = 32, BLOCKS = 3, K = BLOCK * BLOCKS, ROWS = 8, COLUMNS = 13 };
 	_Alignas(64) uint8_t w[K * 8];
 	_Alignas(64) float scale[BLOCKS * 16];
-	float x[ROWS * K], x_scale[2][ROWS * BLOCKS], y[2][ROWS * COLUMNS];
+	float x[ROWS * K], x_scale[2][ROWS * BLOCKS], y[2][ROWS * COLUMNS], panel[2][K * 16];
 	struct rt_n4_sums x_sum[2][ROWS * BLOCKS];
 	int8_t to[2][ROWS * K * 3] = {{0}};
 	const struct rt_n4_gemm *of[2] = {ref, got};
 	rt_selftest_fill(ROWS * K, 37, x);
 	rt_selftest_fill(BLOCKS * 16, 38, scale);
 	fill_bytes(sizeof w, 39, w);
+	for (int zeros = 0; zeros < 2; zeros++) {
+		for (int i = 0; i < 2; i++)
+			of[i]->unpack(K - 3, BLOCK, w, scale, zeros ? scale : NULL, panel[i], 16);
+		if (memcmp(panel[0], panel[1], (K - 3) * 16 * sizeof(float)))
+			return false;
+	}
 	for (int parts = 2; parts <= 3; parts++) {
 		const size_t each = (size_t)(BLOCK * parts), most = got->mr[parts];
 		if (most > ROWS)

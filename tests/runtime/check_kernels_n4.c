@@ -189,11 +189,40 @@ static void try_panel(int row, size_t block, size_t blocks, size_t k, int parts,
 	free(w), free(to), free(x), free(x_scale), free(scale), free(zero), free(sums);
 }
 
+/* A panel as floats, of which ${k} rows are wanted. */
+static void try_unpack(int row, size_t block, size_t blocks, size_t k, bool zeros)
+{
+	enum { LD = 19 };
+	const struct rt_n4_gemm *v = n4_gemm_list[row].variant;
+	uint8_t *w = bytes(blocks * block * 8);
+	float *scale = aligned_alloc(64, blocks * 64), *zero = aligned_alloc(64, blocks * 64);
+	float *to = malloc((k + 1) * LD * sizeof *to);
+	ck_assert(scale && zero && to);
+	for (size_t i = 0; i < blocks * 16; i++)
+		scale[i] = number(), zero[i] = number() * 8;
+	for (size_t i = 0; i < (k + 1) * LD; i++)
+		to[i] = 5;
+	v->unpack(k, block, w, scale, zeros ? zero : NULL, to, LD);
+	for (size_t i = 0; i < (k + 1) * LD; i++) {
+		const size_t p = i / LD, c = i % LD, at = p / block * 16 + c;
+		float want = 5;
+		if (p < k && c < 16)
+			want = scale[at] * ((float)half_of(w + p / 8 * 64 + c * 4, p % 8) -
+					    (zeros ? zero[at] : 8));
+		ck_assert_msg(to[i] == want, "%s block %zu, row %zu of %zu, column %zu",
+			      n4_gemm_list[row].name, block, p, k, c);
+	}
+	free(w), free(scale), free(zero), free(to);
+}
+
 START_TEST(half_bytes_in_panels)
 {
 	static const size_t blocks[] = {16, 32, 64, 128, 256};
 	if (!rt_cpu_has(n4_gemm_list[_i].level))
 		return;
+	for (size_t i = 0; i < 5; i++)
+		for (size_t n = 1; n <= 4; n++)
+			try_unpack(_i, blocks[i], n, n * blocks[i] - (n % 2 ? 5 : 0), n > 2);
 	for (size_t i = 0; i < 5; i++)
 		for (size_t n = 1; n <= 4; n++)
 			for (int parts = 2; parts <= 3; parts++)
