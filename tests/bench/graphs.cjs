@@ -22,7 +22,17 @@ const bytes = (field, b) => Buffer.concat([varint((field << 3) | 2), varint(b.le
 const text = (field, s) => bytes(field, Buffer.from(s));
 const float = (field, x) => { const b = Buffer.alloc(4); b.writeFloatLE(x); return Buffer.concat([varint((field << 3) | 5), b]); };
 
-const TYPES = new Map([[Float32Array, 1], [Uint8Array, 2], [Int8Array, 3], [Int32Array, 6], [BigInt64Array, 7]]);
+// Uint16Array holds halves.
+const TYPES = new Map([[Float32Array, 1], [Uint8Array, 2], [Int8Array, 3], [Int32Array, 6], [BigInt64Array, 7], [Uint16Array, 10]]);
+
+// float32 to the nearest float16, ties to even; too large ones become the largest.
+function to_half(x) {
+  const sign = x < 0 ? 0x8000 : 0, a = Math.abs(x);
+  if (a >= 65520) return sign | 0x7bff;
+  const e = a < 2 ** -14 ? -14 : Math.floor(Math.log2(a)), q = a / 2 ** (e - 10), low = Math.floor(q);
+  const m = low + (q - low > 0.5 || (q - low === 0.5 && low % 2) ? 1 : 0);
+  return sign | (((e + 14) << 10) + m); // m has the leading bit where there is one
+}
 
 function attribute(name, v) {
   const parts = [text(1, name)];
@@ -34,7 +44,8 @@ function attribute(name, v) {
 }
 
 class Graph {
-  constructor() { this.nodes = []; this.constants = []; this.inputs = []; this.outputs = []; this.count = 0; this.seed = 1; }
+  // ${half}: constants of float32 are written as float16.
+  constructor(half = false) { this.half = half; this.nodes = []; this.constants = []; this.inputs = []; this.outputs = []; this.count = 0; this.seed = 1; }
   name(of) { return `${of}_${this.count++}`; }
   value(name, type, dims) {
     const shape = Buffer.concat(dims.map((d) => bytes(1, int(1, d))));
@@ -42,7 +53,8 @@ class Graph {
   }
   input(name, type, dims) { this.inputs.push(bytes(11, this.value(name, type, dims))); return name; }
   output(name, type, dims) { this.outputs.push(bytes(12, this.value(name, type, dims))); }
-  constant(data, dims) {
+  constant(given, dims) {
+    const data = this.half && given instanceof Float32Array ? Uint16Array.from(given, to_half) : given;
     const name = this.name('c');
     const raw = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
     this.constants.push(bytes(5, Buffer.concat([...dims.map((d) => int(1, d)), int(2, TYPES.get(data.constructor)), text(8, name), bytes(9, raw)])));
@@ -94,10 +106,11 @@ const conv_attrs = (k, stride, group) => ({ kernel_shape: [k, k], strides: [stri
 // A weight's size such that a layer's results are as large as its inputs.
 const size_of = (fan, relu) => Math.sqrt((relu ? 6 : 3) / fan);
 
-function mobilenet_f32() {
-  const g = new Graph();
+// ${half}: float16 but for input and output, as converters leave it.
+function mobilenet(half) {
+  const g = new Graph(half);
   return walk(g, {
-    begin: (x) => x,
+    begin: (x) => (half ? g.node('Cast', [x], { to: 10 }) : x),
     conv(x, cin, cout, k, stride, group, relu) {
       const fan = (cin / group) * k * k;
       const w = g.constant(g.floats(cout * fan, size_of(fan, relu)), [cout, cin / group, k, k]);
@@ -107,7 +120,8 @@ function mobilenet_f32() {
     add: (a, b) => g.node('Add', [a, b]),
     end(x, cin, cout) {
       const y = g.node('Flatten', [g.node('GlobalAveragePool', [x])], { axis: 1 });
-      g.node('Gemm', [y, g.constant(g.floats(cin * cout, 0.05), [cout, cin]), g.constant(g.floats(cout), [cout])], { out: 'output', transB: 1 });
+      const last = g.node('Gemm', [y, g.constant(g.floats(cin * cout, 0.05), [cout, cin]), g.constant(g.floats(cout), [cout])], { transB: 1 });
+      g.node(half ? 'Cast' : 'Identity', [last], half ? { out: 'output', to: 1 } : { out: 'output' });
     },
   });
 }
@@ -172,8 +186,9 @@ function mobilenet_qlinear() {
 // ---- BERT shapes --------------------------------------------------------------------------------
 
 // ${quantised}: products with weights as the dynamic quantiser of ONNX Runtime writes them.
-function bert(layers, width, heads, inner, length, quantised, vocabulary = 1000) {
-  const g = new Graph(), each = width / heads;
+// ${half}: float16 but for the output.
+function bert(layers, width, heads, inner, length, quantised, vocabulary = 1000, half = false) {
+  const g = new Graph(half), each = width / heads;
   const ids = g.input('input_ids', 7, [1, length]);
   const ints = (...v) => g.constant(BigInt64Array.from(v, BigInt), [v.length]);
   const made = new Map();
@@ -200,7 +215,7 @@ function bert(layers, width, heads, inner, length, quantised, vocabulary = 1000)
     x = norm(g.node('Add', [product(g.node('Reshape', [mixed, ints(1, length, width)]), width, width), x]));
     x = norm(g.node('Add', [product(gelu(product(x, width, inner)), inner, width), x]));
   }
-  g.node('Identity', [x], { out: 'output' });
+  g.node(half ? 'Cast' : 'Identity', [x], half ? { out: 'output', to: 1 } : { out: 'output' });
   g.output('output', 1, [1, length, width]);
   return g.model();
 }
@@ -219,7 +234,8 @@ function nbits(m, k, n, block, accuracy) {
 // ---- the list -----------------------------------------------------------------------------------
 
 const graphs = new Map([
-  ['mobilenetv2-f32', mobilenet_f32],
+  ['mobilenetv2-f32', () => mobilenet(false)],
+  ['mobilenetv2-f16', () => mobilenet(true)],
   ['mobilenetv2-qdq', mobilenet_qdq],
   ['mobilenetv2-qlinear', mobilenet_qlinear],
 ]);
@@ -229,6 +245,7 @@ for (const length of [8, 32, 128, 512]) {
     graphs.set(`distilbert-${kind}-${length}`, () => bert(6, 768, 12, 3072, length, quantised));
   }
 }
+for (const length of [8, 128]) graphs.set(`minilm-f16-${length}`, () => bert(6, 384, 12, 1536, length, false, 1000, true));
 graphs.set('distilbert-load', () => bert(6, 768, 12, 3072, 128, false, 30522)); // 265 MB, as the real one
 for (const m of [1, 8, 128]) for (const accuracy of [0, 4]) graphs.set(`nbits-${m}${accuracy ? '-int8' : ''}`, () => nbits(m, 2048, 2048, 32, accuracy));
 
