@@ -205,7 +205,7 @@ START_TEST(fused_refusals)
 	one_op_int(&o, "transBatchA", 1);
 	one_op_in(&o, RT_F32, 2, (int64_t[]){2, 2}, x);
 	one_op_in(&o, RT_F32, 2, (int64_t[]){2, 2}, x);
-	one_op_refused(&o, "FusedMatMul", "transBatchA");
+	one_op_refused(&o, "FusedMatMul", "no batch to turn");
 	one_op_end(&o);
 	one_op_begin(&o, MS, 1);
 	one_op_string(&o, "activation", "Wobble");
