@@ -267,7 +267,7 @@ struct rt_i8_tile {
 	 * Any address, never NULL. */
 	const uint8_t *prefetch;
 	size_t prefetch_lines;
-	int32_t *c;              /* [m][width], row stride nr */
+	int32_t *c; /* [m][width], row stride nr */
 };
 struct rt_i8_gemm {
 	size_t mr;  /* rows of a tile of full width */
