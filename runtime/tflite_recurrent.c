@@ -67,7 +67,7 @@ static bool set_numbers(struct rt_tflite_op *o, float clip)
 			rt_fixed_split(ldexp(1, -30) / (double)y->scale[0], &mult, &shift);
 		mults[i] = mult, shifts[i] = shift;
 	}
-	if (frexpf(c->scale[0], &bits) != 0.5f || bits < -14 || bits > 1)
+	if (frexpf(c->scale[0], &bits) != 0.5f || bits < -14 || bits > -8)
 		return false;
 	rt_lower_set_ints(o->l, "mult", 9, mults);
 	rt_lower_set_ints(o->l, "shift", 9, shifts);
@@ -131,7 +131,7 @@ void rt_tflite_lower_lstm(struct rt_tflite_op *o)
 	rt_lower_set_int(o->l, "time_major", sequence && rt_tflite_opt_byte(o, 3, 0) != 0);
 	if (!real && !set_numbers(o, clip)) {
 		(void)rt_lower_fail(o->l, RT_UNSUPPORTED,
-				    "cells whose scale is no power of two from 1 to 2^-15");
+				    "cells whose scale is no power of two from 2^-9 to 2^-15");
 		return;
 	}
 	rt_tflite_give(o, 0, v);

@@ -4,16 +4,15 @@
  * bits after the point, their functions have 15, cells are int16 times a power of
  * two.  Called by lite_lstm.c.
  *
- * The steps and roundings are those of the reference kernel of TensorFlow Lite; the functions are
- * rounded to nearest, where its polynomials are off by a few of 2⁻¹⁵.  The zero point of
+ * The steps and roundings are those of the reference kernel of TensorFlow Lite.  The zero point of
  * the hidden state is taken off, not added: so does that kernel, and models were trained with it.
  */
 #include <config.h>
 
-#include <math.h>
 #include <string.h>
 
 #include "runtime/fixed.h"
+#include "runtime/ops/fixed_curve.h"
 #include "runtime/ops/lite_lstm.h"
 
 int rt_lite_lstm_byte_bind(struct rt_bind *b, struct rt_lite_lstm *s, struct rt_error *err)
@@ -33,7 +32,7 @@ int rt_lite_lstm_byte_bind(struct rt_bind *b, struct rt_lite_lstm *s, struct rt_
 	s->y_zero = (int32_t)rt_node_int(b->node, "y_zero", 0);
 	s->clip = (int32_t)rt_fixed_clamp(rt_node_int(b->node, "clip", 0), 0, 32767);
 	s->cell_bits = (int)rt_node_int(b->node, "cell_bits", -12);
-	if (s->cell_bits < -15 || s->cell_bits > 0)
+	if (s->cell_bits < -15 || s->cell_bits > -9)
 		return rt_error_set(err, RT_MALFORMED, "cells of 2^%d", s->cell_bits);
 	return RT_OK;
 }
@@ -51,16 +50,6 @@ static void product(const int8_t *w, const int8_t *x, int32_t zero, const int32_
 						   y[i],
 					       INT16_MIN, INT16_MAX);
 	}
-}
-
-static int16_t nearest(double x)
-{
-	return (int16_t)rt_fixed_clamp(llround(x * 32768), INT16_MIN, INT16_MAX);
-}
-
-static int16_t sigmoid(int16_t x)
-{
-	return nearest(1 / (1 + exp(-(double)x / 4096)));
 }
 
 static void gate(const struct rt_run *r, int g, const int8_t *x, const int8_t *h, int16_t *y)
@@ -81,14 +70,15 @@ static void step(const struct rt_run *r, const int8_t *x, int8_t *h, int16_t *ce
 	const struct rt_lite_lstm *s = r->state;
 	const struct rt_lite_lstm_shape *z = r->shape_state;
 	const bool cifg = r->in[LSTM_W].data == NULL;
-	const double unit = ldexp(1, s->cell_bits);
+	const int whole = 15 + s->cell_bits; /* bits of a cell before the point */
 
 	for (int g = cifg; g < 4; g++)
 		gate(r, g, x, h, gates[g]);
 	for (int64_t i = 0; i < z->cells; i++) {
-		const int16_t f = sigmoid(gates[1][i]);
-		const int16_t in = cifg ? (int16_t)(32767 - f) : sigmoid(gates[0][i]);
-		const int16_t g = nearest(tanh((double)gates[2][i] / 4096));
+		const int16_t f = rt_fixed_curve_sigmoid(gates[1][i]);
+		const int16_t in =
+		    cifg ? (int16_t)(32767 - f) : rt_fixed_curve_sigmoid(gates[0][i]);
+		const int16_t g = rt_fixed_curve_tanh(gates[2][i], 3);
 		int64_t c = rt_fixed_halve(f * cell[i], 15);
 		int32_t y;
 
@@ -97,7 +87,7 @@ static void step(const struct rt_run *r, const int8_t *x, int8_t *h, int16_t *ce
 		if (s->clip > 0)
 			c = rt_fixed_clamp(c, -s->clip, s->clip);
 		cell[i] = (int16_t)c;
-		y = sigmoid(gates[3][i]) * nearest(tanh((double)c * unit));
+		y = rt_fixed_curve_sigmoid(gates[3][i]) * rt_fixed_curve_tanh((int16_t)c, whole);
 		h[i] = (int8_t)rt_fixed_clamp(
 		    (int64_t)rt_fixed_scale(y, s->mult[8], s->shift[8]) - s->y_zero, -128, 127);
 	}

@@ -174,6 +174,174 @@ START_TEST(slice_with_masks)
 }
 END_TEST
 
+/* What has no integer form: y = Σ w·x + b on the numbers that are meant, rounded once. */
+START_TEST(int16_fully_connected)
+{
+	static const int8_t w[] = {2, -3};
+	static const int64_t bias[] = {256};
+	static const float sx = 1.0f / 256, sw = 0.5f, sy = 1.0f / 64;
+	int16_t x[] = {256, 512, -32768, 32767};
+	/* 1·1 − 1.5·2 + 256·sx·sw = −1.5; −128 − 191.99… + 0.5 = −319.4941 */
+	const int16_t want[] = {-96, -20448};
+	const struct rt_shape s = rt_shape_of(2, (int64_t)2, (int64_t)1);
+	const struct rt_tensor in = {RT_I16, rt_shape_of(2, (int64_t)2, (int64_t)2), x};
+	int t[4];
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_I16, 2, (int[]){2, 2}, NULL, 0);
+	t[1] = lite_tensor(&file, "w", LITE_I8, 2, (int[]){1, 2}, w, sizeof(w));
+	t[2] = lite_tensor(&file, "b", LITE_I64, 1, (int[]){1}, bias, sizeof(bias));
+	t[3] = lite_tensor(&file, "y", LITE_I16, 2, (int[]){2, 1}, NULL, 0);
+	lite_quant(&file, t[0], 1, &sx, 0, 0);
+	lite_quant(&file, t[1], 1, &sw, 0, 0);
+	lite_quant(&file, t[3], 1, &sy, 0, 0);
+	(void)lite_op(&file, 9, NULL, 3, t, 1, &t[3]);
+	gives(lite_end(&file, 1, t, 1, &t[3]), &in, &s, want, sizeof(want));
+}
+END_TEST
+
+/* L2_NORMALIZATION: (3, 4) / 5 and (−5, 12) / 13 in steps of 1/128. */
+START_TEST(bytes_of_length_one)
+{
+	static const float sx = 0.5f, sy = 1.0f / 128;
+	int8_t x[] = {16, 18, 0, 34};
+	const int8_t want[] = {77, 102, -49, 118};
+	const struct rt_shape s = rt_shape_of(2, (int64_t)2, (int64_t)2);
+	const struct rt_tensor in = {RT_I8, s, x};
+	int t[2];
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_I8, 2, (int[]){2, 2}, NULL, 0);
+	t[1] = lite_tensor(&file, "y", LITE_I8, 2, (int[]){2, 2}, NULL, 0);
+	lite_quant(&file, t[0], 1, &sx, 10, 0);
+	lite_quant(&file, t[1], 1, &sy, 0, 0);
+	(void)lite_op(&file, 11, NULL, 1, t, 1, &t[1]);
+	gives(lite_end(&file, 1, t, 1, &t[1]), &in, &s, want, sizeof(want));
+}
+END_TEST
+
+/* ---- TFLite_Detection_PostProcess ------------------------------------------------------------ */
+
+/* A FlexBuffers map of 4-byte values: keys, then their offsets, then values, types, the root. */
+static size_t flex_map(uint8_t *b, bool regular)
+{
+	static const char *const keys[] = {"h_scale",
+					   "max_classes_per_detection",
+					   "max_detections",
+					   "nms_iou_threshold",
+					   "nms_score_threshold",
+					   "num_classes",
+					   "use_regular_nms",
+					   "w_scale",
+					   "x_scale",
+					   "y_scale"};
+	const float reals[] = {5, 0, 0, 0.5f, 0.3f, 0, 0, 5, 10, 10};
+	const uint32_t whole[] = {0, 1, 3, 0, 0, 2, regular, 0, 0, 0};
+	uint32_t at[10], n = 0, values, x;
+
+	for (int i = 0; i < 10; i++) {
+		at[i] = n;
+		memcpy(b + n, keys[i], strlen(keys[i]) + 1);
+		n += (uint32_t)strlen(keys[i]) + 1;
+	}
+	while (n % 4 != 0)
+		b[n++] = 0;
+	memcpy(b + n, &(uint32_t){10}, 4);
+	n += 4;
+	values = n;
+	for (int i = 0; i < 10; i++, n += 4)
+		memcpy(b + n, &(uint32_t){n - at[i]}, 4);
+	memcpy(b + n, (uint32_t[]){n - values, 4, 10}, 12);
+	n += 12;
+	values = n;
+	for (int i = 0; i < 10; i++, n += 4) {
+		memcpy(&x, &reals[i], 4);
+		memcpy(b + n, reals[i] != 0 ? &x : &whole[i], 4);
+	}
+	for (int i = 0; i < 10; i++) /* float, bool or int of 4 bytes */
+		b[n++] = reals[i] != 0 ? 3 << 2 | 2 : i == 6 ? 26 << 2 | 2 : 1 << 2 | 2;
+	while (n % 4 != 0)
+		b[n++] = 0;
+	memcpy(b + n, &(uint32_t){n - values}, 4);
+	b[n + 4] = 9 << 2 | 2;
+	b[n + 5] = 4;
+	return n + 6;
+}
+
+static struct rt_bytes detector(bool regular, uint8_t *options, size_t cut)
+{
+	/* the first two overlap by 0.9 / 1.1; the third is elsewhere */
+	static const float anchors[] = {0.5f, 0.5f, 1, 1, 0.5f, 0.6f, 1, 1, 2, 2, 1, 1};
+	int t[7];
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_F32, 3, (int[]){1, 3, 4}, NULL, 0);
+	t[1] = lite_tensor(&file, "s", LITE_F32, 3, (int[]){1, 3, 3}, NULL, 0);
+	t[2] = lite_tensor(&file, "a", LITE_F32, 2, (int[]){3, 4}, anchors, sizeof(anchors));
+	t[3] = lite_tensor(&file, "boxes", LITE_F32, 3, (int[]){1, 3, 4}, NULL, 0);
+	t[4] = lite_tensor(&file, "classes", LITE_F32, 2, (int[]){1, 3}, NULL, 0);
+	t[5] = lite_tensor(&file, "scores", LITE_F32, 2, (int[]){1, 3}, NULL, 0);
+	t[6] = lite_tensor(&file, "count", LITE_F32, 1, (int[]){1}, NULL, 0);
+	lite_op(&file, 32, "TFLite_Detection_PostProcess", 3, t, 4, t + 3)->custom =
+	    (struct rt_bytes){options, flex_map(options, regular) - cut};
+	return lite_end(&file, 2, t, 4, t + 3);
+}
+
+static void near(const struct rt_tensor *t, const float *want, int64_t count)
+{
+	ck_assert_int_eq(rt_tensor_elems(t), count);
+	for (int64_t i = 0; i < count; i++)
+		ck_assert_float_eq_tol(((const float *)t->data)[i], want[i], 1e-5f);
+}
+
+/* _i 0: a box counts once, with its best class; 1: each class by itself. */
+START_TEST(detections)
+{
+	/* the third is moved by 5 / 10 of its height and twice as wide: 5·ln 2 */
+	float x[] = {0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 3.4657359f};
+	float scores[] = {1, 0.9f, 0.1f, 1, 0.8f, 0.7f, 1, 0.2f, 0.6f};
+	static const float boxes[2][12] = {{0, 0, 1, 1, 2, 1, 3, 3, 0, 0, 0, 0},
+					   {0, 0, 1, 1, 0, 0.1f, 1, 1.1f, 2, 1, 3, 3}};
+	static const float classes[2][3] = {{0, 1, 0}, {0, 1, 1}};
+	static const float best[2][3] = {{0.9f, 0.6f, 0}, {0.9f, 0.7f, 0.6f}};
+	static const float counts[2] = {2, 3};
+	const struct rt_tensor in[] = {
+	    {RT_F32, rt_shape_of(3, (int64_t)1, (int64_t)3, (int64_t)4), x},
+	    {RT_F32, rt_shape_of(3, (int64_t)1, (int64_t)3, (int64_t)3), scores}};
+	struct rt_team *team = rt_team_new(1);
+	struct rt_session *s = NULL;
+	struct rt_model *m = NULL;
+	struct rt_tensor out[4];
+	uint8_t options[512];
+	int rc = open_bytes(detector(_i == 1, options, 0), &m);
+
+	ck_assert_msg(rc == RT_OK, "%s", err.text);
+	ck_assert_int_eq(rt_session_open(m, team, &s, &err), RT_OK);
+	rc = rt_session_run(s, in, out, NULL, &(struct rt_run_opts){0}, &err);
+	ck_assert_msg(rc == RT_OK, "%s", err.text);
+	near(&out[0], boxes[_i], 12);
+	near(&out[1], classes[_i], 3);
+	near(&out[2], best[_i], 3);
+	near(&out[3], &counts[_i], 1);
+	rt_session_close(s);
+	rt_model_close(m);
+	rt_team_free(team);
+}
+END_TEST
+
+START_TEST(detections_without_options)
+{
+	struct rt_model *m = NULL;
+	uint8_t options[512];
+	const size_t size = flex_map(options, false);
+
+	for (size_t cut = 1; cut < size; cut += 7) {
+		ck_assert_int_lt(open_bytes(detector(false, options, cut), &m), 0);
+		ck_assert_ptr_null(m);
+	}
+}
+END_TEST
+
 START_TEST(all_that_is_missing_is_told)
 {
 	struct rt_model *m = NULL;
@@ -272,10 +440,14 @@ Suite *check_runtime_tflite(void)
 	tcase_add_test(t, int16_by_a_table);
 	tcase_add_test(t, slice_with_masks);
 	tcase_add_test(t, fixed_point);
+	tcase_add_test(t, int16_fully_connected);
+	tcase_add_test(t, bytes_of_length_one);
+	tcase_add_loop_test(t, detections, 0, 2);
 	suite_add_tcase(s, t);
 	t = tcase_create("refused");
 	tcase_add_test(t, all_that_is_missing_is_told);
 	tcase_add_test(t, a_file_cut_short);
+	tcase_add_test(t, detections_without_options);
 	tcase_add_test(t, a_tensor_that_nothing_makes);
 	suite_add_tcase(s, t);
 	return s;

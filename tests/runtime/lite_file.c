@@ -143,11 +143,13 @@ static void write_tensor(struct lite_file *f, size_t slot, const struct lite_ten
 
 static void write_op(struct lite_file *f, size_t slot, const struct lite_op *op)
 {
-	const size_t at = table(f, 5);
+	const size_t at = table(f, 6);
 	size_t options;
 
 	refer(f, slot, at);
 	scalar(f, at, 0, 4, op->code);
+	if (op->custom.size > 0)
+		(void)vector(f, field(f, at, 5), 1, op->custom.size, op->custom.data);
 	(void)vector(f, field(f, at, 1), 4, (size_t)op->in_count, op->in);
 	(void)vector(f, field(f, at, 2), 4, (size_t)op->out_count, op->out);
 	if (op->option_count == 0)

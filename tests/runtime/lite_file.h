@@ -18,7 +18,15 @@
 #define LITE_ITEMS_MAX 64
 
 /* TensorType of the schema. */
-enum { LITE_F32 = 0, LITE_I32 = 2, LITE_U8 = 3, LITE_BOOL = 6, LITE_I16 = 7, LITE_I8 = 9 };
+enum {
+	LITE_F32 = 0,
+	LITE_I32 = 2,
+	LITE_U8 = 3,
+	LITE_I64 = 4,
+	LITE_BOOL = 6,
+	LITE_I16 = 7,
+	LITE_I8 = 9
+};
 
 struct lite_tensor {
 	const char *name;
@@ -33,6 +41,7 @@ struct lite_tensor {
 struct lite_op {
 	int code, in_count, out_count, in[8], out[4];
 	int option_count, options_type;
+	struct rt_bytes custom; /* options of a custom operator; borrowed until lite_end */
 	/* a field each: its bytes (0: absent) and its value */
 	struct {
 		size_t size;
