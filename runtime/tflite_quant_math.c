@@ -123,7 +123,7 @@ static int16_t high16(int32_t a, int32_t b, bool round)
 
 static int32_t left16(int32_t x, int n)
 {
-	return (int32_t)rt_fixed_clamp((int64_t)x << n, INT16_MIN, INT16_MAX);
+	return (int32_t)rt_fixed_clamp(x * ((int64_t)1 << n), INT16_MIN, INT16_MAX);
 }
 
 /* x · relu6(x + 3) / 6 in 16 bits: the second factor on [−1, 1], as its kernel has it. */
