@@ -146,6 +146,7 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	const struct rt_shape *x = &f->in[0].shape;
 	struct rt_conv_shape *st = rt_infer_alloc(f, sizeof *st);
 	struct rt_gemm g;
+	int64_t elems;
 	int status;
 	if (!st)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
@@ -159,6 +160,8 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	for (int i = 0; i < c->rank; i++)
 		f->out[0].shape.dims[1 + i] = st->s.out[3 - c->rank + i];
 	f->shape_state = st;
+	if (!rt_shape_elems(&f->out[0].shape, &elems))
+		return rt_error_set(err, RT_BUDGET, "the output is too large");
 	if (c->is_depthwise)
 		return RT_OK;
 	describe(c, st, &g);

@@ -188,7 +188,7 @@ static int qconv_infer(struct rt_infer *f, struct rt_error *err)
 	const struct rt_shape *x = &f->in[0].shape, *w = &f->in[at->w].shape;
 	struct shape_state *z = rt_infer_alloc(f, sizeof(*z));
 	int rank = x->rank - 2, first = c->channels_last ? 1 : 2, rc;
-	int64_t channels;
+	int64_t channels, elems;
 
 	if (!z)
 		return rt_error_set(err, RT_MEMORY, "no memory for a plan");
@@ -211,6 +211,8 @@ static int qconv_infer(struct rt_infer *f, struct rt_error *err)
 	f->out[0].shape.dims[c->channels_last ? x->rank - 1 : 1] = w->dims[0];
 	for (int i = 0; i < rank; i++)
 		f->out[0].shape.dims[first + i] = z->s.out[3 - rank + i];
+	if (!rt_shape_elems(&f->out[0].shape, &elems))
+		return rt_error_set(err, RT_BUDGET, "the output is too large");
 	f->shape_state = z;
 	if (c->nhwc.w)
 		return rt_qconv_nhwc_infer(f, &c->nhwc, &z->s, &z->nhwc, err);

@@ -9,8 +9,9 @@
  *	        to the end (UPPER) or to the beginning (LOWER)
  *	VALID : no pads
  *
- * Every number from the model is checked before it is used; sums and products
- * cannot overflow after that, because each is at most 2³¹.
+ * Every number from the model is checked before it is used; sums, and products
+ * of two, cannot overflow after that, because each is at most 2³¹, nor can the number of
+ * positions of all dims, which is checked as well.
  */
 #include <config.h>
 
@@ -19,6 +20,7 @@
 #include "runtime/ops/spatial.h"
 
 #define NUMBER_MAX ((int64_t)1 << 31)
+#define POSITIONS_MAX ((int64_t)1 << 40)
 
 /* Attribute ${name} into to[0..count−1], or ${otherwise} in each. */
 static int numbers(const struct rt_node *n, const char *name, int count, int64_t least,
@@ -125,6 +127,28 @@ static int64_t reach_of(const struct rt_spatial *s, int x)
 	return (s->kernel[x] - 1) * s->dilation[x] + 1;
 }
 
+/* Each is at most some 2³³, so a product is looked at before the next. */
+static int check_count(const int64_t size[3], const char *what, struct rt_error *err)
+{
+	int64_t n = 1;
+
+	for (int i = 0; i < 3; i++) {
+		if (size[i] > POSITIONS_MAX / (n > 0 ? n : 1))
+			return rt_error_set(err, RT_BUDGET,
+					    "%s of %" PRId64 " × %" PRId64 " × %" PRId64, what,
+					    size[0], size[1], size[2]);
+		n *= size[i];
+	}
+	return RT_OK;
+}
+
+static int check_counts(const struct rt_spatial *s, struct rt_error *err)
+{
+	int status = check_count(s->kernel, "a window", err);
+
+	return status ? status : check_count(s->out, "an output", err);
+}
+
 int rt_spatial_infer(const struct rt_node *node, int rank, const int64_t *in, const int64_t *kernel,
 		     struct rt_spatial *s, struct rt_error *err)
 {
@@ -157,7 +181,7 @@ int rt_spatial_infer(const struct rt_node *node, int rank, const int64_t *in, co
 		if (up && (s->out[x] - 1) * s->stride[x] >= in[i] + s->begin[x])
 			s->out[x]--;
 	}
-	return RT_OK;
+	return check_counts(s, err);
 }
 
 int rt_spatial_transposed(const struct rt_node *node, int rank, const int64_t *in,
@@ -189,7 +213,7 @@ int rt_spatial_transposed(const struct rt_node *node, int rank, const int64_t *i
 		if (s->out[x] < 0)
 			return rt_error_set(err, RT_INPUT, "pads leave no output");
 	}
-	return RT_OK;
+	return check_counts(s, err);
 }
 
 void rt_spatial_taps(const struct rt_spatial *s, int axis, int64_t o, int64_t *first,

@@ -217,7 +217,8 @@ static void resize(struct pbuild *m)
 
 static void conv_pads(struct pbuild *m)
 {
-	const int64_t image[] = {1, 1, 2, 2}, pads[] = {1 << 30, 1 << 30, 1 << 30, 1 << 30};
+	const int64_t image[] = {1, 1, 2, 2}, most = INT64_C(1) << 31;
+	const int64_t pads[] = {most, most, most, most}; /* (2³² + 1)² positions are not counted */
 	float w[4] = {1, 1, 1, 1};
 	struct pbuild attrs = {0};
 
@@ -655,7 +656,7 @@ static const struct hostile {
     {range, RT_INPUT, "Range"},
     {one_hot, RT_BUDGET, "OneHot"},
     {resize, RT_BUDGET, "Resize"},
-    {conv_pads, RT_INPUT, "Conv"},
+    {conv_pads, RT_BUDGET, "Conv"},
     {outer_product, RT_BUDGET, "MatMul"},
     {concat_doubles, RT_BUDGET, "Concat"},
     {declared_input, RT_INPUT, "input 'x' has shape"},
