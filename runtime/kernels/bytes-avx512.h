@@ -15,6 +15,10 @@ static inline vi vi_load(const int32_t *p)
 {
 	return _mm512_loadu_si512(p);
 }
+static inline vi vi_load_n(const int32_t *p, size_t n)
+{
+	return _mm512_maskz_loadu_epi32(v_lanes(n), p);
+}
 static inline void vi_store(int32_t *p, vi x)
 {
 	_mm512_storeu_si512(p, x);

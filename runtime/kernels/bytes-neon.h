@@ -15,6 +15,12 @@ static inline vi vi_load(const int32_t *p)
 {
 	return vld1q_s32(p);
 }
+static inline vi vi_load_n(const int32_t *p, size_t n)
+{
+	int32_t lanes[4] = {0, 0, 0, 0};
+	memcpy(lanes, p, n * sizeof *p);
+	return vld1q_s32(lanes);
+}
 static inline void vi_store(int32_t *p, vi x)
 {
 	vst1q_s32(p, x);

@@ -4,6 +4,7 @@
  * vec-scalar.h; the place where each is explained.
  *
  *	vi                V int32
+ *	vi_load_n(p, n)   the first 1 ≤ n ≤ V lanes from memory, the others 0
  *	vi_floats(x)      each lane as the nearest float
  *	vi_nearest(x)     each lane as the nearest integer, ties to even; |x| < 2³¹; of NaN only
  *that the low byte is 0 vi_from_u8(p)     V bytes, zero-extended; vi_from_i8 sign-extended
@@ -21,6 +22,11 @@ typedef int32_t vi;
 
 static inline vi vi_load(const int32_t *p)
 {
+	return *p;
+}
+static inline vi vi_load_n(const int32_t *p, size_t n)
+{
+	(void)n;
 	return *p;
 }
 static inline void vi_store(int32_t *p, vi x)

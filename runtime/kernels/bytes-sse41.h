@@ -14,6 +14,12 @@ static inline vi vi_load(const int32_t *p)
 {
 	return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
+static inline vi vi_load_n(const int32_t *p, size_t n)
+{
+	int32_t lanes[4] = {0, 0, 0, 0};
+	memcpy(lanes, p, n * sizeof *p);
+	return _mm_loadu_si128((const __m128i *)(const void *)lanes);
+}
 static inline void vi_store(int32_t *p, vi x)
 {
 	_mm_storeu_si128((__m128i *)(void *)p, x);

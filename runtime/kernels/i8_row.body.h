@@ -114,14 +114,19 @@ static void sum_rows(size_t m, size_t n, const uint8_t *x, size_t ldx, bool is_s
 
 enum out { I32, F32, I8 };
 
-/* The first ${lanes} of V; nothing behind them is read. */
-static inline vi sums_at(const int32_t *from, size_t lanes)
+/* ${n} ≤ 16 bytes in two copies that may overlap: no loop, no call. */
+static inline void copy_bytes(uint8_t *to, const uint8_t *from, size_t n)
 {
-	int32_t part[V] = {0};
-	if (lanes == V)
-		return vi_load(from);
-	memcpy(part, from, lanes * sizeof *part);
-	return vi_load(part);
+	if (n >= 8) {
+		memcpy(to, from, 8);
+		memcpy(to + n - 8, from + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(to, from, 4);
+		memcpy(to + n - 4, from + n - 4, 4);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			to[i] = from[i];
+	}
 }
 
 /* V columns of all rows; ${lanes}: how many of them there are. */
@@ -134,7 +139,8 @@ static inline void columns(const struct rt_i8_finish *f, size_t at, const int32_
 	const v shift = out == F32 ? v_load(bias) : v_set1(0);
 	const vi zero = vi_set1(f->zero);
 	for (size_t r = 0; r < f->m; r++) {
-		vi sum = vi_add(sums_at(f->sum + r * f->ld_sum + at, lanes), plus);
+		const int32_t *from = f->sum + r * f->ld_sum + at;
+		vi sum = vi_add(lanes == V ? vi_load(from) : vi_load_n(from, lanes), plus);
 		const size_t to = r * f->ldy + at;
 		if (rows)
 			sum = vi_add(sum, vi_mul(times, vi_set1(f->row[r])));
@@ -164,7 +170,7 @@ static inline void columns(const struct rt_i8_finish *f, size_t at, const int32_
 				continue;
 			}
 			put(last, x, lo, hi, zero);
-			memcpy((uint8_t *)f->y + to, last, lanes);
+			copy_bytes((uint8_t *)f->y + to, last, lanes);
 		}
 	}
 }
