@@ -113,7 +113,7 @@ static void from_string(const struct rt_run *r, int64_t i)
 {
 	const struct rt_str *text = (const struct rt_str *)r->in[0].data + i;
 
-	if (!rt_number_read(*text, r->out[0].dtype, r->out[0].data, i))
+	if (!rt_number_text_read(*text, r->out[0].dtype, r->out[0].data, i))
 		rt_run_fault(r, "element %lld is not a number", (long long)i);
 }
 

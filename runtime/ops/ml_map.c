@@ -214,7 +214,7 @@ static int cast_value(struct rt_eval *e, const struct rt_tensor *values, int64_t
 	if (s != NULL && out->dtype == RT_STR) {
 		((struct rt_str *)out->data)[at] = *s; /* the map lives as long */
 	} else if (s != NULL) {
-		if (!rt_number_read(*s, out->dtype, out->data, at))
+		if (!rt_number_text_read(*s, out->dtype, out->data, at))
 			return rt_error_set(err, RT_INPUT, "a value of the map is not a number");
 	} else if (out->dtype == RT_STR) {
 		char *text = rt_memory_take(e->memory, RT_NUMBER_TEXT, 1);

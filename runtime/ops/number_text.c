@@ -15,7 +15,7 @@
 #include "runtime/ops/convert.h"
 #include "runtime/ops/number_text.h"
 
-bool rt_number_read(struct rt_str s, enum rt_dtype t, void *to, int64_t i)
+bool rt_number_text_read(struct rt_str s, enum rt_dtype t, void *to, int64_t i)
 {
 	char text[64], *end = text;
 

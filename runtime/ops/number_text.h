@@ -14,8 +14,8 @@
  * same value; ${out} [RT_NUMBER_TEXT]; returns its length. */
 int rt_number_text(const struct rt_tensor *t, int64_t i, char *out);
 
-/* rt_number_read(s, t, to, i): element ${i} of ${to}, of type ${t}, is what strtod makes of ${s};
- * false when that is no number. */
-bool rt_number_read(struct rt_str s, enum rt_dtype t, void *to, int64_t i);
+/* rt_number_text_read(s, t, to, i): element ${i} of ${to}, of type ${t}, is what strtod makes
+ * of ${s}; false when that is no number. */
+bool rt_number_text_read(struct rt_str s, enum rt_dtype t, void *to, int64_t i);
 
 #endif

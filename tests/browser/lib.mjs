@@ -204,6 +204,13 @@ export function watchFiles(page, origin) {
   return seen;
 }
 
+/** The browser tells of a file a moment after the page has it: waits until there are ${n} such. */
+export async function filesCame(files, n, wanted = () => true) {
+  for (let tries = 0; tries < 100 && files.filter(wanted).length < n; tries++)
+    await new Promise((done) => setTimeout(done, 50));
+  return files.filter(wanted);
+}
+
 export const floats = (bytes) => new Float32Array(
   bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 

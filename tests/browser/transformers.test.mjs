@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { compare, folder, noBrowser, openPage, startBrowser, startLarder, startSite, watchFiles } from './lib.mjs';
+import { compare, filesCame, folder, noBrowser, openPage, startBrowser, startLarder, startSite, watchFiles } from './lib.mjs';
 import { HUB, writeHub } from './onnx_model.mjs';
 
 const T = folder('@huggingface/transformers');
@@ -92,7 +92,7 @@ describe('transformers.js', { skip: noBrowser() || missing }, () => {
       }, task);
       const weights = () => page.files.filter((f) => /\.onnx/.test(f.path));
       assert.deepEqual(weights(), []);
-      assert.ok(page.files.some((f) => f.path.endsWith('/config.json')), 'its other files come from larder');
+      assert.ok((await filesCame(page.files, 1, (f) => f.path.endsWith('/config.json'))).length, 'its other files come from larder');
       const own = await page.evaluate(async (t) => {
         window.set.restore();
         window.larder.transformers(window.T, { ort: window.ort, fallback: 'never' });
