@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "runtime/profile.h"
@@ -185,18 +184,34 @@ struct figures {
 	double *runs;          /* [b->runs] */
 };
 
+/*
+ * The most that was resident, in MiB.  Not ru_maxrss: that begins with what the
+ * process had before exec, which is the size of whoever started this.
+ */
+static double peak_mb(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[128];
+	long kib = 0;
+
+	while (f && fgets(line, sizeof line, f))
+		if (strncmp(line, "VmHWM:", 6) == 0)
+			kib = strtol(line + 6, NULL, 10);
+	if (f)
+		fclose(f);
+	return (double)kib / 1024.0;
+}
+
 static void print_line(const struct bench *b, const struct rt_model *m, const struct figures *t)
 {
 	double *times = t->runs;
-	struct rusage use;
 
-	getrusage(RUSAGE_SELF, &use);
 	qsort(times, (size_t)b->runs, sizeof *times, by_value);
 	json_t *j = json_pack(
 	    "{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:i, s:i}", "model", b->model_path,
 	    "load_ms", t->load, "load_cpu_ms", t->load_cpu, "first_ms", t->first, "min_ms",
 	    times[0], "median_ms", times[b->runs / 2], "p99_ms", times[(b->runs - 1) * 99 / 100],
-	    "cpu_ms", t->cpu, "peak_rss_mb", (double)use.ru_maxrss / 1024.0, "cpu_level",
+	    "cpu_ms", t->cpu, "peak_rss_mb", peak_mb(), "cpu_level",
 	    rt_cpu_level_name(rt_model_cpu_level(m)), "threads", b->opts.threads, "runs", b->runs);
 	char *s = json_dumps(j, JSON_REAL_PRECISION(6));
 	puts(s);
