@@ -19,11 +19,12 @@
 
 #include "runtime/kernels/gemm.h"
 
-#define K_STRETCH 768          /* K of one pass: 96 KiB of a panel of 32 columns */
-#define A_BYTES (512u * 1024u) /* of A per item and pass; twice that if it is all of A */
-#define AHEAD 2048             /* floats that a lone tile fetches ahead: 8 KiB */
-#define SHARES 8               /* tiles that divide fetching among them, at most; a power of two */
-#define ITEM_WORK 400000u      /* multiplications that are worth another thread */
+#define W_NEAR ((size_t)1 << 18) /* floats of weights that stay in the second cache */
+#define K_STRETCH 768            /* K of one pass: 96 KiB of a panel of 32 columns */
+#define A_BYTES (512u * 1024u)   /* of A per item and pass; twice that if it is all of A */
+#define AHEAD 2048               /* floats that a lone tile fetches ahead: 8 KiB */
+#define SHARES 8          /* tiles that divide fetching among them, at most; a power of two */
+#define ITEM_WORK 400000u /* multiplications that are worth another thread */
 
 size_t rt_gemm_panels(const struct rt_kernels *kernels, size_t n)
 {
@@ -115,24 +116,43 @@ static size_t share(size_t m, size_t tiles, size_t i)
 	return (size_t)((unsigned long long)m * i / tiles);
 }
 
+/*
+ * About ${want} items, so that threads share them evenly. Each cut of the rows reads all
+ * weights again, each cut of the panels all of A, and where A is gathered that is done again.
+ * Weights that are larger than A, and than the second cache holds beside it, are read once.
+ */
+static void share_out(const struct rt_gemm *g, size_t threads, size_t want, struct cut *c)
+{
+	size_t items = g->batch * c->row_cuts;
+
+	if (items >= want)
+		return;
+	if (g->n > g->m && g->n * g->k > W_NEAR) {
+		c->panel_cuts =
+		    least(c->panels, g->a ? ceil_div(want, items) : least(threads, want));
+		items *= c->panel_cuts;
+		if (items >= least(want, threads))
+			return;
+	}
+	c->row_cuts = least(c->tiles, ceil_div(want, g->batch * c->panel_cuts));
+	items = g->batch * c->row_cuts;
+	if (items * c->panel_cuts < least(want, threads * 2))
+		c->panel_cuts = least(c->panels, ceil_div(want, items));
+}
+
 static void cut(const struct rt_gemm *g, size_t threads, struct cut *c)
 {
 	const struct rt_f32_gemm *kernel = g->kernels->f32_gemm;
 	size_t mr = g->n <= kernel->nr / 2 ? kernel->mr1 : kernel->mr;
 	size_t fit = A_BYTES / sizeof(float) / (least(g->k, K_STRETCH) + 1) /
 		     mr; /* tiles whose A stays cached */
-	size_t work = g->m * g->n * g->k * g->batch, want = 1;
+	size_t work = g->m * g->n * g->k * g->batch;
 	c->tiles = ceil_div(g->m, mr);
 	c->panels = rt_gemm_panels(g->kernels, g->n);
 	c->row_cuts = c->tiles <= 2 * fit ? 1 : ceil_div(c->tiles, fit ? fit : 1);
 	c->panel_cuts = 1;
 	if (threads > 1)
-		want = least(threads * 4, 1 + work / ITEM_WORK);
-	if (g->batch * c->row_cuts < want)
-		c->row_cuts = least(c->tiles, ceil_div(want, g->batch));
-	/* Cutting panels reads A again, so only when there are too few rows to share. */
-	if (g->batch * c->row_cuts < want && g->batch * c->row_cuts < threads * 2)
-		c->panel_cuts = least(c->panels, ceil_div(want, g->batch * c->row_cuts));
+		share_out(g, threads, least(threads * 4, 1 + work / ITEM_WORK), c);
 	c->rows_max = least(g->m, ceil_div(c->tiles, c->row_cuts) * mr);
 	/* An odd number of lines apart, so that rows do not fall on the same sets of the cache. */
 	c->ld = (ceil_div(g->k, 16) | 1) * 16;
