@@ -10,9 +10,13 @@
 
 void rt_fixed_split(double x, int32_t *mult, int *shift)
 {
-	const double q = frexp(x, shift);
-	int64_t fixed = (int64_t)round(q * (double)((int64_t)1 << 31));
+	double q;
+	int64_t fixed;
 
+	if (!isfinite(x)) /* of scales that no real file has: the largest there is, or nothing */
+		x = isnan(x) ? 0 : copysign(ldexp(1, 31), x);
+	q = frexp(x, shift);
+	fixed = (int64_t)round(q * (double)((int64_t)1 << 31));
 	if (fixed == (int64_t)1 << 31) {
 		fixed /= 2;
 		++*shift;

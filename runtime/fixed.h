@@ -11,7 +11,8 @@
 
 #include <stdint.h>
 
-/* rt_fixed_split(x, mult, shift): ${x} ≥ 0 as above.  [QuantizeMultiplier] */
+/* rt_fixed_split(x, mult, shift): ${x} ≥ 0 as above; infinity: the largest, NaN: 0.
+ * [QuantizeMultiplier] */
 void rt_fixed_split(double x, int32_t *mult, int *shift);
 
 /* a·b / 2³¹, rounded to nearest, halves up.  [SaturatingRoundingDoublingHighMul] */

@@ -6,6 +6,7 @@
  */
 #include <config.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -417,6 +418,11 @@ START_TEST(fixed_point)
 	rt_fixed_split(6, &mult, &shift);
 	ck_assert_int_eq(mult, 3 << 29);
 	ck_assert_int_eq(shift, 3);
+	rt_fixed_split(HUGE_VAL, &mult, &shift); /* a scale of 1 over one of 0 */
+	ck_assert_int_eq(mult, INT32_MAX);
+	ck_assert_int_eq(shift, 30);
+	rt_fixed_split(nan(""), &mult, &shift);
+	ck_assert_int_eq(mult, 0);
 	ck_assert_int_eq(rt_fixed_high(1 << 30, 3), 2); /* 1.5 */
 	ck_assert_int_eq(rt_fixed_high(1 << 30, -3), -1);
 	ck_assert_int_eq(rt_fixed_high(INT32_MIN, INT32_MIN), INT32_MAX);
