@@ -21,7 +21,12 @@ void rt_tflite_quant_limits(enum rt_dtype t, int64_t limits[2])
 
 static int64_t quantised(const struct rt_tflite_tensor *t, float x)
 {
-	return t->zero[0] + (int64_t)roundf(x / t->scale[0]);
+	const float q = roundf(x / t->scale[0]), most = (float)(INT64_C(1) << 40);
+
+	/* a scale of next to nothing: further out than any element */
+	if (!(fabsf(q) < most))
+		return q > 0 ? INT64_C(1) << 40 : q < 0 ? -(INT64_C(1) << 40) : t->zero[0];
+	return t->zero[0] + (int64_t)q;
 }
 
 void rt_tflite_quant_bounds(const struct rt_tflite_tensor *t, int activation, int64_t bounds[2])
