@@ -37,6 +37,7 @@
 #include "daemon/scrub.h"
 #include "daemon/server.h"
 #include "daemon/settings.h"
+#include "daemon/settings_restart.h"
 #include "daemon/shelf.h"
 #include "daemon/tenure.h"
 #include "daemon/trim.h"
@@ -53,6 +54,7 @@
 struct larderd {
 	struct context ctx;
 	struct listen_set sockets;
+	struct settings *started; /* what it was started with */
 	int argc;
 	char **argv;
 	uv_signal_t term, intr, hup;
@@ -83,14 +85,18 @@ static void on_hup(uv_signal_t *handle, int signum)
 {
 	struct larderd *d = handle->data;
 	struct settings *next, *old = d->ctx.settings;
+	char late[512];
 
 	(void)signum;
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(uv_hrtime() / 1000));
 	if (settings_load(d->argc, d->argv, stderr, &next) == SETTINGS_RUN) {
+		settings_restart_keys(d->started, next, late, sizeof(late));
 		d->ctx.settings = next;
 		settings_unref(old);
 		apply(d);
 		log_info("reloaded", "origins=%u hosts=%u", next->origins.count, next->hosts.count);
+		if (late[0] != '\0')
+			log_warning("reloaded", "restart_for=\"%s\"", late);
 	} else {
 		log_error("reload", "error=\"the configuration is wrong; the old one stays\"");
 	}
@@ -380,7 +386,9 @@ int main(int argc, char **argv)
 	d.ctx.loop = uv_default_loop();
 	must(d.ctx.loop != NULL);
 	apply_log(d.ctx.settings);
+	d.started = settings_ref(d.ctx.settings);
 	rc = run(&d);
+	settings_unref(d.started);
 	settings_unref(d.ctx.settings);
 	(void)uv_loop_close(d.ctx.loop);
 	uv_library_shutdown();

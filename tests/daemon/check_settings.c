@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/settings.h"
+#include "daemon/settings_restart.h"
 
 Suite *check_settings(void);
 
@@ -243,6 +244,43 @@ START_TEST(test_command_line)
 }
 END_TEST
 
+/* Of two files, which changes wait for a restart. */
+static const struct {
+	const char *before, *after, *late;
+} changes[] = {
+    {"", "", ""},
+    {"", "origins = https://a.example\nlog_level = debug\nmax_body = 1M\n", ""},
+    {"", "listen = 127.0.0.1:8411 [::1]:8411\n", ""}, /* the default */
+    {"", "listen = 127.0.0.1:8412\nmax_body = 1M\n", "listen"},
+    {"offline = no\nstate_dir = /a\n", "offline = yes\nstate_dir = /b\n", "state_dir offline"},
+    {"max_size = 1G\n", "", "max_size"},
+    {"[upstream a]\nurl = https://a.example\n", "[upstream a]\nurl = https://a.example\n", ""},
+    {"[upstream a]\nurl = https://a.example\n", "[upstream a]\nurl = https://b.example\n",
+     "[upstream]"},
+    {"[upstream a]\nurl = https://a.example\n", "[upstream b]\nurl = https://a.example\n",
+     "[upstream]"},
+    {"[upstream a]\nurl = https://a.example\n", "", "[upstream]"},
+    {"", "[origin https://a.example]\nrights = serve\n", ""},
+};
+
+START_TEST(test_restart)
+{
+	struct settings *before;
+	char late[512];
+
+	ck_assert_int_eq(load(changes[_i].before, NULL), SETTINGS_RUN);
+	before = settings;
+	memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
+	ck_assert_int_eq(load(changes[_i].after, NULL), SETTINGS_RUN);
+	settings_restart_keys(before, settings, late, sizeof(late));
+	ck_assert_str_eq(late, changes[_i].late);
+	settings_restart_keys(before, settings, late, 4); /* "x y" would fit, no key does */
+	ck_assert_str_eq(late, "");
+	settings_unref(before);
+	again();
+}
+END_TEST
+
 START_TEST(test_missing_file)
 {
 	char name[] = "larderd", config[] = "--config=/nonexistent/larder.conf";
@@ -270,6 +308,7 @@ Suite *check_settings(void)
 	tcase_add_test(t, test_all_mistakes_are_named);
 	tcase_add_test(t, test_command_line);
 	tcase_add_test(t, test_missing_file);
+	LOOP_TEST(t, test_restart, changes);
 	suite_add_tcase(s, t);
 	return s;
 }
