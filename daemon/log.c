@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -107,10 +108,26 @@ static bool may_go(const char *event, unsigned *ret_suppressed)
 
 /* ---- lines ------------------------------------------------------------------------ */
 
+/*
+ * Whether standard error is the journal: programs inherit the variable also when their output
+ * goes elsewhere (systemd.exec(5)).
+ */
+static bool in_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat st;
+	char own[48];
+
+	if (stream == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	(void)snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(stream, own) == 0;
+}
+
 /* What stands before the event; the bytes. */
 static size_t begin(char *line, enum log_level level, const char *event, bool as_json)
 {
-	bool journal = getenv("JOURNAL_STREAM") != NULL;
+	bool journal = in_journal();
 	int n;
 
 	if (as_json && !journal)

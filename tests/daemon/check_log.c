@@ -7,8 +7,11 @@
 #include <check.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/lockout.h"
@@ -108,6 +111,31 @@ START_TEST(test_suppressed)
 }
 END_TEST
 
+/* Priorities for the journal, and only where standard error is the journal. */
+START_TEST(test_journal)
+{
+	static const char *const want[] = {"<3>here n=1\n", "larderd: error here n=1\n"};
+	char name[] = "/tmp/check-log-XXXXXX", said[256], stream[48];
+	int fd = mkstemp(name), was = dup(STDERR_FILENO);
+	struct stat st;
+
+	ck_assert(fd >= 0 && was >= 0 && fstat(fd, &st) == 0);
+	(void)snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev,
+		       (uintmax_t)st.st_ino + (uintmax_t)_i);
+	ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
+	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	log_error("here", "n=1");
+	(void)dup2(was, STDERR_FILENO);
+	(void)unsetenv("JOURNAL_STREAM");
+	memset(said, 0, sizeof(said));
+	ck_assert_int_gt((int)pread(fd, said, sizeof(said) - 1, 0), 0);
+	ck_assert_str_eq(said, want[_i]);
+	(void)close(fd);
+	(void)close(was);
+	(void)unlink(name);
+}
+END_TEST
+
 /* Five are free, then 1, 2, 4, … seconds, never more than a quarter of an hour. */
 START_TEST(test_lockout)
 {
@@ -144,6 +172,7 @@ Suite *check_log(void)
 	tcase_add_test(t, test_json);
 	tcase_add_test(t, test_json_room);
 	tcase_add_test(t, test_suppressed);
+	tcase_add_loop_test(t, test_journal, 0, 2);
 	tcase_add_test(t, test_lockout);
 	suite_add_tcase(s, t);
 	return s;
