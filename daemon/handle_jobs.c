@@ -49,6 +49,7 @@ struct begin {
 	char *text;
 	struct manifests *manifests; /* to be written down as well; or NULL */
 	char *manifests_text;
+	uint64_t manifests_version;
 };
 
 static void let_go(void *arg)
@@ -56,8 +57,10 @@ static void let_go(void *arg)
 	struct begin *b = arg;
 	struct warm_job *job = warm_find(b->warm, b->id);
 
-	if (job != NULL)
+	if (job != NULL) {
+		warm_keep_release(job);
 		warm_begin(job);
+	}
 	free(b->text);
 	free(b->manifests_text);
 }
@@ -69,7 +72,8 @@ static int write_down(struct request *rq, void *arg, struct fault *fault)
 	struct text t;
 
 	if (!warm_keep_write(b->warm, b->id, b->text) ||
-	    (b->manifests != NULL && !manifest_write(b->manifests, b->manifests_text)))
+	    (b->manifests != NULL &&
+	     !manifest_write(b->manifests, b->manifests_text, b->manifests_version)))
 		return fault_set(fault, 507, "the job could not be written down");
 	text_init(&t, &rq->arena);
 	text_printf(&t, "{\"job\":\"%s\"}\n", b->id);
@@ -86,9 +90,10 @@ static int begin(struct request *rq, struct warm_job *job, struct manifests *man
 		return fault_set(fault, 507, "out of memory");
 	b->warm = rq->ctx->warm;
 	memcpy(b->id, warm_id(job), sizeof(b->id));
-	b->text = warm_keep_text(job);
+	b->text = warm_keep_hold(job);
 	b->manifests = manifests;
-	b->manifests_text = manifests == NULL ? NULL : manifest_text(manifests);
+	if (manifests != NULL)
+		b->manifests_text = manifest_text(manifests, &b->manifests_version);
 	if (arena_defer(&rq->arena, let_go, b) != 0)
 		return fault_set(fault, 507, "out of memory");
 	return job_start(rq, write_down, b, 0);
@@ -128,6 +133,7 @@ int handle_jobs_manifests(struct request *rq, struct fault *fault)
 struct forget {
 	struct manifests *manifests;
 	char *text;
+	uint64_t version;
 };
 
 /* Pool */
@@ -135,7 +141,7 @@ static int write_manifests(struct request *rq, void *arg, struct fault *fault)
 {
 	struct forget *f = arg;
 
-	if (!manifest_write(f->manifests, f->text))
+	if (!manifest_write(f->manifests, f->text, f->version))
 		return fault_set(fault, 507, "that could not be written down");
 	return reply_empty(rq, 204);
 }
@@ -157,7 +163,7 @@ int handle_jobs_forget(struct request *rq, struct fault *fault)
 	if (manifests == NULL || !manifest_remove(manifests, rq->part[PART_ID]))
 		return fault_set(fault, 404, "there is no such manifest");
 	f->manifests = manifests;
-	f->text = manifest_text(manifests);
+	f->text = manifest_text(manifests, &f->version);
 	return job_start(rq, write_manifests, f, 0);
 }
 

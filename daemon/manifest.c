@@ -11,6 +11,7 @@
 
 #include "daemon/manifest.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -28,13 +29,15 @@
 #include "daemon/must.h"
 #include "daemon/pull.h"
 #include "daemon/settings.h"
+#include "daemon/state_file.h"
 #include "daemon/warm.h"
 #include "daemon/warm_keep.h"
 
 #define NAME_DEFAULT "default"
 #define NAME_MAX_CHARS 100
 #define KEPT_MAX 100
-#define KEPT_BYTES_MAX ((long)64 << 20)
+#define FILE_NAME "manifests.json"
+#define FILE_BYTES_MAX ((size_t)64 << 20)
 #define SOON_MS 5000
 #define LOOK_MS 1000
 
@@ -54,6 +57,9 @@ struct manifests {
 	unsigned count;
 	uv_timer_t timer;
 	bool stopped;
+	uint64_t version; /* of the text that was made last */
+	pthread_mutex_t lock;
+	uint64_t written; /* with the lock: the version that is on the disk */
 };
 
 static const char *text_of(const json_t *v, const char *key)
@@ -185,7 +191,7 @@ static struct warm_job *begin_job(struct manifests *m, struct kept *k, struct fa
 /* ---- over restarts
  * -------------------------------------------------------------------------------- */
 
-char *manifest_text(const struct manifests *m)
+char *manifest_text(struct manifests *m, uint64_t *ret_version)
 {
 	json_t *list = json_array();
 	char *text;
@@ -197,49 +203,36 @@ char *manifest_text(const struct manifests *m)
 	text = json_dumps(list, JSON_COMPACT);
 	json_decref(list);
 	must(text != NULL);
+	*ret_version = ++m->version;
 	return text;
 }
 
-static bool write_file(struct manifests *m, const char *text)
+bool manifest_write(struct manifests *m, const char *text, uint64_t version)
 {
-	int fd = openat(m->dir, "manifests.new",
-			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-	size_t size = strlen(text);
-	bool ok;
+	bool ok = true;
 
-	if (f == NULL) {
-		if (fd >= 0)
-			(void)close(fd);
-		return false;
+	(void)pthread_mutex_lock(&m->lock);
+	if (version > m->written) {
+		ok = state_file_write(m->dir, FILE_NAME, text);
+		m->written = ok ? version : m->written;
 	}
-	ok = fwrite(text, 1, size, f) == size && fflush(f) == 0 && fsync(fd) == 0;
-	ok = fclose(f) == 0 && ok;
-	return ok && renameat(m->dir, "manifests.new", m->dir, "manifests.json") == 0;
-}
-
-bool manifest_write(struct manifests *m, const char *text)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	bool ok;
-
-	pthread_mutex_lock(&lock);
-	ok = write_file(m, text);
-	pthread_mutex_unlock(&lock);
+	(void)pthread_mutex_unlock(&m->lock);
 	return ok;
 }
 
 struct writing {
 	struct manifests *m;
 	char *text;
+	uint64_t version;
 };
 
 static void write_work(void *arg)
 {
 	struct writing *w = arg;
 
-	if (!manifest_write(w->m, w->text))
-		log_warning("manifest", "error=\"it could not be written down\"");
+	if (!manifest_write(w->m, w->text, w->version))
+		log_warning("manifest", "error=\"it could not be written down: %s\"",
+			    strerror(errno));
 }
 
 static void written(void *arg)
@@ -255,7 +248,8 @@ static void write_soon(struct manifests *m)
 	struct writing *w = malloc(sizeof(*w));
 
 	must(w != NULL);
-	*w = (struct writing){.m = m, .text = manifest_text(m)};
+	w->m = m;
+	w->text = manifest_text(m, &w->version);
 	job_background(m->ctx, write_work, written, w);
 }
 
@@ -274,11 +268,14 @@ static void put(struct manifests *m, struct kept *k)
 
 static void load(struct manifests *m)
 {
-	int fd = openat(m->dir, "manifests.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
-	json_t *list = f == NULL ? NULL : json_loadf(f, JSON_REJECT_DUPLICATES, NULL), *v;
+	char *text = state_file_read(m->dir, FILE_NAME, FILE_BYTES_MAX);
+	const char *why = strerror(text == NULL ? errno : EINVAL);
+	bool none = text == NULL && errno == ENOENT;
+	json_t *list = text == NULL ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, NULL), *v;
 	size_t i;
 
+	if (!json_is_array(list) && !none)
+		log_error("manifest", "error=\"" FILE_NAME " cannot be read: %s\"", why);
 	json_array_foreach(list, i, v)
 	{
 		struct fault fault;
@@ -296,10 +293,7 @@ static void load(struct manifests *m)
 		put(m, k);
 	}
 	json_decref(list);
-	if (f != NULL)
-		(void)fclose(f);
-	else if (fd >= 0)
-		(void)close(fd);
+	free(text);
 }
 
 /* ---- again and again
@@ -419,6 +413,7 @@ int manifest_open(struct context *ctx, struct manifests **out)
 
 	must(m != NULL);
 	m->ctx = ctx;
+	must(pthread_mutex_init(&m->lock, NULL) == 0);
 	m->dir = open(s->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->manifest_key != NULL)
 		m->key = manifest_sign_open(s->manifest_key);
@@ -431,6 +426,7 @@ int manifest_open(struct context *ctx, struct manifests **out)
 		if (m->dir >= 0)
 			(void)close(m->dir);
 		manifest_sign_close(m->key);
+		(void)pthread_mutex_destroy(&m->lock);
 		free(m);
 		return -1;
 	}
@@ -461,5 +457,6 @@ void manifest_close(struct manifests *m)
 		free_kept(m->kept[i]);
 	(void)close(m->dir);
 	manifest_sign_close(m->key);
+	(void)pthread_mutex_destroy(&m->lock);
 	uv_close((uv_handle_t *)&m->timer, on_closed);
 }

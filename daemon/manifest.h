@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct context;
 struct fault;
@@ -34,11 +35,12 @@ void manifest_close(struct manifests *m); /* NULL is allowed */
  */
 struct warm_job *manifest_add(struct manifests *m, const json_t *ask, struct fault *fault);
 /*
- * manifest_text(m): what is kept now; the caller frees it.  manifest_write(m, text): write
- * that down; any thread but the loop's; false: it could not be.
+ * manifest_text(m, ret_version): what is kept now; the caller frees it.  manifest_write(m, text,
+ * version): write that down, unless something newer was; any thread but the loop's; false with
+ * errno: it could not be.
  */
-char *manifest_text(const struct manifests *m);
-bool manifest_write(struct manifests *m, const char *text);
+char *manifest_text(struct manifests *m, uint64_t *ret_version);
+bool manifest_write(struct manifests *m, const char *text, uint64_t version);
 
 /* manifest_list(m): [{name, models, signed, prune, applied, job}]; a new reference. */
 json_t *manifest_list(const struct manifests *m);

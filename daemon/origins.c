@@ -22,10 +22,11 @@
 #include "daemon/must.h"
 #include "daemon/origins_rule.h"
 #include "daemon/settings.h"
+#include "daemon/state_file.h"
 
 #define ORIGINS_MAX 1000
 #define FILE_NAME "origins"
-#define FILE_NEW "origins.new"
+#define FILE_BYTES_MAX ((size_t)ORIGINS_MAX * ORIGINS_RULE_LINE_MAX)
 
 struct list {
 	struct origins_rule *item;
@@ -148,58 +149,59 @@ static void list_take(struct list *l, const char *origin)
 
 /* ---- the kept list on disk --------------------------------------------------------- */
 
+/* One line; false: out of memory. */
+static bool read_line(struct origins *o, const char *line)
+{
+	struct origins_rule rule;
+	struct list next;
+
+	if (!origins_rule_parse(line, &rule)) {
+		if (line[0] != '\0')
+			log_warning("origins", "error=\"a line of the kept list is not understood; "
+					       "its origin is not allowed\"");
+		return true;
+	}
+	if (!list_copy(&o->kept, &next))
+		return false;
+	list_put(&next, &rule);
+	free(o->kept.item);
+	o->kept = next;
+	return true;
+}
+
 static void read_kept(struct origins *o)
 {
-	int fd = openat(o->dir, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
-	char line[ORIGINS_RULE_LINE_MAX];
-	struct origins_rule rule;
+	char *text = state_file_read(o->dir, FILE_NAME, FILE_BYTES_MAX), *rest = text, *line;
 
-	if (f == NULL) {
-		if (fd >= 0)
-			(void)close(fd);
-		return;
-	}
-	while (o->kept.count < ORIGINS_MAX && fgets(line, sizeof(line), f) != NULL) {
-		struct list next;
-
-		line[strcspn(line, "\r\n")] = '\0';
-		if (!origins_rule_parse(line, &rule)) {
-			if (line[0] != '\0')
-				log_warning("origins", "error=\"a line of the kept list is not "
-						       "understood; its origin is not allowed\"");
-			continue;
-		}
-		if (!list_copy(&o->kept, &next))
+	if (text == NULL && errno != ENOENT)
+		log_error("origins",
+			  "error=\"the kept list cannot be read: %s; none of its origins is "
+			  "allowed\"",
+			  strerror(errno));
+	while (o->kept.count < ORIGINS_MAX && (line = strsep(&rest, "\n")) != NULL) {
+		line[strcspn(line, "\r")] = '\0';
+		if (!read_line(o, line))
 			break;
-		list_put(&next, &rule);
-		free(o->kept.item);
-		o->kept = next;
 	}
-	(void)fclose(f);
+	free(text);
 }
 
 static bool write_kept(const struct origins *o, const struct list *l)
 {
-	int fd =
-	    openat(o->dir, FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	char *text = malloc((size_t)l->count * ORIGINS_RULE_LINE_MAX + 1), *at = text;
 	bool ok;
 
-	if (f == NULL) {
-		if (fd >= 0)
-			(void)close(fd);
+	if (text == NULL)
 		return false;
-	}
 	for (unsigned i = 0; i < l->count; i++) {
-		char line[ORIGINS_RULE_LINE_MAX];
-
-		origins_rule_emit(&l->item[i], line);
-		(void)fprintf(f, "%s\n", line);
+		origins_rule_emit(&l->item[i], at);
+		at += strlen(at);
+		*at++ = '\n'; /* where the NUL was */
 	}
-	ok = fflush(f) == 0 && !ferror(f) && fsync(fd) == 0;
-	ok = fclose(f) == 0 && ok;
-	return ok && renameat(o->dir, FILE_NEW, o->dir, FILE_NAME) == 0 && fsync(o->dir) == 0;
+	*at = '\0';
+	ok = state_file_write(o->dir, FILE_NAME, text);
+	free(text);
+	return ok;
 }
 
 /* ---- what others call ------------------------------------------------------------------ */

@@ -18,11 +18,16 @@ struct pull_marks;
 
 /* pull_marks_open(ctx): with what was written down; never fails. */
 struct pull_marks *pull_marks_open(struct context *ctx);
-void pull_marks_close(struct pull_marks *m); /* NULL is allowed */
+/*
+ * pull_marks_close(m): writes what is not written yet; nothing of it may be on the pool.  Its timer
+ * is closed by the loop's next turn.  NULL is allowed.
+ */
+void pull_marks_close(struct pull_marks *m);
 /* pull_marks_find: the content that had that mark and size; ${key} as pull_flight_key makes it. */
 bool pull_marks_find(const struct pull_marks *m, const struct store_digest *key, const char *mark,
 		     uint64_t size, struct store_digest *out);
-/* pull_marks_set: it has now; written down soon.  A mark of no characters says nothing. */
+/* pull_marks_set: it has now; written down within a second or so.  A mark of no characters says
+ * nothing. */
 void pull_marks_set(struct pull_marks *m, const struct store_digest *key, const char *mark,
 		    uint64_t size, const struct store_digest *digest);
 

@@ -11,6 +11,7 @@
 
 #include "daemon/pull_names.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -21,23 +22,21 @@
 #include <unistd.h>
 
 #include "daemon/context.h"
-#include "daemon/job.h"
 #include "daemon/log.h"
 #include "daemon/must.h"
 #include "daemon/settings.h"
+#include "daemon/state_file.h"
 
 #define BUCKETS 256
 #define NAMES_MAX 20000
 #define FILE_NAME "upstream-names"
-#define FILE_NEW "upstream-names.new"
+#define FILE_BYTES_MAX ((size_t)64 << 20)
 
 struct pull_names {
-	struct context *ctx;
 	int dir;
 	struct pull_name *bucket[BUCKETS];
 	unsigned count;
-	bool writing, again;
-	char *text; /* while the pool writes it */
+	struct state_file_keeper keeper;
 };
 
 static unsigned hash(const char *model, const char *revision)
@@ -110,7 +109,6 @@ static void parse_line(struct pull_names *n, char *line)
 	char *field[5], *save = line;
 	struct pull_name *name;
 
-	line[strcspn(line, "\n")] = '\0';
 	for (int i = 0; i < 5; i++) {
 		field[i] = strsep(&save, "\t");
 		if (field[i] == NULL)
@@ -125,29 +123,48 @@ static void parse_line(struct pull_names *n, char *line)
 	}
 }
 
+/* All that are kept, as lines; the caller frees it. */
+static char *text_of(void *arg)
+{
+	const struct pull_names *n = arg;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	must(f != NULL);
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (const struct pull_name *name = n->bucket[i]; name != NULL; name = name->next) {
+			if (name->kept)
+				(void)fprintf(f, "%s\t%s\t%s\t%s\t%" PRId64 "\n", name->model,
+					      name->revision, name->upstream, name->commit,
+					      name->checked_s);
+		}
+	}
+	must(fclose(f) == 0);
+	return text;
+}
+
 struct pull_names *pull_names_open(struct context *ctx)
 {
 	struct pull_names *n = calloc(1, sizeof(*n));
-	char *line = NULL;
-	size_t room = 0;
-	FILE *f;
-	int fd;
+	char *text, *rest, *line;
 
 	must(n != NULL);
-	n->ctx = ctx;
 	n->dir = open(ctx->settings->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (n->dir < 0) {
 		log_error("upstream", "error=\"the state folder cannot be opened\"");
 		free(n);
 		return NULL;
 	}
-	fd = openat(n->dir, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	f = fd < 0 ? NULL : fdopen(fd, "r");
-	while (f != NULL && getline(&line, &room, f) > 0)
+	n->keeper = (struct state_file_keeper){
+	    .ctx = ctx, .dir = n->dir, .name = FILE_NAME, .text = text_of, .arg = n};
+	text = rest = state_file_read(n->dir, FILE_NAME, FILE_BYTES_MAX);
+	if (text == NULL && errno != ENOENT)
+		log_error("upstream", "error=\"the list of names cannot be read: %s\"",
+			  strerror(errno));
+	while ((line = strsep(&rest, "\n")) != NULL)
 		parse_line(n, line);
-	free(line);
-	if (f != NULL)
-		(void)fclose(f);
+	free(text);
 	return n;
 }
 
@@ -167,63 +184,10 @@ void pull_names_close(struct pull_names *n)
 	free(n);
 }
 
-static void write_file(void *arg)
-{
-	struct pull_names *n = arg;
-	int fd =
-	    openat(n->dir, FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-	bool ok = f != NULL && n->text != NULL && fputs(n->text, f) >= 0 && fflush(f) == 0 &&
-		  fsync(fd) == 0;
-
-	if (f != NULL)
-		ok = fclose(f) == 0 && ok;
-	else if (fd >= 0)
-		(void)close(fd);
-	if (!ok || renameat(n->dir, FILE_NEW, n->dir, FILE_NAME) != 0)
-		log_warning("upstream", "error=\"the list of names could not be written\"");
-}
-
-static void begin_write(struct pull_names *n);
-
-static void wrote(void *arg)
-{
-	struct pull_names *n = arg;
-
-	free(n->text);
-	n->text = NULL;
-	n->writing = false;
-	if (n->again)
-		begin_write(n);
-}
-
-static void begin_write(struct pull_names *n)
-{
-	size_t size;
-	FILE *f;
-
-	n->again = n->writing;
-	if (n->writing)
-		return;
-	f = open_memstream(&n->text, &size);
-	must(f != NULL);
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (const struct pull_name *name = n->bucket[i]; name != NULL; name = name->next) {
-			if (name->kept)
-				(void)fprintf(f, "%s\t%s\t%s\t%s\t%" PRId64 "\n", name->model,
-					      name->revision, name->upstream, name->commit,
-					      name->checked_s);
-		}
-	}
-	(void)fclose(f);
-	n->writing = true;
-	job_background(n->ctx, write_file, wrote, n);
-}
-
 void pull_names_keep(struct pull_names *n, struct pull_name *name)
 {
 	name->kept = true;
-	begin_write(n);
+	state_file_touch(&n->keeper);
 }
 
 /* ---- files get a name --------------------------------------------------------------------- */

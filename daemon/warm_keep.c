@@ -8,7 +8,6 @@
 #include "daemon/warm_keep.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,33 +17,21 @@
 #include "daemon/job.h"
 #include "daemon/log.h"
 #include "daemon/must.h"
+#include "daemon/state_file.h"
 #include "daemon/warm_run.h"
 
-#define TEXT_MAX ((long)16 << 20)
+#define TEXT_BYTES_MAX ((size_t)16 << 20)
+#define END ".json"
 
 bool warm_keep_write(struct warm *w, const char *id, const char *text)
 {
-	char name[40], fresh[40];
-	size_t size = strlen(text);
-	FILE *f;
-	int fd;
-	bool ok;
+	char name[40];
 
-	(void)snprintf(name, sizeof(name), "%s.json", id);
-	(void)snprintf(fresh, sizeof(fresh), "%s.new", id);
-	fd = openat(w->dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	f = fd < 0 ? NULL : fdopen(fd, "w");
-	if (f == NULL) {
-		if (fd >= 0)
-			(void)close(fd);
-		return false;
-	}
-	ok = fwrite(text, 1, size, f) == size && fflush(f) == 0 && fsync(fd) == 0;
-	ok = fclose(f) == 0 && ok;
-	return ok && renameat(w->dir, fresh, w->dir, name) == 0;
+	(void)snprintf(name, sizeof(name), "%s" END, id);
+	return state_file_write(w->dir, name, text);
 }
 
-char *warm_keep_text(const struct warm_job *job)
+static char *text_of(const struct warm_job *job)
 {
 	json_t *v = warm_job_json(job, true);
 	char *text = json_dumps(v, JSON_COMPACT);
@@ -52,6 +39,20 @@ char *warm_keep_text(const struct warm_job *job)
 	json_decref(v);
 	must(text != NULL);
 	return text;
+}
+
+char *warm_keep_hold(struct warm_job *job)
+{
+	must(!job->saving);
+	job->saving = true;
+	return text_of(job);
+}
+
+void warm_keep_release(struct warm_job *job)
+{
+	job->saving = false;
+	if (job->save_again)
+		warm_keep_job(job);
 }
 
 static void save_work(void *arg)
@@ -68,9 +69,7 @@ static void saved(void *arg)
 
 	free(job->text);
 	job->text = NULL;
-	job->saving = false;
-	if (job->save_again)
-		warm_keep_job(job);
+	warm_keep_release(job);
 	warm_kick(job->warm);
 }
 
@@ -80,28 +79,8 @@ void warm_keep_job(struct warm_job *job)
 	if (job->saving || job->hidden)
 		return;
 	job->saving = true;
-	job->text = warm_keep_text(job);
+	job->text = text_of(job);
 	job_background(job->warm->ctx, save_work, saved, job);
-}
-
-static char *read_whole(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
-	char *text = NULL;
-	long size = -1;
-
-	if (f != NULL && fseek(f, 0, SEEK_END) == 0)
-		size = ftell(f);
-	if (size >= 0 && size <= TEXT_MAX && fseek(f, 0, SEEK_SET) == 0)
-		text = calloc(1, (size_t)size + 1);
-	if (text != NULL && fread(text, 1, (size_t)size, f) != (size_t)size) {
-		free(text);
-		text = NULL;
-	}
-	if (f != NULL)
-		(void)fclose(f);
-	return text;
 }
 
 static void resume(struct warm *w, struct warm_job *job)
@@ -127,6 +106,19 @@ static void resume(struct warm *w, struct warm_job *job)
 	job->dirty = true;
 }
 
+static void load(struct warm *w, const char *name)
+{
+	char *text = state_file_read(w->dir, name, TEXT_BYTES_MAX);
+	struct warm_job *job = text == NULL ? NULL : warm_job_load(w->pull, text);
+
+	free(text);
+	if (job == NULL)
+		log_warning("job", "file=%s error=\"cannot be read, or its upstream is gone\"",
+			    name);
+	else
+		resume(w, job);
+}
+
 void warm_keep_load(struct warm *w)
 {
 	int fd = dup(w->dir);
@@ -134,21 +126,12 @@ void warm_keep_load(struct warm *w)
 	struct dirent *e;
 
 	while (d != NULL && (e = readdir(d)) != NULL) {
-		size_t n = strlen(e->d_name);
-		struct warm_job *job;
-		char *text;
-
-		if (n != WARM_ID_CHARS + 5 || strcmp(e->d_name + WARM_ID_CHARS, ".json") != 0)
+		if (strlen(e->d_name) < WARM_ID_CHARS)
 			continue;
-		text = read_whole(w->dir, e->d_name);
-		job = text == NULL ? NULL : warm_job_load(w->pull, text);
-		free(text);
-		if (job == NULL)
-			log_warning("job",
-				    "file=%s error=\"cannot be read, or its upstream is gone\"",
-				    e->d_name);
-		else
-			resume(w, job);
+		if (strcmp(e->d_name + WARM_ID_CHARS, END) == 0)
+			load(w, e->d_name);
+		else if (strcmp(e->d_name + WARM_ID_CHARS, END STATE_FILE_NEW) == 0)
+			(void)unlinkat(w->dir, e->d_name, 0); /* of a process that was killed */
 	}
 	if (d != NULL)
 		(void)closedir(d);

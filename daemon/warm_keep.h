@@ -10,7 +10,12 @@ struct warm_job;
 
 /* warm_keep_job(job): write it down as it is now, soon. */
 void warm_keep_job(struct warm_job *job);
-char *warm_keep_text(const struct warm_job *job); /* what is written; freed by the caller */
+/*
+ * warm_keep_hold(job): what is to be written; freed by the caller, who writes it himself: until
+ * warm_keep_release(job) nobody else writes the job down.
+ */
+char *warm_keep_hold(struct warm_job *job);
+void warm_keep_release(struct warm_job *job);
 /* warm_keep_write(w, id, text): pool: write it now; false: it could not be. */
 bool warm_keep_write(struct warm *w, const char *id, const char *text);
 /* warm_keep_load(w): before the loop runs: what an earlier process left, which goes on. */
