@@ -303,7 +303,7 @@ static int run(struct larderd *d)
 	    manifest_open(&d->ctx, &d->ctx.manifests) != 0 ||
 	    pull_open(&d->ctx, &d->ctx.pull) != 0 || warm_open(&d->ctx, &d->ctx.warm) != 0)
 		goto out;
-	pulse_start(d->ctx.loop);
+	pulse_start(&d->ctx);
 	patience_start(d->ctx.loop);
 	tenure_start(&d->ctx);
 	infer_line_start(&d->ctx);

@@ -2,7 +2,8 @@
 /*
  * pulse.c — the loop's turns: a histogram of how long each was busy, and the
  * watchdog.  Called by main.c.  The watchdog is fed from a timer on the loop
- * and only while the pool answers too, so a hang of either is a restart.
+ * and only while the pool answers too, so a hang of either is a restart.  Must
+ * never take a pool that is busy for one that hangs.
  */
 #include <config.h>
 
@@ -10,15 +11,21 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <uv.h>
 
+#include "daemon/context.h"
+#include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/must.h"
 #include "daemon/notify.h"
+#include "daemon/settings.h"
 
 static uv_prepare_t prepare;
 static uv_timer_t timer;
 static uv_work_t probe;
-static bool probing, watching;
+static const struct context *context;
+static bool probing;
+static uint64_t probe_ns; /* when the pool was asked last */
 static uint64_t last_ns, last_idle_ns;
 
 static void on_turn(uv_prepare_t *handle)
@@ -45,25 +52,39 @@ static void answered(uv_work_t *work, int status)
 }
 
 /*
- * Not when the pool has not answered since the last time although no request
- * keeps it busy: requests have deadlines of their own.
+ * The pool is asked for nothing, and has not answered since the last time.  While requests are
+ * worked on, they may have all of its threads; but none may keep one for longer than requests
+ * may take, and what waited before us waited as long at most.
  */
+static bool hangs(void)
+{
+	uint64_t limit_ns = 2 * context->settings->request_timeout * UINT64_C(1000000000);
+
+	return probing &&
+	       (metrics_get(METRIC_jobs_active) == 0 || uv_hrtime() - probe_ns > limit_ns);
+}
+
 static void on_watchdog(uv_timer_t *handle)
 {
-	if (probing && metrics_get(METRIC_jobs_active) == 0)
+	if (hangs()) {
+		log_error("watchdog", "error=\"no thread of the pool is free\"");
 		return;
+	}
 	notify_send("WATCHDOG=1");
 	if (probing)
 		return;
 	probing = true;
+	probe_ns = uv_hrtime();
 	if (uv_queue_work(handle->loop, &probe, nothing, answered) != 0)
 		probing = false;
 }
 
-void pulse_start(uv_loop_t *loop)
+void pulse_start(const struct context *ctx)
 {
 	uint64_t every_ms = notify_watchdog_ms();
+	uv_loop_t *loop = ctx->loop;
 
+	context = ctx;
 	(void)uv_loop_configure(loop, UV_METRICS_IDLE_TIME);
 	last_ns = uv_hrtime();
 	must(uv_prepare_init(loop, &prepare) == 0);
@@ -71,8 +92,7 @@ void pulse_start(uv_loop_t *loop)
 	uv_unref((uv_handle_t *)&prepare);
 	must(uv_timer_init(loop, &timer) == 0);
 	uv_unref((uv_handle_t *)&timer);
-	watching = every_ms > 0;
-	if (watching)
+	if (every_ms > 0)
 		(void)uv_timer_start(&timer, on_watchdog, 0, every_ms);
 }
 

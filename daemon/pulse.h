@@ -6,10 +6,10 @@
 #ifndef LARDER_DAEMON_PULSE_H
 #define LARDER_DAEMON_PULSE_H
 
-#include <uv.h>
+struct context;
 
-/* pulse_start(loop): once; its handles do not keep the loop alive. */
-void pulse_start(uv_loop_t *loop);
+/* pulse_start(ctx): once, with loop and settings; its handles do not keep the loop alive. */
+void pulse_start(const struct context *ctx);
 /* pulse_stop(): close the handles. */
 void pulse_stop(void);
 

@@ -329,6 +329,8 @@ static void check_values(struct loader *l)
 		complain(l, place_of(l, "state_dir"), "state_dir", "is empty");
 	if (s->max_connections == 0)
 		complain(l, place_of(l, "max_connections"), "max_connections", "must not be 0");
+	if (s->request_timeout == 0)
+		complain(l, place_of(l, "request_timeout"), "request_timeout", "must not be 0");
 	if (s->batch_window > 16)
 		complain(l, place_of(l, "batch_window"), "batch_window",
 			 "is milliseconds, 16 at most");

@@ -179,6 +179,7 @@ static const struct {
     {"offline = maybe\n", 1, "offline: `maybe` is not yes or no"},
     {"max_body = lots\n", 1, "max_body: `lots` is not a size"},
     {"idle_timeout = 1w\n", 1, "idle_timeout: `1w` is not a time"},
+    {"request_timeout = 0\n", 1, "request_timeout: must not be 0"},
     {"threads = two\n", 1, "threads: `two` is not a number"},
     {"threads = 2\nthreads = 3\n", 2, "threads: is there already, at "},
     {"log_level = loud\n", 1, "log_level: `loud` is not error, warning, info or debug"},
