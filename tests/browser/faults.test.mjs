@@ -5,17 +5,14 @@
 
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { noBrowser, openPage, SOURCE, startBrowser, startLarder, startSite } from './lib.mjs';
+import { noBrowser, openPage, SOURCE, stage, startLarder } from './lib.mjs';
 
 const ICON = '<!doctype html><link rel="icon" href="data:,">';
 
 describe('faults', { skip: noBrowser() }, () => {
-  let larder, browser, site;
-  before(async () => {
-    site = await startSite({ '/www/': path.join(SOURCE, 'www') });
-    larder = await startLarder({ origins: [site.url] });
+  const it = stage({ roots: { '/www/': path.join(SOURCE, 'www') }, prepare: ({ site, larder }) => {
     const strict = (connect) => ({ body: ICON, headers: { 'Content-Security-Policy':
       `default-src 'none'; img-src data:; script-src 'self' 'unsafe-eval'; connect-src ${connect}` } });
     Object.assign(site.pages, {
@@ -34,16 +31,10 @@ describe('faults', { skip: noBrowser() }, () => {
           } catch (error) { source.postMessage({ error: error.stack }); }
         };` },
     });
-    browser = await startBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    site?.stop();
-    await larder?.stop();
-  });
+  } });
 
   /** Connects by a hosted copy and runs once; what came of it. */
-  const attempt = (page, url = larder.url) => page.evaluate(async (at) => {
+  const attempt = (page, url = it.larder.url) => page.evaluate(async (at) => {
     const { connect } = await import('/www/larder.js');
     try {
       const larder = await connect({ url: at, timeout: 500 });
@@ -56,7 +47,7 @@ describe('faults', { skip: noBrowser() }, () => {
   }, url);
 
   test('a module service worker runs a model and remembers a choice', async () => {
-    const page = await openPage(browser, site.url);
+    const page = await openPage(it.browser, it.site.url);
     const got = await page.evaluate(async () => {
       const registration = await navigator.serviceWorker.register('/sw.js', { type: 'module' });
       const worker = registration.installing ?? registration.active;
@@ -73,40 +64,40 @@ describe('faults', { skip: noBrowser() }, () => {
 
   test('a page\'s policy that lets nothing out, and one that lets the daemon', async () => {
     for (const [where, want] of [['/closed', 'LarderUnavailable'], ['/open', 1]]) {
-      const page = await openPage(browser, site.url + where);
+      const page = await openPage(it.browser, it.site.url + where);
       assert.equal((await attempt(page))[0], want, where);
       await page.context().close();
     }
   });
 
   test('a page without storage measures again, every time', async () => {
-    const page = await openPage(browser, site.url);
+    const page = await openPage(it.browser, it.site.url);
     const got = await page.evaluate(async (url) => {
       for (const name of ['localStorage', 'indexedDB'])
         Object.defineProperty(window, name, { get() { throw new DOMException('no', 'SecurityError'); } });
       const larder = await (await import(`${url}/larder.js`)).connect();
       return [await larder.choose({ model: 'digits' }), await larder.choose({ model: 'digits' })].map((c) => [c.backend, c.remembered]);
-    }, larder.url);
+    }, it.larder.url);
     assert.deepEqual(got, [['larder', false], ['larder', false]]);
     await page.context().close();
   });
 
   test('two tabs at once, one reloaded in mid-work', async () => {
-    const pages = await Promise.all([openPage(browser, site.url), openPage(browser, site.url)]);
+    const pages = await Promise.all([openPage(it.browser, it.site.url), openPage(it.browser, it.site.url)]);
     await pages[0].evaluate((url) => {
       import(`${url}/larder.js`).then(({ connect }) => connect()).then((larder) => {
         for (let i = 0; i < 20; i++)
           larder.createSession(null, 'digits').catch(() => {});
       });
-    }, larder.url);
+    }, it.larder.url);
     await pages[0].reload();
     assert.deepEqual(await Promise.all(pages.map((p) => attempt(p))), [[1, 10], [1, 10]]);
     await Promise.all(pages.map((p) => p.context().close()));
   });
 
   test('a daemon that stalls: connect gives up in time, a run can be aborted at once', async () => {
-    const slow = await startLarder({ origins: [site.url] });
-    const page = await openPage(browser, site.url);
+    const slow = await startLarder({ origins: [it.site.url] });
+    const page = await openPage(it.browser, it.site.url);
     await page.evaluate(async (url) => {
       window.larder = await (await import('/www/larder.js')).connect({ url });
       window.session = await window.larder.createSession(null, 'digits');
@@ -135,15 +126,15 @@ describe('faults', { skip: noBrowser() }, () => {
   });
 
   test('an origin that is taken away', async () => {
-    const page = await openPage(browser, site.url);
-    assert.deepEqual(await attempt(page), [1, 10]);
-    await larder.ctl('origins', 'rm', site.url).catch(() => {});
-    const refused = await attempt(page);
-    await larder.ctl('origins', 'add', site.url);
-    if (refused[0] !== 1) { // it may also stand in the configuration file
-      assert.equal(refused[1], 'origin not allowed');
-      assert.ok(refused[2].includes(`larderctl origins add ${site.url}`));
-    }
+    const other = await startLarder();
+    const page = await openPage(it.browser, it.site.url);
+    await other.ctl('origins', 'add', it.site.url);
+    assert.deepEqual(await attempt(page, other.url), [1, 10]);
+    await other.ctl('origins', 'rm', it.site.url);
+    const [name, reason, help] = await attempt(page, other.url);
+    assert.deepEqual([name, reason], ['LarderUnavailable', 'origin not allowed']);
+    assert.ok(help.includes(`larderctl origins add ${it.site.url}`));
     await page.context().close();
+    await other.stop();
   });
 });

@@ -10,6 +10,7 @@ import net from 'node:net';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -40,6 +41,9 @@ export function folder(name) {
   const found = path.join(SOURCE, 'tests/node_modules', name);
   return fs.existsSync(found) ? found : null;
 }
+
+/** A folder in an npm package; one that does not exist where the package is not installed. */
+export const inside = (name, ...rest) => path.join(folder(name) ?? '/nonexistent', ...rest);
 
 /** Why tests with a browser cannot run here, or false. */
 export function noBrowser() {
@@ -121,10 +125,45 @@ async function kill(child, ended, dir, abandoned) {
   fs.rmSync(dir, { recursive: true, force: true });
 }
 
-export async function startBrowser() {
+export async function startBrowser(flags = []) {
   const { chromium } = load('playwright-core');
-  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
+  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...FLAGS, ...flags] });
 }
+
+/** Flags of a browser with WebGPU, computed by its own SwiftShader. */
+export const SOFT_GPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
+/**
+ * For the describe() that calls it: a site with `roots` and `pages`, a larderd that allows it, a browser with
+ * `flags`, while its tests run. `prepare(it)` is called when all are there. Returns { site, larder, browser }.
+ */
+export function stage({ roots = {}, pages = {}, larder, flags, prepare } = {}) {
+  const it = {};
+  before(async () => {
+    it.site = await startSite(roots, pages);
+    it.larder = await startLarder({ origins: [it.site.url], ...larder });
+    await prepare?.(it);
+    it.browser = await startBrowser(flags);
+  });
+  after(async () => {
+    await it.browser?.close();
+    it.site?.stop();
+    await it.larder?.stop();
+  });
+  return it;
+}
+
+/** Opens a page of the site with window.larder and what else in_page.mjs gives; `files` came from larder. */
+export async function openReady({ browser, site, larder }, { path: at = '/', url = larder.url, ...options } = {}) {
+  const page = await openPage(browser, `${site.url}${at}`);
+  page.files = watchFiles(page, url);
+  await ready(page, url, options);
+  return page;
+}
+
+/** in_page.mjs in a page. */
+export const ready = (page, url, options = {}) => page.evaluate(
+  async (o) => { await (await import('/in_page.mjs')).ready(o); }, { url, ...options });
 
 /** A page in a context of its own; everything that goes wrong in it lands in page.complaints. */
 export async function openPage(browser, url, options = {}) {
@@ -143,12 +182,13 @@ export async function openPage(browser, url, options = {}) {
 /**
  * A web server on a loopback port of its own: `/` is an empty page, `pages` are others
  * ({ '/path': { body, headers, type } }), every other path a file of one of the `roots`
- * ({ '/prefix/': folder }). `asked` collects the paths.
+ * ({ '/prefix/': folder }); `/in_page.mjs` is there always. `asked` collects the paths.
  */
 export async function startSite(roots = {}, pages = {}) {
   const types = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm',
     '.json': 'application/json' };
   const asked = [];
+  pages['/in_page.mjs'] = { type: 'text/javascript', body: fs.readFileSync(path.join(HERE, 'in_page.mjs')) };
   const server = http.createServer((request, reply) => {
     const { pathname } = new URL(request.url, 'http://site');
     asked.push(pathname);

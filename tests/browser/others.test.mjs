@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { folder, golden, noBrowser, openPage, startBrowser, startLarder, startSite } from './lib.mjs';
+import { folder, golden, inside, noBrowser, openPage, stage } from './lib.mjs';
 
 const TFLITE = golden('tflite-mlperf-tiny');
 const TFLITE_JS = folder('@tensorflow/tfjs-tflite');
@@ -16,33 +16,22 @@ const WLLAMA = folder('@wllama/wllama');
 const MEDIAPIPE = folder('@mediapipe/tasks-vision');
 
 describe('other clients', { skip: noBrowser() }, () => {
-  let larder, browser, site;
-  before(async () => {
-    site = await startSite({
-      '/tfjs/': path.join(folder('@tensorflow/tfjs') ?? '/nonexistent', 'dist'),
-      '/tflite/': path.join(TFLITE_JS ?? '/nonexistent', 'wasm'), '/tflite-js/': path.join(TFLITE_JS ?? '/nonexistent', 'dist'),
-      '/wllama/': path.join(WLLAMA ?? '/nonexistent', 'esm'), '/mediapipe/': MEDIAPIPE ?? '/nonexistent' });
-    larder = await startLarder({ origins: [site.url] });
-    browser = await startBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    site?.stop();
-    await larder?.stop();
-  });
+  const it = stage({ roots: { '/tfjs/': inside('@tensorflow/tfjs', 'dist'),
+    '/tflite/': inside('@tensorflow/tfjs-tflite', 'wasm'), '/tflite-js/': inside('@tensorflow/tfjs-tflite', 'dist'),
+    '/wllama/': inside('@wllama/wllama', 'esm'), '/mediapipe/': inside('@mediapipe/tasks-vision') } });
 
   test('tfjs-tflite loads a model from larder', {
     skip: (!TFLITE_JS && '@tensorflow/tfjs-tflite is not installed') || (!TFLITE && 'no models in ../shared'),
   }, async () => {
-    await larder.ctl('import', '--name', 'kws', path.join(TFLITE, 'kws_ref_model_float32.tflite'));
-    const page = await openPage(browser, site.url);
+    await it.larder.ctl('import', '--name', 'kws', path.join(TFLITE, 'kws_ref_model_float32.tflite'));
+    const page = await openPage(it.browser, it.site.url);
     await page.addScriptTag({ url: '/tfjs/tf.min.js' });
     await page.addScriptTag({ url: '/tflite-js/tf-tflite.min.js' });
     const dims = await page.evaluate(async (url) => {
       window.tflite.setWasmPath('/tflite/');
       const model = await window.tflite.loadTFLiteModel(url, { numThreads: 1 });
       return model.predict(window.tf.zeros([1, 49, 10, 1])).shape;
-    }, `${larder.url}/kws/resolve/main/kws_ref_model_float32.tflite`);
+    }, `${it.larder.url}/kws/resolve/main/kws_ref_model_float32.tflite`);
     assert.deepEqual(dims, [1, 12]);
     await page.context().close();
   });
@@ -50,16 +39,16 @@ describe('other clients', { skip: noBrowser() }, () => {
   test('what WebLLM does to files, Cache.add and the raw pointer, works on larder', async () => {
     const shard = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'larder-shard-')), 'params_shard_0.bin');
     fs.writeFileSync(shard, Buffer.alloc(1 << 20, 7));
-    await larder.ctl('import', '--name', 'org/llm', shard);
+    await it.larder.ctl('import', '--name', 'org/llm', shard);
     fs.rmSync(path.dirname(shard), { recursive: true });
-    const page = await openPage(browser, site.url);
+    const page = await openPage(it.browser, it.site.url);
     const got = await page.evaluate(async (base) => {
       const cache = await caches.open('webllm/model');
       await cache.add(new Request(`${base}/resolve/main/params_shard_0.bin`));
       const kept = await (await cache.match(`${base}/resolve/main/params_shard_0.bin`)).arrayBuffer();
       const raw = await (await fetch(`${base}/raw/main/params_shard_0.bin`)).text();
       return { bytes: kept.byteLength, oid: /^oid sha256:([0-9a-f]{64})$/m.test(raw) };
-    }, `${larder.url}/org/llm`);
+    }, `${it.larder.url}/org/llm`);
     assert.deepEqual(got, { bytes: 1 << 20, oid: true });
     await page.context().close();
   });
@@ -71,9 +60,9 @@ describe('other clients', { skip: noBrowser() }, () => {
     const names = [1, 2].map((i) => `tiny-0000${i}-of-00002.gguf`);
     for (const [i, name] of names.entries())
       fs.writeFileSync(path.join(dir, name), Buffer.concat([Buffer.from('GGUF\x03\0\0\0', 'latin1'), Buffer.alloc(300000 + i, i + 1)]));
-    await larder.ctl('import', '--name', 'org/tiny-gguf', dir);
+    await it.larder.ctl('import', '--name', 'org/tiny-gguf', dir);
     fs.rmSync(dir, { recursive: true });
-    const page = await openPage(browser, site.url);
+    const page = await openPage(it.browser, it.site.url);
     const got = await page.evaluate(async (url) => {
       const { ModelManager } = await import('/wllama/index.js');
       const manager = new ModelManager();
@@ -82,7 +71,7 @@ describe('other clients', { skip: noBrowser() }, () => {
       const blobs = await model.open();
       return { sizes: blobs.map((b) => b.size), last: steps.at(-1), valid: model.validate(), kept: (await manager.getModels()).length,
         magic: await blobs[1].slice(0, 4).text() };
-    }, `${larder.url}/org/tiny-gguf/resolve/main/${names[0]}`);
+    }, `${it.larder.url}/org/tiny-gguf/resolve/main/${names[0]}`);
     assert.deepEqual(got.sizes, [300008, 300009]);
     assert.deepEqual([got.valid, got.kept, got.magic, got.last], ['valid', 1, 'GGUF', [600017, 600017]]);
     await page.context().close();
@@ -91,15 +80,15 @@ describe('other clients', { skip: noBrowser() }, () => {
   test('MediaPipe takes its wasm files and a model from larder', {
     skip: (!MEDIAPIPE && '@mediapipe/tasks-vision is not installed') || (!TFLITE && 'no models in ../shared'),
   }, async () => {
-    await larder.ctl('import', '--name', 'org/mediapipe', path.join(MEDIAPIPE, 'wasm'));
-    await larder.ctl('import', '--name', 'vww', path.join(TFLITE, 'vww_96_float.tflite'));
-    const page = await openPage(browser, site.url);
+    await it.larder.ctl('import', '--name', 'org/mediapipe', path.join(MEDIAPIPE, 'wasm'));
+    await it.larder.ctl('import', '--name', 'vww', path.join(TFLITE, 'vww_96_float.tflite'));
+    const page = await openPage(it.browser, it.site.url);
     const said = await page.evaluate(async ({ wasm, model }) => {
       const { FilesetResolver, ImageClassifier } = await import('/mediapipe/vision_bundle.mjs');
       const files = await FilesetResolver.forVisionTasks(wasm);
       return ImageClassifier.createFromOptions(files, { baseOptions: { modelAssetPath: model, delegate: 'CPU' } })
         .then(() => 'ready', (e) => e.message);
-    }, { wasm: `${larder.url}/org/mediapipe/resolve/main`, model: `${larder.url}/vww/resolve/main/vww_96_float.tflite` });
+    }, { wasm: `${it.larder.url}/org/mediapipe/resolve/main`, model: `${it.larder.url}/vww/resolve/main/vww_96_float.tflite` });
     console.log(`MediaPipe says: ${said}`);
     // the model is read; it has no metadata that say how a picture is to be scaled
     assert.match(said, /NormalizationOptions|^ready$/);

@@ -7,67 +7,28 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import {
-  compare, floats, folder, golden, noBrowser, openPage, readGolden, SOURCE, startBrowser, startLarder,
-  startSite, watchFiles,
+  compare, floats, folder, golden, inside, noBrowser, openPage, openReady, readGolden, ready, SOURCE, stage, startLarder,
+  watchFiles,
 } from './lib.mjs';
 
 const ORT = folder('onnxruntime-web');
+const WASM = '/ort/ort.wasm.min.mjs';
 const MOBILENET = golden('mobilenetv2-035-tm');
 const reference = JSON.parse(fs.readFileSync(path.join(SOURCE, 'www/sample/reference.json'), 'utf8'));
 const ISOLATED = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
-/** In the page: window.ort, window.larder, window.events, and helpers. */
-async function prepare(page, url, { build = 'ort.wasm.min.mjs', threads = 1 } = {}) {
-  await page.evaluate(async ({ url, build, threads }) => {
-    window.ort = await import(`/ort/${build}`);
-    window.ort.env.wasm.numThreads = threads;
-    window.ort.env.logLevel = 'fatal';
-    window.module = await import(`${url}/larder.js`);
-    window.larder = await window.module.connect();
-    window.events = [];
-    for (const type of ['progress', 'fallback', 'unavailable', 'available']) {
-      window.larder.addEventListener(type, ({ detail }) => window.events.push(
-        { type, ...detail, error: detail.error && { name: detail.error.name, code: detail.error.code } }));
-    }
-    window.failure = (promise) => promise.then(() => 'no failure', (e) => ({
-      ...e, name: e.name, message: e.message, larder: e instanceof window.module.LarderError,
-      errors: e.errors?.map(({ backend, error }) => ({ backend, name: error.name, code: error.code })),
-    }));
-    window.digit = (images) => ({ image: new window.ort.Tensor('float32',
-      Float32Array.from(images.flat()), [images.length, 1, 28, 28]) });
-    window.plain = (tensors) => Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, {
-      type: t.type, dims: [...t.dims], data: Array.from(t.data, Number), kind: t.data.constructor.name,
-      tensor: t instanceof window.ort.Tensor }]));
-  }, { url, build, threads });
-}
-
 describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not installed') }, () => {
-  let larder, browser, site;
+  const it = stage({ roots: { '/ort/': inside('onnxruntime-web', 'dist'), '/www/': path.join(SOURCE, 'www'),
+    ...MOBILENET && { '/mobilenet/': path.join(MOBILENET, 'golden/mobilenet_model') } },
+  pages: { '/isolated': { body: '<!doctype html><link rel="icon" href="data:,"><title>isolated</title>', headers: ISOLATED } } });
   const images = reference.cases.map((c) => c.image);
-  const metrics = async () => Object.fromEntries([...(await (await fetch(`${larder.url}/metrics`)).text())
+  const metrics = async () => Object.fromEntries([...(await (await fetch(`${it.larder.url}/metrics`)).text())
     .matchAll(/^(\w+) (\d+)$/gm)].map(([, name, value]) => [name, Number(value)]));
   const right = (data) => compare(data, reference.cases.flatMap((c) => c.probabilities)).worst < 1e-4;
-  const visit = async (options, url = larder.url) => {
-    const page = await openPage(browser, `${site.url}${options?.path ?? '/'}`);
-    page.files = watchFiles(page, url);
-    await prepare(page, url, options);
-    return page;
-  };
-  before(async () => {
-    site = await startSite({ '/ort/': path.join(ORT, 'dist'), '/www/': path.join(SOURCE, 'www'),
-      ...MOBILENET && { '/mobilenet/': path.join(MOBILENET, 'golden/mobilenet_model') } },
-    { '/isolated': { body: '<!doctype html><link rel="icon" href="data:,"><title>isolated</title>', headers: ISOLATED } });
-    larder = await startLarder({ origins: [site.url] });
-    browser = await startBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    site?.stop();
-    await larder?.stop();
-  });
+  const visit = (options) => openReady(it, { ort: WASM, ...options });
 
   test('the daemon runs it: results of ORT\'s types, and no byte of the weights in the page', async () => {
     const page = await visit();
@@ -97,14 +58,14 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
   });
 
   test('\'never\' runs it in the page, weights with exact progress; a second visit takes no body', async () => {
-    const context = await browser.newContext();
+    const context = await it.browser.newContext();
     const visits = [];
     for (let i = 0; i < 2; i++) {
       const page = await context.newPage();
       const before = await metrics();
-      await page.goto(site.url);
-      const files = watchFiles(page, larder.url);
-      await prepare(page, larder.url);
+      await page.goto(it.site.url);
+      const files = watchFiles(page, it.larder.url);
+      await ready(page, it.larder.url, { ort: WASM });
       visits.push(await page.evaluate(async (pictures) => {
         const mine = [];
         const session = await window.larder.createSession(window.ort, 'digits', {
@@ -138,7 +99,7 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
   });
 
   test('both answer the same: shapes, types, values', { skip: !MOBILENET && 'no models in ../shared' }, async () => {
-    await larder.ctl('import', '--name', 'org/mobilenet', path.join(MOBILENET, 'mobilenet_model.onnx'));
+    await it.larder.ctl('import', '--name', 'org/mobilenet', path.join(MOBILENET, 'mobilenet_model.onnx'));
     const { inputs: [input], outputs: [output] } = readGolden(path.join(MOBILENET, 'golden/mobilenet_model'));
     const page = await visit();
     const got = await page.evaluate(async ({ file, shape, name }) => {
@@ -172,7 +133,7 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
     assert.equal(got.isolated, true);
     assert.ok(right(got.larder) && right(got.wasm));
     await page.context().close();
-    const own = await openPage(browser, `${larder.url}/demo/`);
+    const own = await openPage(it.browser, `${it.larder.url}/demo/`);
     assert.equal(await own.evaluate(async () => {
       const { connect } = await import('/larder.js');
       return (await (await connect()).createSession(null, 'digits')).backend;
@@ -225,7 +186,7 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
   });
 
   test('GPU refused at the start: the daemon runs it and no weights come', async () => {
-    const page = await visit({ build: 'ort.webgpu.min.mjs' });
+    const page = await visit({ ort: '/ort/ort.webgpu.min.mjs' });
     const got = await page.evaluate(async () => {
       Object.defineProperty(navigator, 'gpu', { value: { requestAdapter: async () => ({}) }, configurable: true });
       const session = await window.larder.createSession(window.ort, 'digits');
@@ -238,8 +199,8 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
   });
 
   test('the daemon dies: that run fails, the next one runs in the page', async () => {
-    const short = await startLarder({ origins: [site.url] });
-    const page = await visit({}, short.url);
+    const short = await startLarder({ origins: [it.site.url] });
+    const page = await visit({ url: short.url });
     await page.evaluate(async () => {
       window.one = await window.larder.createSession(window.ort, '/www/sample/model.onnx', { model: 'digits' });
       window.two = await window.larder.createSession(window.ort, 'digits', { fallback: 'always' });
@@ -259,7 +220,7 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
     assert.ok(right(got.second));
     assert.deepEqual(got.strict.map((e) => e.reason), ['connection lost', 'connection lost']);
     assert.deepEqual(got.events.filter((e) => e.type === 'fallback').map((e) => [e.from, e.to]), [['larder', 'wasm']]);
-    const again = await startLarder({ origins: [site.url], port: short.port });
+    const again = await startLarder({ origins: [it.site.url], port: short.port });
     try {
       assert.deepEqual(await page.evaluate(async (pictures) => {
         const strict = window.plain(await window.two.run(window.digit(pictures))).probabilities.dims;
@@ -308,7 +269,7 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
         await s.run(window.digit(pictures))).probabilities));
       return { runs, names: byUrl.inputNames, meta: byUrl.inputMetadata,
         unknown: await window.failure(create(new Uint8Array([1, 2, 3]))) };
-    }, { url: larder.url, pictures: images });
+    }, { url: it.larder.url, pictures: images });
     for (const run of got.runs)
       assert.ok(right(run.data) && run.tensor);
     assert.deepEqual([got.names, got.meta[0].name], [['image'], 'image']);
@@ -344,10 +305,10 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
   });
 
   test('a model that changes under main: open sessions keep theirs', async () => {
-    const other = await startLarder({ origins: [site.url], sample: false });
+    const other = await startLarder({ origins: [it.site.url], sample: false });
     const sample = (file) => path.join(SOURCE, 'www/sample', file);
     await other.ctl('import', '--name', 'm', sample('model.onnx'), sample('weights-1.bin'), sample('weights-2.bin'));
-    const page = await visit({}, other.url);
+    const page = await visit({ url: other.url });
     await page.evaluate(async () => { window.one = await window.larder.createSession(window.ort, 'm'); });
     const odd = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'larder-odd-')), 'model.onnx');
     fs.writeFileSync(odd, Buffer.from('CAdCAhANOjcKEAoBeBIBeSIISWRlbnRpdHkSAWdaDwoBeBIKCggIARIECgIIAWIPCgF5EgoKCAgBEgQKAggB', 'base64'));

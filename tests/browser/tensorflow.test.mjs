@@ -6,11 +6,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import {
-  compare, filesCame, floats, folder, golden, noBrowser, openPage, readGolden, startBrowser, startLarder, startSite,
-  watchFiles,
+  compare, filesCame, floats, folder, golden, inside, noBrowser, openReady, readGolden, stage,
 } from './lib.mjs';
 
 const TFJS = folder('@tensorflow/tfjs');
@@ -21,34 +20,24 @@ const ABALONE = golden('tfjs-examples-abalone');
 const missing = (!TFJS && '@tensorflow/tfjs is not installed') || (!HUMAN && 'no models in ../shared');
 
 describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
-  let larder, browser, site;
-  before(async () => {
-    site = await startSite({ '/tfjs/': path.join(TFJS, 'dist'), '/human/': path.join(HUMAN, 'golden/emotion'),
-      '/mobilenet/': path.join(MOBILENET, 'golden/mobilenet_model'), '/nsfw/': path.join(NSFW, 'golden/model'),
-      '/abalone/': path.join(ABALONE, 'golden/model') });
-    larder = await startLarder({ origins: [site.url] });
+  const it = stage({ roots: { '/tfjs/': inside('@tensorflow/tfjs', 'dist'), '/human/': path.join(HUMAN ?? '', 'golden/emotion'),
+    '/mobilenet/': path.join(MOBILENET ?? '', 'golden/mobilenet_model'), '/nsfw/': path.join(NSFW ?? '', 'golden/model'),
+    '/abalone/': path.join(ABALONE ?? '', 'golden/model') },
+  prepare: async ({ larder }) => {
     await larder.ctl('import', '--name', 'org/emotion', path.join(HUMAN, 'emotion.json'), path.join(HUMAN, 'emotion.bin'));
     await larder.ctl('import', '--name', 'org/nsfw', path.join(NSFW, 'model.json'), path.join(NSFW, 'group1-shard1of1'));
     await larder.ctl('import', '--name', 'mobilenet', path.join(MOBILENET, 'mobilenet_model.onnx'));
-    browser = await startBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    site?.stop();
-    await larder?.stop();
-  });
+  } });
 
   async function visit() {
-    const page = await openPage(browser, site.url);
-    page.files = watchFiles(page, larder.url);
+    const page = await openReady(it);
     await page.addScriptTag({ url: '/tfjs/tf.min.js' });
-    await page.evaluate(async (url) => {
+    await page.evaluate(async () => {
       await window.tf.setBackend('cpu');
-      window.larder = await (await import(`${url}/larder.js`)).connect();
       window.tensor = async (file, shape) => window.tf.tensor(
         new Float32Array(await (await fetch(file)).arrayBuffer()), shape);
       window.plain = async (t) => ({ dims: t.shape, type: t.dtype, data: [...await t.data()] });
-    }, larder.url);
+    });
     return page;
   }
 
@@ -69,7 +58,7 @@ describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
         const x = await window.tensor(file, shape);
         const [a, b] = [model.predict(x), await model.predictAsync(x)];
         return { backend: model.backend, a: await window.plain(a), b: await window.plain(b), steps, inputs: model.inputs.length };
-      }, { file: prefix + input.file, shape: input.shape, url: `${larder.url}/org/${name === 'a graph model' ? 'emotion' : 'nsfw'}/resolve/main/${file}` });
+      }, { file: prefix + input.file, shape: input.shape, url: `${it.larder.url}/org/${name === 'a graph model' ? 'emotion' : 'nsfw'}/resolve/main/${file}` });
       assert.deepEqual([got.backend, got.inputs], ['cpu', 1]);
       within(got.a, output);
       within(got.b, output);
@@ -118,7 +107,7 @@ describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
     const got = await page.evaluate(async ({ file, shape, url }) => {
       const model = await window.larder.loadGraphModel(window.tf, url);
       return { backend: model.backend, out: await window.plain(await model.predictAsync(await window.tensor(file, shape))) };
-    }, { file: `/human/${input.file}`, shape: input.shape, url: `${larder.url}/org/emotion/resolve/main/emotion.json` });
+    }, { file: `/human/${input.file}`, shape: input.shape, url: `${it.larder.url}/org/emotion/resolve/main/emotion.json` });
     within(got.out, output);
     console.log(`the TFJS graph model ran on: ${got.backend}`);
     assert.equal((await filesCame(page.files, got.backend === 'larder' ? 0 : 2)).length, got.backend === 'larder' ? 0 : 2);
@@ -131,7 +120,7 @@ describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
     for (const file of ['model.json', 'weights.bin'])
       fs.copyFileSync(path.join(ABALONE, file), path.join(dir, 'web', file));
     fs.writeFileSync(path.join(dir, 'metadata.json'), '{}');
-    await larder.ctl('import', '--name', 'org/abalone', dir);
+    await it.larder.ctl('import', '--name', 'org/abalone', dir);
     fs.rmSync(dir, { recursive: true });
     const { inputs: [input], outputs: [output] } = readGolden(path.join(ABALONE, 'golden/model'));
     const page = await visit();

@@ -7,9 +7,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 
-import { compare, filesCame, folder, noBrowser, openPage, startBrowser, startLarder, startSite, watchFiles } from './lib.mjs';
+import { compare, filesCame, folder, inside, noBrowser, openReady, stage } from './lib.mjs';
 import { HUB, writeHub } from './onnx_model.mjs';
 
 const T = folder('@huggingface/transformers');
@@ -34,39 +34,27 @@ const TASKS = [
 ];
 
 describe('transformers.js', { skip: noBrowser() || missing }, () => {
-  let larder, browser, site, dir;
-  before(async () => {
-    const map = { imports: { 'onnxruntime-web/webgpu': '/ort/ort.webgpu.min.mjs', 'onnxruntime-web': '/ort/ort.webgpu.min.mjs',
-      'onnxruntime-common': '/common/index.js', '@huggingface/jinja': '/jinja/index.js', '@huggingface/tokenizers': '/tokenizers/tokenizers.mjs' } };
-    site = await startSite({ '/ort/': path.join(ORT, 'dist'), '/t/': path.join(T, 'dist'),
-      '/common/': path.join(folder('onnxruntime-common'), 'dist/esm'), '/jinja/': path.join(folder('@huggingface/jinja'), 'dist'),
-      '/tokenizers/': path.join(folder('@huggingface/tokenizers'), 'dist') },
-    { '/app': { body: `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify(map)}</script>` } });
-    larder = await startLarder({ origins: [site.url], offline: false });
-    dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-hub-'));
-    for (const name of Object.keys(HUB)) {
-      writeHub(path.join(dir, name), name);
-      await larder.ctl('import', '--name', name, path.join(dir, name));
-    }
-    browser = await startBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    site?.stop();
-    await larder?.stop();
-    if (dir)
-      fs.rmSync(dir, { recursive: true, force: true });
-  });
+  let dir;
+  const imports = { 'onnxruntime-web/webgpu': '/ort/ort.webgpu.min.mjs', 'onnxruntime-web': '/ort/ort.webgpu.min.mjs',
+    'onnxruntime-common': '/common/index.js', '@huggingface/jinja': '/jinja/index.js', '@huggingface/tokenizers': '/tokenizers/tokenizers.mjs' };
+  const it = stage({ larder: { offline: false },
+    roots: { '/ort/': inside('onnxruntime-web', 'dist'), '/t/': inside('@huggingface/transformers', 'dist'),
+      '/common/': inside('onnxruntime-common', 'dist/esm'), '/jinja/': inside('@huggingface/jinja', 'dist'),
+      '/tokenizers/': inside('@huggingface/tokenizers', 'dist') },
+    pages: { '/app': { body: `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script>` } },
+    prepare: async ({ larder }) => {
+      dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-hub-'));
+      for (const name of Object.keys(HUB)) {
+        writeHub(path.join(dir, name), name);
+        await larder.ctl('import', '--name', name, path.join(dir, name));
+      }
+    } });
+  after(() => dir && fs.rmSync(dir, { recursive: true, force: true }));
 
   async function visit() {
-    const page = await openPage(browser, `${site.url}/app`);
-    page.files = watchFiles(page, larder.url);
-    await page.evaluate(async (url) => {
-      window.ort = await import('onnxruntime-web/webgpu');
+    const page = await openReady(it, { path: '/app', ort: 'onnxruntime-web/webgpu' });
+    await page.evaluate(async () => {
       window.T = await import('/t/transformers.web.min.js');
-      window.ort.env.wasm.wasmPaths = `${location.origin}/ort/`;
-      window.ort.env.wasm.numThreads = 1;
-      window.larder = await (await import(`${url}/larder.js`)).connect();
       window.given = (x) => {
         if (x === 'SOUND')
           return Float32Array.from({ length: 4000 }, (_, i) => Math.sin(i * i / 3000));
@@ -79,7 +67,7 @@ describe('transformers.js', { skip: noBrowser() || missing }, () => {
         const out = await pipe(window.given(input), ...(Array.isArray(options) ? options : [options]));
         return JSON.parse(JSON.stringify(out?.tolist?.() ?? out));
       };
-    }, larder.url);
+    });
     return page;
   }
 
@@ -132,7 +120,7 @@ describe('transformers.js', { skip: noBrowser() || missing }, () => {
       })();
       return { host, small: small.length, kept, changed, bare, same: create === window.ort.InferenceSession.create };
     }, TASKS[0]);
-    assert.equal(got.host, `${larder.url}/`);
+    assert.equal(got.host, `${it.larder.url}/`);
     assert.ok(got.small < 200);
     assert.ok(got.kept.includes('/tiny/embed/resolve/main/tokenizer.json'), JSON.stringify(got.kept));
     assert.ok(!got.kept.some((p) => p.endsWith('.onnx')));

@@ -5,28 +5,18 @@
 
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { golden, noBrowser, openPage, startBrowser, startLarder, startSite } from './lib.mjs';
+import { golden, noBrowser, openPage, stage } from './lib.mjs';
 
 const MOBILENET = golden('mobilenetv2-035-tm');
 
 describe('video', { skip: noBrowser() || (!MOBILENET && 'no models in ../shared') }, () => {
-  let larder, browser, site;
-  before(async () => {
-    const policy = (csp) => ({ body: '<!doctype html><link rel="icon" href="data:,">',
-      headers: { 'Content-Security-Policy': csp } });
-    site = await startSite({}, {});
-    larder = await startLarder({ origins: [site.url] });
-    Object.assign(site.pages, { '/strict': policy(`default-src 'self'; img-src data:; script-src 'self' ${larder.url} 'unsafe-eval'; connect-src ${larder.url}`) });
+  const it = stage({ prepare: async ({ site, larder }) => {
+    site.pages['/strict'] = { body: '<!doctype html><link rel="icon" href="data:,">', headers: { 'Content-Security-Policy':
+      `default-src 'self'; img-src data:; script-src 'self' ${larder.url} 'unsafe-eval'; connect-src ${larder.url}` } };
     await larder.ctl('import', '--name', 'mobilenet', path.join(MOBILENET, 'mobilenet_model.onnx'));
-    browser = await startBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    site?.stop();
-    await larder?.stop();
-  });
+  } });
 
   const TRANSFORM = { size: { width: 224, height: 224 }, resample: 2, do_rescale: true, rescale_factor: 1 / 127.5,
     do_normalize: true, image_mean: [1, 1, 1], image_std: [1, 1, 1] };
@@ -69,11 +59,11 @@ describe('video', { skip: noBrowser() || (!MOBILENET && 'no models in ../shared'
     window.video.stop();
     clearInterval(beat);
     return { out, ids, long, errors, sum };
-  }, { url: larder.url, frames, kind, transform: TRANSFORM });
+  }, { url: it.larder.url, frames, kind, transform: TRANSFORM });
 
   for (const kind of ['canvas', 'video']) {
     test(`90 frames of a ${kind} at 30 a second`, async () => {
-      const page = await openPage(browser, site.url);
+      const page = await openPage(it.browser, it.site.url);
       const began = performance.now();
       const { out, ids, long, errors, sum } = await play(page, 90, kind);
       const seconds = (performance.now() - began) / 1000;
@@ -88,7 +78,7 @@ describe('video', { skip: noBrowser() || (!MOBILENET && 'no models in ../shared'
   }
 
   test('a page whose policy allows no such worker does it itself', async () => {
-    const page = await openPage(browser, `${site.url}/strict`);
+    const page = await openPage(it.browser, `${it.site.url}/strict`);
     const { ids, errors } = await play(page, 10, 'canvas');
     assert.deepEqual(errors, []);
     assert.ok(ids.length >= 10);
