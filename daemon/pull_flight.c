@@ -32,7 +32,6 @@
 
 #define HELD_BACK_BYTES UINT64_C(1024)       /* of a body, until its digest is right */
 #define HASH_EACH_BYTES (UINT64_C(16) << 20) /* of what came out of order, with each batch */
-#define SAVE_EVERY_NS UINT64_C(15000000)
 
 /* ---- listeners --------------------------------------------------------------------------- */
 
@@ -299,7 +298,7 @@ static void begun(void *arg)
 static void write_work(void *arg)
 {
 	struct pull_flight *f = arg;
-	uint64_t now = uv_hrtime();
+	int status;
 
 	f->status = pull_lane_write_batch(f, &f->store_error);
 	if (f->status == STORE_FULL &&
@@ -307,13 +306,8 @@ static void write_work(void *arg)
 		f->status = pull_lane_write_batch(f, &f->store_error);
 	if (f->status == 0)
 		f->status = store_partial_hash(f->partial, HASH_EACH_BYTES, &f->store_error);
-	if (now - f->saved_ns >= SAVE_EVERY_NS || f->last_words ||
-	    store_partial_arrived(f->partial) == f->size) {
-		int status = store_partial_save(f->partial, &f->store_error);
-
-		f->saved_ns = now;
-		f->status = f->status == 0 ? status : f->status;
-	}
+	status = store_partial_save(f->partial, &f->store_error);
+	f->status = f->status == 0 ? status : f->status;
 }
 
 static void wrote(void *arg)
@@ -542,7 +536,6 @@ static void step(struct pull_flight *f)
 		if (f->busy)
 			return;
 		if (f->state == FLIGHT_COMING && f->queue != NULL && f->status == 0) {
-			f->last_words = true;
 			pull_lane_take_batch(f);
 			on_pool(f, write_work, wrote);
 			return;

@@ -125,8 +125,6 @@ struct pull_flight {
 	/* pool */
 	int status;
 	struct store_error store_error;
-	uint64_t saved_ns;
-	bool last_words; /* what is written now is all that will be */
 	struct pull_flight *next, **link;
 };
 

@@ -6,10 +6,9 @@
  * name to bytes that were not hashed, and never say that bytes have arrived
  * before write(2) took them.
  *
- * The map is replaced by rename, so a killed process leaves the old one or the
- * new one.  It is not synced: after a power cut it may promise bytes that the
- * disk has lost.  That is found when the whole is hashed, and nothing but time
- * is lost; a sync per second of download would cost more.
+ * The map (partial_map.c) is not synced: after a power cut it may promise bytes
+ * that the disk has lost.  That is found when the whole is hashed, and nothing
+ * but time is lost; a sync per second of download would cost more.
  */
 #include <config.h>
 
@@ -22,7 +21,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,11 +31,9 @@
 #include <unistd.h>
 
 enum {
-	RUNS_MAX = 4096, /* in a map that is read */
-	MAP_BYTES_MAX = 256 * 1024,
 	WRITEBACK_BYTES = 16 * 1024 * 1024,
+	UNHURRIED_BYTES = 512 * 1024 * 1024,
 };
-static const char head_line[] = "larder-partial 1\n";
 
 /* Which keys are open, so that no two write to one file. */
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -45,8 +41,7 @@ static struct store_partial *open_list;
 
 /* ---- runs ------------------------------------------------------------------------- */
 
-/* Add [begin, end) to the runs.  With the lock.  false: out of memory. */
-static bool add_run(struct store_partial *p, uint64_t begin, uint64_t end)
+bool store_partial_add(struct store_partial *p, uint64_t begin, uint64_t end)
 {
 	size_t i = 0, j;
 
@@ -140,144 +135,6 @@ const char *store_partial_tag(const struct store_partial *p)
 	return p->tag;
 }
 
-/* ---- the map on the disk --------------------------------------------------------------- */
-
-static void map_name(const struct store_partial *p, const char *end, char out[80])
-{
-	snprintf(out, 80, "%s%s", p->name, end);
-}
-
-static bool number(const char **s, char end, uint64_t *out)
-{
-	uint64_t n = 0;
-	const char *p = *s;
-
-	for (; *p >= '0' && *p <= '9'; p++) {
-		if (__builtin_mul_overflow(n, UINT64_C(10), &n) ||
-		    __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
-			return false;
-	}
-	if (p == *s || *p != end)
-		return false;
-	*s = p + 1;
-	*out = n;
-	return true;
-}
-
-/* Lines: the head, the size, the tag, then `begin end` per run. */
-static bool parse_map(struct store_partial *p, const char *s)
-{
-	uint64_t begin, end, last = 0;
-	size_t n = sizeof(head_line) - 1;
-
-	if (strncmp(s, head_line, n) != 0)
-		return false;
-	s += n;
-	if (!number(&s, '\n', &p->size) || p->size > INT64_MAX)
-		return false;
-	n = strcspn(s, "\n");
-	if (n > STORE_PARTIAL_TAG_MAX || s[n] != '\n')
-		return false;
-	memcpy(p->tag, s, n);
-	p->tag[n] = '\0';
-	s += n + 1;
-	while (*s != '\0') {
-		if (p->run_count >= RUNS_MAX || !number(&s, ' ', &begin) ||
-		    !number(&s, '\n', &end) || begin >= end || end > p->size ||
-		    (p->run_count > 0 && begin <= last) || !add_run(p, begin, end))
-			return false;
-		last = end;
-	}
-	p->saved = p->arrived;
-	return true;
-}
-
-static bool read_map(struct store_partial *p)
-{
-	char name[80], *text = malloc(MAP_BYTES_MAX + 1);
-	ssize_t n = -1;
-	bool good;
-	int fd;
-
-	map_name(p, ".map", name);
-	fd = openat(p->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && text != NULL)
-		n = read(fd, text, MAP_BYTES_MAX);
-	if (fd >= 0)
-		close(fd);
-	good = n >= 0 && n < MAP_BYTES_MAX && memchr(text, '\0', (size_t)n) == NULL;
-	if (good) {
-		text[n] = '\0';
-		good = parse_map(p, text);
-	}
-	free(text);
-	return good;
-}
-
-static bool write_whole(int fd, const char *s, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, s, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		s += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-/* The map as text; the caller frees it.  *ret_arrived is what it says has arrived. */
-static char *print_map(struct store_partial *p, size_t *ret_size, uint64_t *ret_arrived)
-{
-	size_t room, n = 0;
-	char *text;
-
-	pthread_mutex_lock(&p->lock);
-	room = sizeof(head_line) + sizeof(p->tag) + 64 + p->run_count * 48;
-	text = malloc(room);
-	if (text != NULL) {
-		n = (size_t)snprintf(text, room, "%s%" PRIu64 "\n%s\n", head_line, p->size, p->tag);
-		for (size_t i = 0; i < p->run_count; i++)
-			n += (size_t)snprintf(text + n, room - n, "%" PRIu64 " %" PRIu64 "\n",
-					      p->runs[i].begin, p->runs[i].end);
-		*ret_arrived = p->arrived;
-	}
-	pthread_mutex_unlock(&p->lock);
-	*ret_size = n;
-	return text;
-}
-
-int store_partial_save(struct store_partial *p, struct store_error *err)
-{
-	char name[80], fresh[80], *text;
-	uint64_t arrived = 0;
-	size_t size;
-	int fd, status = 0;
-
-	if (p->size == STORE_PARTIAL_UNKNOWN || p->finished)
-		return 0;
-	text = print_map(p, &size, &arrived);
-	if (text == NULL)
-		return store_status_fail(err, STORE_MEMORY, NULL);
-	map_name(p, ".map", name);
-	map_name(p, ".new", fresh);
-	fd = openat(p->dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || !write_whole(fd, text, size) || renameat(p->dir, fresh, p->dir, name) != 0)
-		status = store_status_errno(err, errno, "writing the map of a download");
-	if (fd >= 0)
-		close(fd);
-	free(text);
-	if (status == 0) {
-		pthread_mutex_lock(&p->lock);
-		p->saved = arrived;
-		pthread_mutex_unlock(&p->lock);
-	}
-	return status;
-}
-
 /* ---- files --------------------------------------------------------------------------------- */
 
 static int open_dir(struct store *store, int *out, struct store_error *err)
@@ -313,6 +170,7 @@ static void forget(struct store_partial *p)
 	store_digest_drop(p->hash);
 	store_evict_release(p->store, p->room);
 	p->room = 0;
+	store_partial_map_forget(p);
 	p->data = NULL;
 	p->fd = -1;
 	p->hash = NULL;
@@ -351,7 +209,7 @@ static bool resume(struct store_partial *p)
 {
 	struct stat st;
 
-	if (!read_map(p))
+	if (!store_partial_map_read(p))
 		return false;
 	p->fd = openat(p->dir, p->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (p->fd < 0 && errno == EACCES) /* it was complete: all but published */
@@ -403,7 +261,7 @@ int store_partial_open(struct store *store, const struct store_digest *key,
 		return store_status_fail(err, STORE_MEMORY, NULL);
 	p->store = store;
 	p->key = *key;
-	p->fd = p->dir = -1;
+	p->fd = p->dir = p->map = -1;
 	atomic_init(&p->refs, 1);
 	p->size = STORE_PARTIAL_UNKNOWN;
 	store_digest_hex(key, p->name);
@@ -514,13 +372,15 @@ static int write_new(struct store_partial *p, uint64_t offset, const char *data,
 	if (status != 0)
 		return status;
 	p->unsynced += size;
-	if (p->unsynced >= WRITEBACK_BYTES) {
+	/* while it comes, the processor has enough to do; one that is not too large can wait */
+	if (p->unsynced >= WRITEBACK_BYTES && p->size > UNHURRIED_BYTES) {
 		(void)sync_file_range(p->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint */
 		p->unsynced = 0;
 	}
 	pthread_mutex_lock(&p->lock);
-	added = add_run(p, offset, offset + size);
+	added = store_partial_add(p, offset, offset + size);
 	pthread_mutex_unlock(&p->lock);
+	store_partial_map_note(p, offset, offset + size);
 	return added ? 0 : store_status_fail(err, STORE_MEMORY, NULL);
 }
 
@@ -547,14 +407,14 @@ int store_partial_write(struct store_partial *p, uint64_t offset, const void *da
 
 uint64_t store_partial_peek(struct store *store, const struct store_digest *key)
 {
-	struct store_partial p = {.store = store, .key = *key, .fd = -1};
+	struct store_partial p = {.store = store, .key = *key, .fd = -1, .map = -1};
 	uint64_t saved = 0;
 
 	store_digest_hex(key, p.name);
 	if (open_dir(store, &p.dir, NULL) != 0)
 		return 0;
 	pthread_mutex_init(&p.lock, NULL);
-	if (read_map(&p))
+	if (store_partial_map_read(&p))
 		saved = p.saved;
 	pthread_mutex_destroy(&p.lock);
 	free(p.runs);

@@ -5,6 +5,8 @@
 #include "tests/store/fixture.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #define SIZE 100000
 
@@ -223,11 +225,11 @@ START_TEST(bad_maps)
 	    "larder-partial 1\n100000\ntag",
 	    "larder-partial 1\n100000\ntag\n0 100001\n",
 	    "larder-partial 1\n100000\ntag\n5 5\n",
-	    "larder-partial 1\n100000\ntag\n5 9\n7 10\n",
+	    "larder-partial 1\n100000\ntag\n5 9\n10 \n",
 	    "larder-partial 1\n100000\ntag\n0 99999999999999999999\n",
 	    "larder-partial 1\n99999\ntag\n0 5\n",
 	    "larder-partial 1\n18446744073709551615\ntag\n",
-	    "larder-partial 1\n100000\ntag\n0 5",
+	    "larder-partial 1\n100000\ntag\n0 5 \n",
 	};
 	char hex[STORE_DIGEST_HEX + 1];
 
@@ -243,6 +245,71 @@ START_TEST(bad_maps)
 		store_partial_unref(p);
 		p = NULL;
 	}
+}
+END_TEST
+
+/* What it grew to: lines in any order that overlap, and one that a kill broke off. */
+START_TEST(a_map_that_grew)
+{
+	static const char map[] = "larder-partial 1\n100000\ntag\n500 900\n0 100\n100 200\n"
+				  "150 600\n2000 2001\n3000 40";
+	char hex[STORE_DIGEST_HEX + 1];
+	uint64_t at, size;
+
+	store_digest_hex(&key, hex);
+	begin();
+	put(0, SIZE);
+	store_partial_unref(p);
+	fixture_write_file(fixture_path("partial/%s.map", hex), map, strlen(map));
+	ck_assert_uint_eq(store_partial_peek(fx.store, &key), 901);
+	ok(store_partial_open(fx.store, &key, &p, &fx.err));
+	ck_assert_str_eq(store_partial_tag(p), "tag");
+	ck_assert_uint_eq(store_partial_arrived(p), 901);
+	ck_assert(store_partial_gap(p, 0, &at, &size));
+	ck_assert_uint_eq(at, 900);
+	ck_assert_uint_eq(size, 1100);
+	/* and goes on: the line that was broken off is not in the way */
+	put(900, 100);
+	ok(store_partial_save(p, &fx.err));
+	put(1000, 100);
+	ok(store_partial_save(p, &fx.err));
+	crash();
+	ck_assert_uint_eq(store_partial_arrived(p), 1101);
+}
+END_TEST
+
+/* The map does not grow without bound, nor does what is written at once. */
+START_TEST(a_map_of_many_lines)
+{
+	struct store_digest digest;
+	struct stat st;
+	char hex[STORE_DIGEST_HEX + 1];
+	size_t at = 0;
+
+	store_digest_hex(&key, hex);
+	begin();
+	for (; at < SIZE / 2; at += 4) { /* half of them twice as large as their gaps */
+		put(at, 2);
+		if (at % 8 == 0)
+			ok(store_partial_save(p, &fx.err));
+	}
+	ok(store_partial_save(p, &fx.err));
+	ck_assert_uint_eq(store_partial_saved(p), SIZE / 4);
+	ck_assert_int_eq(stat(fixture_path("partial/%s.map", hex), &st), 0);
+	ck_assert_int_lt(st.st_size, 256 * 1024);
+	crash();
+	/* of 12500 stretches the map keeps as many as it has room for */
+	ck_assert_uint_ge(store_partial_arrived(p), 2 * 4096);
+	put(0, SIZE / 2);
+	for (at = SIZE / 2; at < SIZE; at++) {
+		put(at, 1);
+		ok(store_partial_save(p, &fx.err));
+	}
+	ck_assert_int_eq(stat(fixture_path("partial/%s.map", hex), &st), 0);
+	ck_assert_int_lt(st.st_size, 256 * 1024);
+	crash();
+	ck_assert_uint_eq(store_partial_arrived(p), SIZE);
+	ok(store_partial_commit(p, &whole, &digest, &fx.err));
 }
 END_TEST
 
@@ -287,6 +354,8 @@ Suite *check_store_partial(void)
 	tcase_add_test(tc, beyond_its_end);
 	tcase_add_test(tc, of_no_bytes);
 	tcase_add_test(tc, bad_maps);
+	tcase_add_test(tc, a_map_that_grew);
+	tcase_add_test(tc, a_map_of_many_lines);
 	tcase_add_test(tc, left_overs_are_swept);
 	suite_add_tcase(s, tc);
 	return s;
