@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 //
-// What larder.js loads when it is first asked for: the choice of a backend, TensorFlow.js, video, models by bytes. A
-// service worker, which cannot load anything later, imports this file before larder.js is asked.
+// What larder.js loads when it is first asked for: the choice of a backend, TensorFlow.js, video, batches, models by
+// their bytes. A service worker, which cannot load anything later, imports this file before larder.js is asked.
 // Every function here takes the Larder and `lib`, what it may use of larder.js.
 
-globalThis.larderMore = { choose, loadGraphModel, video, byDigest };
+globalThis.larderMore = { choose, loadGraphModel, video, batcher, loading, byDigest };
 
 // ---- what is remembered ----
 
-/** Keeps or finds a string: in localStorage, in workers in IndexedDB, nowhere if there is neither. */
-async function remember(key, value) {
+/** Keeps or finds what JSON can say: in localStorage, in workers in IndexedDB, nowhere if there is neither. */
+async function remember(key, object) {
 	try {
-		const store = globalThis.localStorage;
+		const store = globalThis.localStorage, value = object && JSON.stringify(object);
 		if (store)
-			return value ? store.setItem(key, value) : store.getItem(key);
-		return await new Promise((done, fail) => {
+			return value ? store.setItem(key, value) : JSON.parse(store.getItem(key));
+		return JSON.parse(await new Promise((done, fail) => {
 			const open = indexedDB.open('larder');
 			open.onupgradeneeded = () => open.result.createObjectStore('kept');
 			open.onerror = fail;
@@ -23,11 +23,11 @@ async function remember(key, value) {
 				const asked = value ? kept.put(value, key) : kept.get(key);
 				asked.onsuccess = () => {
 					open.result.close();
-					done(asked.result);
+					done(value ? null : asked.result);
 				};
 				asked.onerror = fail;
 			};
-		});
+		}) ?? null);
 	} catch {
 		return null; // a page without storage measures again
 	}
@@ -38,7 +38,7 @@ async function remember(key, value) {
 export async function choose(larder, lib, options) {
 	const { model, file, ort, tf, budgetMs, memoryBudgetBytes, fresh, signal, onprogress } = options;
 	const key = `larder ${[larder.version, model, file, budgetMs, memoryBudgetBytes, !!ort, !!tf]}`;
-	const kept = !fresh && JSON.parse(await remember(key) ?? null);
+	const kept = !fresh && await remember(key);
 	if (kept && (larder._reachable || kept.backend !== 'larder'))
 		return { ...kept, remembered: true };
 
@@ -71,7 +71,7 @@ export async function choose(larder, lib, options) {
 		+ `${backend} takes ${ms(backend).toFixed(1)} ms, `
 		+ (fits ? `within the budget of ${budgetMs} ms` : `the least of ${ran.join(', ')}`
 			+ (budgetMs ? `; none meets the budget of ${budgetMs} ms` : ''));
-	await remember(key, JSON.stringify({ backend, reason, measured }));
+	await remember(key, { backend, reason, measured });
 	return { backend, reason, measured, remembered: false };
 }
 
@@ -119,6 +119,60 @@ export async function byDigest(larder, lib, bytes) {
 	throw lib.modelError('not-found', sha256, `no stored file has the digest ${sha256}; say which model`);
 }
 
+// ---- runs ----
+
+/** Runs that begin within one frame become one request of all their rows. */
+export function batcher(larder, { TYPES, mapped, join, abortable, LarderError }, infer, { frameMs = 16, max = 16 }) {
+	const frames = {};
+	const send = async (key) => {
+		const { runs: all, outputs, timer } = frames[key], runs = all.filter((r) => !r.signal?.aborted);
+		delete frames[key];
+		clearTimeout(timer);
+		const total = runs.reduce((n, r) => n + r.rows, 0);
+		try {
+			const results = total && await infer(mapped(runs[0].feeds, ({ type, dims }, name) => ({ type,
+				dims: [total, ...dims.slice(1)], data: join(runs.map((r) => r.feeds[name].data), TYPES[type][1]) })), { outputs });
+			runs.reduce((at, { rows, done }) => {
+				done(mapped(results, ({ type, dims: [n, ...dims], data }, name) => {
+					if (n !== total)
+						throw new LarderError(`output "${name}" has ${n} rows for ${total}`);
+					const row = data.length / n;
+					return { type, dims: [rows, ...dims], data: data.slice(at * row, (at + rows) * row) };
+				}));
+				return at + rows;
+			}, 0);
+		} catch (error) {
+			runs.forEach((r) => r.fail(error));
+		}
+	};
+	return (given, { outputs, signal }) => {
+		const feeds = mapped(given, ({ type, dims, data }) => ({ type, dims, data: data.slice() }));
+		const [rows, ...odd] = new Set(Object.values(feeds).map((f) => f.dims[0]));
+		if (odd.length)
+			return infer(given, { outputs, signal });
+		const key = JSON.stringify([outputs, mapped(feeds, (f) => [f.type, f.dims.slice(1)])]);
+		const { runs } = frames[key] ??= { runs: [], outputs, timer: setTimeout(send, frameMs, key) };
+		return abortable(new Promise((done, fail) => {
+			if (runs.push({ feeds, rows, done, fail, signal }) >= max)
+				send(key);
+		}), signal);
+	};
+}
+
+/** Tells how far a model is that the daemon has to load before it can answer. */
+export async function loading(larder, lib, model, file, onprogress, over) {
+	const ask = `${larder._route(model, file, '/ready')}&wait=no`;
+	for (let total = 0; ; await new Promise((done) => { setTimeout(done, 100); })) {
+		const now = over() ? {} : await larder._json(ask, {});
+		const told = now.state === 'LOADING';
+		total = Math.max(total, now.bytes_total ?? 0);
+		if (total)
+			larder._progress('load', model, told ? now.bytes_done : total, total, onprogress, file);
+		if (!told)
+			return;
+	}
+}
+
 // ---- TensorFlow.js ----
 
 const tfType = (type) => (/^(bool|string)$/.test(type) ? type : /^float/.test(type) ? 'float32' : 'int32');
@@ -135,32 +189,55 @@ export async function loadGraphModel(larder, lib, tf, source, options = {}) {
 		const load = () => tf.io.getModelArtifactsForJSON(json, () => [
 			json.weightsManifest.flatMap((g) => g.weights), data]);
 		const it = await (json.modelTopology.node ? tf.loadGraphModel : tf.loadLayersModel)({ load }, rest);
-		return { backend: tf.getBackend(), inputs: it.inputs, outputs: it.outputs,
-			predict: (...args) => it.predict(...args), dispose: () => it.dispose(), run: async (x, names) => (
-				!it.executeAsync ? it.predict(x) : names ? it.executeAsync(x, names) : it.predictAsync(x)) };
+		const predict = async (x, config) => (it.predictAsync ?? it.predict).call(it, x, config);
+		return { backend: tf.getBackend(), inputs: it.inputs, outputs: it.outputs, dispose: () => it.dispose(),
+			predict: (x, config) => it.predict(x, config), predictAsync: predict,
+			executeAsync: (x, names) => (it.executeAsync ? it.executeAsync(x, names) : predict(x)) };
 	};
-	const remote = async () => {
+	const remote = async (error) => {
+		if (error)
+			larder._moved(model, tf.getBackend(), 'larder', error);
 		const it = await larder._remote(null, model, o);
+		let known;
+		const keys = () => (known ??= keysOf(larder, lib, it, model, o).catch((why) => {
+			known = null;
+			throw why;
+		}));
 		const info = ({ name, type, dims }) => ({ name, dtype: tfType(type), shape: dims });
+		const run = (x, names, stop) => runTensors(lib, tf, it, x, names, stop);
 		return { backend: 'larder', inputs: it.inputs.map(info), outputs: it.outputs.map(info), dispose() {},
-			run: (...args) => runTensors(lib, tf, it, ...args), predict() {
+			executeAsync: (x, names, config) => run(x, names, config?.signal),
+			async predictAsync(x, config) {
+				const [out, names] = await Promise.all([run(x, undefined, config?.signal), keys()]);
+				return names ? Object.fromEntries([out].flat().map((t, i) => [names[i], t])) : out;
+			}, predict() {
 				throw new lib.LarderError('what the daemon runs cannot be synchronous: use predictAsync',
 					{ code: 'sync' });
 			} };
 	};
 
-	const here = fallback === 'never' || (fallback === 'auto' && /^web/.test(tf.getBackend()));
-	const first = await (here ? page() : remote().catch((error) => {
+	const order = fallback === 'never' ? [page] : fallback === 'always' ? [remote]
+		: /^web/.test(tf.getBackend()) ? [page, remote] : [remote, page];
+	let first, failed;
+	for (const open of order) {
+		first ??= await open(failed).catch((error) => { failed = error; });
 		larder._stop(signal).throwIfAborted();
-		if (fallback === 'always')
-			throw error;
-		return page(error);
-	}));
+	}
+	if (!first)
+		throw failed;
 	return lib.movable(first, fallback === 'auto' && page, (graph) => {
-		const run = (x, names, stop) => lib.abortable(graph((it) => it.run(x, names, stop)), stop);
-		return { predictAsync: (x, config) => run(x, undefined, config?.signal),
-			executeAsync: (x, names, config) => run(x, names, config?.signal) };
+		const run = (what, stop) => lib.abortable(graph(what), stop);
+		return { predictAsync: (x, config) => run((it) => it.predictAsync(x, config), config?.signal),
+			executeAsync: (x, names, config) => run((it) => it.executeAsync(x, names, config), config?.signal) };
 	});
+}
+
+/** What a graph model calls its outputs, if it has more to say than their order. */
+async function keysOf(larder, lib, { file }, model, o) {
+	if (!/\.json$/.test(file))
+		return null;
+	const { url } = await larder._stored(model, file, o.signal);
+	return JSON.parse(lib.textOf(await larder._download(url, o))).userDefinedMetadata?.structuredOutputKeys;
 }
 
 /** model.json, and its weights in one buffer. */
@@ -203,7 +280,7 @@ async function runTensors(lib, tf, { inputs, outputNames, run }, x, wanted, sign
 export async function video(larder, lib, source, model, options = {}) {
 	const { input, transform = true, file, outputs, maxSide = 640, inFlight = 2, fps = 30, signal,
 		onresult = () => {}, onerror = () => {} } = options;
-	const about = await larder.describe(model, { file, signal });
+	const about = await larder.describe(model, { file, signal }), over = larder._stop(signal);
 	const job = { url: larder.url, model: `${about.id}@${about.revision}`, file: about.file, outputs, transform,
 		input: input ?? about.inputs[0].name, maxSide, inFlight, stream: crypto.randomUUID() };
 	const count = { sent: 0, answered: 0, dropped: 0 };
@@ -220,7 +297,7 @@ export async function video(larder, lib, source, model, options = {}) {
 			onerror(Object.assign(new lib.LarderError(error.message, error), { name: error.name }));
 		}
 	};
-	const worker = await startWorker(job, heard);
+	const worker = await startWorker(job, heard, frameOf(source));
 	const isVideo = typeof source.requestVideoFrameCallback === 'function';
 	const next = () => {
 		handle = isVideo ? source.requestVideoFrameCallback(tick) : requestAnimationFrame(tick);
@@ -233,8 +310,9 @@ export async function video(larder, lib, source, model, options = {}) {
 		if (!isVideo && now < due)
 			return;
 		due = Math.max(due + 1000 / fps, now - 1000 / fps);
-		const frame = new VideoFrame(source, { timestamp: Math.round(now * 1000) });
-		worker.postMessage({ id: count.sent++, frame }, [frame]);
+		const frame = frameOf(source);
+		if (frame)
+			worker.postMessage({ id: count.sent++, frame }, [frame]);
 	}
 	const stop = () => {
 		stopped = true;
@@ -244,13 +322,27 @@ export async function video(larder, lib, source, model, options = {}) {
 			cancelAnimationFrame(handle);
 		worker.terminate();
 	};
-	signal?.addEventListener('abort', stop, { once: true });
 	next();
+	over.addEventListener('abort', stop, { once: true });
+	if (over.aborted)
+		stop();
+	over.throwIfAborted();
 	return { stop, get count() { return { ...count }; } };
 }
 
+/** What is to be seen now; null before a video has a picture. */
+function frameOf(source) {
+	try {
+		return new VideoFrame(source, { timestamp: Math.round(performance.now() * 1000) });
+	} catch (error) {
+		if (error.name === 'InvalidStateError')
+			return null;
+		throw error; // a picture of another origin, which nobody may read
+	}
+}
+
 /** A module worker that runs frames(); where the page's policy allows none, the page itself. */
-async function startWorker(job, heard) {
+async function startWorker(job, heard, frame) {
 	const code = `import { frames } from '${job.url}/larder-more.js'; frames(self);`;
 	const blob = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }));
 	try {
@@ -258,7 +350,7 @@ async function startWorker(job, heard) {
 		await new Promise((ready, fail) => {
 			worker.onmessage = ready;
 			worker.onerror = (e) => fail(new Error(e.message ?? 'the page allows no such worker'));
-			worker.postMessage({ job });
+			worker.postMessage({ job, frame: frame?.clone() });
 		});
 		worker.onmessage = ({ data }) => heard(data);
 		return worker;
@@ -268,18 +360,24 @@ async function startWorker(job, heard) {
 		port1.start();
 		await new Promise((ready) => {
 			port2.onmessage = ready;
-			port2.postMessage({ job });
+			port2.postMessage({ job, frame: frame?.clone() });
 		});
 		port2.onmessage = ({ data }) => heard(data);
 		return { postMessage: (...args) => port2.postMessage(...args), terminate: () => port2.close() };
 	} finally {
+		frame?.close();
 		URL.revokeObjectURL(blob);
 	}
 }
 
-/** The worker's side: { job } first, then { id, frame }. */
+const WARM = 8;
+
+/** The worker's side: { job, frame } first, answered when all is warm, then { id, frame }. */
 export function frames(port) {
 	let larder, job, waiting = null, busy = 0;
+	const run = async (frame) => larder.infer(job.model, {
+		[job.input]: { ...await pixels(frame, job.maxSide), transform: job.transform } },
+	{ file: job.file, outputs: job.outputs, stream: job.stream });
 	const next = async () => {
 		if (!waiting || busy >= job.inFlight)
 			return;
@@ -287,9 +385,7 @@ export function frames(port) {
 		waiting = null;
 		busy++;
 		try {
-			const feed = { ...await pixels(frame, job.maxSide), transform: job.transform };
-			const result = await larder.infer(job.model, { [job.input]: feed },
-				{ file: job.file, outputs: job.outputs, stream: job.stream });
+			const result = await run(frame);
 			port.postMessage({ id, result }, Object.values(result).map((t) => t.data.buffer).filter(Boolean));
 		} catch (error) {
 			const { code, reason, name, message } = error;
@@ -303,6 +399,12 @@ export function frames(port) {
 			job = data.job;
 			const { connect } = await import(`${job.url}/larder.js`);
 			larder = await connect({ url: job.url });
+			// the first runs are slow, here and in the daemon: their frames would be lost
+			for (let i = 0, from = 0; data.frame && i < WARM && performance.now() - from > 1000 / 30; i++) {
+				from = performance.now();
+				await run(data.frame.clone()).catch(() => {});
+			}
+			data.frame?.close();
 			port.postMessage({});
 			return;
 		}

@@ -124,46 +124,9 @@ function checkFeeds(inputs, feeds) {
 	}
 }
 
-// runs that begin within one frame become one request of all their rows
-function batcher(infer, { frameMs = 16, max = 16 }) {
-	const frames = {};
-	const send = async (key) => {
-		const { runs: all, outputs, timer } = frames[key], runs = all.filter((r) => !r.signal?.aborted);
-		delete frames[key];
-		clearTimeout(timer);
-		const total = runs.reduce((n, r) => n + r.rows, 0);
-		try {
-			const results = total && await infer(mapped(runs[0].feeds, ({ type, dims }, name) => ({ type,
-				dims: [total, ...dims.slice(1)], data: join(runs.map((r) => r.feeds[name].data), TYPES[type][1]) })), { outputs });
-			runs.reduce((at, { rows, done }) => {
-				done(mapped(results, ({ type, dims: [n, ...dims], data }, name) => {
-					if (n !== total)
-						throw new LarderError(`output "${name}" has ${n} rows for ${total}`);
-					const row = data.length / n;
-					return { type, dims: [rows, ...dims], data: data.slice(at * row, (at + rows) * row) };
-				}));
-				return at + rows;
-			}, 0);
-		} catch (error) {
-			runs.forEach((r) => r.fail(error));
-		}
-	};
-	return (given, { outputs, signal }) => {
-		const feeds = mapped(given, ({ type, dims, data }) => ({ type, dims, data: data.slice() }));
-		const [rows, ...odd] = new Set(Object.values(feeds).map((f) => f.dims[0]));
-		if (odd.length)
-			return infer(given, { outputs, signal });
-		const key = JSON.stringify([outputs, mapped(feeds, (f) => [f.type, f.dims.slice(1)])]);
-		const { runs } = frames[key] ??= { runs: [], outputs, timer: setTimeout(send, frameMs, key) };
-		return abortable(new Promise((done, fail) => {
-			if (runs.push({ feeds, rows, done, fail, signal }) >= max)
-				send(key);
-		}), signal);
-	};
-}
-
 const quote = encodeURIComponent;
-const modelError = (code, model, message, status) => new LarderModelError(message, { code, model: `${model}`, status });
+const label = (model) => (model.buffer ? 'bytes' : `${model}`);
+const modelError = (code, model, message, status) => new LarderModelError(message, { code, model: label(model), status });
 
 function parseModel(model, base, file) {
 	if (!/^\w+:/.test(model)) {
@@ -251,11 +214,11 @@ export class Larder extends EventTarget {
 	}
 
 	async models({ signal } = {}) {
-		return (await this.#json('/api/models?full=true', { signal })).map(asModel);
+		return (await this._json('/api/models?full=true', { signal })).map(asModel);
 	}
 
 	async describe(model, { file, signal } = {}) {
-		const about = await this.#json(this.#route(model, file), { signal, model });
+		const about = await this._json(this._route(model, file), { signal, model });
 		const values = (list) => list.map((v) => ({ name: v.name, type: typeOf(v.datatype), dims: v.shape }));
 		const { dim_names: dimNames = {}, ...what } = about.parameters;
 		return { id: parseModel(model, this.url).id, ...what,
@@ -264,7 +227,7 @@ export class Larder extends EventTarget {
 
 	async infer(model, feeds, { outputs, file, stream, signal } = {}) {
 		const [body, length] = encode(feeds, outputs), HEAD = 'Inference-Header-Content-Length';
-		const reply = await this.#call(this.#route(model, file, '/infer'), { model, signal, stream, method: 'POST', body,
+		const reply = await this.#call(this._route(model, file, '/infer'), { model, signal, stream, method: 'POST', body,
 			headers: { 'Content-Type': 'application/octet-stream', [HEAD]: length, ...stream && { 'X-Larder-Stream': stream } } });
 		return decode(reply.body, reply.headers.get(HEAD) ?? reply.body.byteLength);
 	}
@@ -316,22 +279,30 @@ export class Larder extends EventTarget {
 
 	// a model of the daemon at its revision of now, as a session of ORT
 	async _remote(ort, model, { file, batch, signal, onprogress }) {
+		if (model.buffer)
+			model = await this.#more('byDigest', [model]);
 		this._progress('load', model, 0, 1, onprogress);
 		const { id, revision, inputs, outputs, dimNames, file: path } = await this.describe(model, { file, signal });
 		this._progress('load', model, 1, 1, onprogress);
 		const infer = (feeds, o) => this.infer(`${id}@${revision}`, feeds, { ...o, file: path });
-		const send = batch && inputs.every((i) => i.dims[0] === -1) ? batcher(infer, batch) : infer;
-		let begun = 0, ended = 0;
+		const send = batch && inputs.every((i) => i.dims[0] === -1) ? await this.#more('batcher', [infer, batch]) : infer;
+		let begun = 0, ended = 0, looking;
 		const tell = () => this._progress('run', model, ended, begun, onprogress, path);
 		const shape = ({ name, type, dims }) => ({ name, isTensor: true, type, shape: dims.map((d, i) => dimNames[name]?.[i] ?? d) });
 		return {
-			backend: 'larder', inputs, outputs, inputNames: inputs.map((i) => i.name), outputNames: outputs.map((o) => o.name),
+			backend: 'larder', file: path, inputs, outputs, inputNames: inputs.map((i) => i.name), outputNames: outputs.map((o) => o.name),
 			inputMetadata: inputs.map(shape), outputMetadata: outputs.map(shape), release: async () => {},
 			run: async (feeds, names, { signal: stop } = {}) => {
 				checkFeeds(inputs, feeds);
 				begun++;
 				tell();
-				const result = await send(feeds, { outputs: names, signal: stop }).finally(() => { ended++; tell(); });
+				const late = setTimeout(() => (looking ??= this.#more('loading', [`${id}@${revision}`, path, onprogress, () => ended === begun])
+					.catch(() => {}).finally(() => { looking = null; })), 100);
+				const result = await send(feeds, { outputs: names, signal: stop }).finally(() => {
+					clearTimeout(late);
+					ended++;
+					tell();
+				});
 				return ort ? mapped(result, ({ type, data, dims }) => new ort.Tensor(type, data, dims)) : result;
 			},
 		};
@@ -341,10 +312,9 @@ export class Larder extends EventTarget {
 		const known = registered.get(ort.InferenceSession), at = Object.assign(known ?? {}, { larder: this, model });
 		registered.set(ort.InferenceSession, at);
 		known ?? ort.registerBackend('larder', {
-			init: () => at.larder.#json('/v2/health/ready', {}),
+			init: () => at.larder._json('/v2/health/ready', {}),
 			createInferenceSessionHandler: async (source) => {
-				const name = at.model ?? (source.buffer ? await at.larder.#more('byDigest', [source]) : source);
-				const it = await at.larder._remote(ort, name, {}), skip = () => {};
+				const it = await at.larder._remote(ort, at.model ?? source, {}), skip = () => {};
 				return { ...it, dispose: it.release, startProfiling: skip, endProfiling: skip,
 					run: (feeds, fetches, o) => it.run(feeds, Object.keys(fetches), o) };
 			},
@@ -379,20 +349,23 @@ export class Larder extends EventTarget {
 				match: async (name) => await standIn(name) ?? (await cache())?.match?.(name),
 				put: async (...args) => (await cache())?.put?.(...args),
 			} });
-		ORT.create = (source, options, ...rest) => {
+		ORT.create = async (source, options, ...rest) => {
 			const url = source.byteLength < 4096 ? textOf(source) : '';
-			if (!url.startsWith(mark))
-				return create.call(ORT, source, options, ...rest);
 			const { externalData, executionProviders, ...o } = options ?? {};
-			return this.createSession(ort, url.slice(mark.length), { ...o, fallback, onprogress });
+			if (url.startsWith(mark))
+				return this.createSession(ort, url.slice(mark.length), { ...o, fallback, onprogress });
+			// transformers.js names wasm unless the page names a device; { name } passes here untouched
+			return `${executionProviders}` === 'wasm' && fallback === 'auto' && await hasGPU()
+				? this.createSession(ort, source, { ...options, executionProviders: ['webgpu', { name: 'wasm' }] })
+				: create.call(ORT, source, options, ...rest);
 		};
 		return { restore };
 	}
 
-	// choose, loadGraphModel, video, byDigest are in larder-more.js; a service worker imports it beforehand
+	// what is seldom needed is in larder-more.js; a service worker imports it beforehand
 	async #more(name, args) {
 		const more = globalThis.larderMore ?? await import(`${this.url}/larder-more.js`);
-		return more[name](this, { TYPES, elements, join, textOf, abortable, movable, hasGPU, LarderError, modelError }, ...args);
+		return more[name](this, { TYPES, elements, mapped, join, textOf, abortable, movable, hasGPU, LarderError, modelError }, ...args);
 	}
 
 	choose(...args) {
@@ -416,11 +389,11 @@ export class Larder extends EventTarget {
 	}
 
 	_moved(model, from, to, error) {
-		this.#tell('fallback', { model: `${model}`, from, to: to.name ?? to, error });
+		this.#tell('fallback', { model: label(model), from, to: to.name ?? to, error });
 	}
 
 	_progress(phase, model, loaded, total, onprogress, file) {
-		const detail = { phase, model: `${model}`, file, loaded, total };
+		const detail = { phase, model: label(model), file, loaded, total };
 		this.#tell('progress', detail);
 		onprogress?.(detail);
 	}
@@ -429,7 +402,7 @@ export class Larder extends EventTarget {
 		return `${this.url}/${id}/resolve/${quote(revision)}/${path.split('/').map(quote).join('/')}`;
 	}
 
-	#route(model, given, rest = '') {
+	_route(model, given, rest = '') {
 		const { id, revision, file } = parseModel(model, this.url, given);
 		return `/v2/models/${quote(id)}${revision === 'main' ? '' : `/versions/${quote(revision)}`}${rest}`
 			+ (file ? `?file=${quote(file)}` : '');
@@ -439,7 +412,7 @@ export class Larder extends EventTarget {
 		if (/^\w+:|^[./]/.test(model) && !`${model}`.startsWith(`${this.url}/`))
 			return { url: new URL(model, globalThis.location?.href) };
 		const { id, revision, file } = parseModel(model, this.url, given);
-		const { bytes, files } = asModel(await this.#json(
+		const { files } = asModel(await this._json(
 			`/api/models/${id}/revision/${quote(revision)}?blobs=true`, { signal, model }));
 		// as the daemon chooses (daemon/runnable.h)
 		const found = files.map((f) => f.path).filter((p) => /\.(onnx|tflite)$|(^|\/)model\.json$/.test(p));
@@ -447,7 +420,9 @@ export class Larder extends EventTarget {
 		if (!path)
 			throw modelError(found[0] ? 'ambiguous' : 'not-runnable', model,
 				`${model} has ${found[0] ? `several models, file must name one: ${found}` : 'no model file'}`);
-		return { bytes, url: this.#url(id, revision, path) };
+		// all but other models and what is named after them
+		const own = files.filter((f) => !found.some((p) => p !== path && f.path.startsWith(p)));
+		return { bytes: own.reduce((n, f) => n + f.bytes, 0), url: this.#url(id, revision, path) };
 	}
 
 	async #onnx(source, o) {
@@ -463,7 +438,7 @@ export class Larder extends EventTarget {
 
 	// where nobody answers, what the browser's cache has will do
 	async _download(from, { signal, onprogress }) {
-		const url = `${from}`, stop = this._stop(signal), parts = [];
+		const url = `${from}`, stop = this._stop(signal);
 		const ask = (cache) => fetch(url, { signal: stop, cache, credentials: url.startsWith(this.url) ? 'omit' : 'same-origin' });
 		const lost = (cause) => {
 			stop.throwIfAborted();
@@ -472,15 +447,19 @@ export class Larder extends EventTarget {
 		const reply = await ask('default').catch(() => ask('force-cache')).catch(lost);
 		if (!reply.ok)
 			throw daemonError(reply.status, `${url} answered ${reply.status}`, { model: url });
-		const total = +reply.headers.get('Content-Length'), reader = reply.body.getReader();
-		for (let loaded = 0, part; (part = (await reader.read().catch(lost)).value); parts.push(part)) {
+		const { headers } = reply, reader = reply.body.getReader();
+		const total = +(headers.get('X-Linked-Size') ?? headers.get('Content-Length'));
+		let all = new Uint8Array(total), loaded = 0, part;
+		while ((part = (await reader.read().catch(lost)).value)) {
+			const rest = all.subarray(loaded), had = all.subarray(0, loaded);
+			rest.length < part.length ? all = join([had, part, had]) : rest.set(part);
 			loaded += part.length;
 			this._progress('download', url, loaded, Math.max(total, loaded), onprogress, url.split('/').pop());
 		}
-		return join(parts);
+		return all.subarray(0, loaded);
 	}
 
-	async #json(path, options) {
+	async _json(path, options) {
 		const { body } = await this.#call(path, options);
 		try {
 			return JSON.parse(textOf(body));

@@ -25,7 +25,8 @@ const bytes = (field, value) => {
 };
 const all = (field, list, make) => Buffer.concat(list.map((v) => bytes(field, make(v))));
 
-const TYPES = { float32: 1, int64: 7 };
+const TYPES = { float32: 1, uint8: 2, int8: 3, uint16: 4, int16: 5, int32: 6, int64: 7, string: 8, bool: 9,
+  float16: 10, float64: 11, uint32: 12, uint64: 13 };
 
 /** A weight: the formula's values, between -1 and 1. */
 export function weights(name, dims, seed = 1) {
@@ -34,9 +35,11 @@ export function weights(name, dims, seed = 1) {
   return { name, dims, type: 'float32', data };
 }
 
-const initializer = ({ name, dims, type, data }) => Buffer.concat([
+/** `external` names the file that is nothing but the weight. */
+const initializer = ({ name, dims, type, data, external }) => Buffer.concat([
   ...dims.map((d) => number(1, d)), number(2, TYPES[type]), bytes(8, name),
-  bytes(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
+  ...external ? [bytes(13, Buffer.concat([bytes(1, 'location'), bytes(2, external)])), number(14, 1)]
+    : [bytes(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength))],
 ]);
 
 function attribute([name, value]) {
@@ -45,9 +48,10 @@ function attribute([name, value]) {
   return Buffer.concat([bytes(1, name), kind]);
 }
 
+/** com.microsoft.Op is Op of that domain. */
 const node = ([op, inputs, outputs, attributes = {}]) => Buffer.concat([
-  ...inputs.map((i) => bytes(1, i)), ...outputs.map((o) => bytes(2, o)), bytes(4, op),
-  all(5, Object.entries(attributes), attribute),
+  ...inputs.map((i) => bytes(1, i)), ...outputs.map((o) => bytes(2, o)), bytes(4, op.replace(/.*\./, '')),
+  all(5, Object.entries(attributes), attribute), bytes(7, op.replace(/\.?[^.]*$/, '')),
 ]);
 
 /** A dimension is a number or a name. */
@@ -56,11 +60,12 @@ const value = ([name, type, dims]) => Buffer.concat([bytes(1, name), bytes(2, by
   bytes(2, all(1, dims, (d) => (typeof d === 'number' ? number(1, d) : bytes(2, d)))),
 ])))]);
 
-/** { nodes: [[op, inputs, outputs, attributes]], weights, inputs: [[name, type, dims]], outputs } */
-export function onnxModel({ nodes, weights: stored = [], inputs, outputs }) {
+/** { nodes: [[op, inputs, outputs, attributes]], weights, inputs: [[name, type, dims]], outputs, opset } */
+export function onnxModel({ nodes, weights: stored = [], inputs, outputs, opset = 13 }) {
   const graph = Buffer.concat([all(1, nodes, node), bytes(2, 'g'), all(5, stored, initializer),
     all(11, inputs, value), all(12, outputs, value)]);
-  return Buffer.concat([number(1, 8), bytes(8, number(2, 13)), bytes(7, graph)]);
+  return Buffer.concat([number(1, 8), bytes(8, number(2, opset)), bytes(7, graph),
+    bytes(8, Buffer.concat([bytes(1, 'com.microsoft'), number(2, 1)]))]);
 }
 
 // --- folders as the Hub has them -------------------------------------------------------------------
@@ -94,6 +99,8 @@ const BERT_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'].map((n) =>
 const labels = (...names) => ({ id2label: Object.fromEntries(names.map((n, i) => [i, n])),
   label2id: Object.fromEntries(names.map((n, i) => [n, i])) });
 
+const table = weights('table', [WORDS.length, 8]);
+
 const text = (config, nodes, stored, outputs) => ({
   'config.json': { model_type: 'bert', hidden_size: 8, ...config },
   'tokenizer.json': bertTokenizer, 'tokenizer_config.json': bertConfig,
@@ -109,7 +116,11 @@ const picture = (size) => ({
 export const HUB = {
   'tiny/embed': text({ architectures: ['BertModel'] },
     [['Gather', ['table', 'input_ids'], ['last_hidden_state']]],
-    [weights('table', [WORDS.length, 8])], [['last_hidden_state', 'float32', ['b', 's', 8]]]),
+    [table], [['last_hidden_state', 'float32', ['b', 's', 8]]]),
+  'tiny/external': { ...text({ architectures: ['BertModel'] },
+    [['Gather', ['table', 'input_ids'], ['last_hidden_state']]],
+    [{ ...table, external: 'model.onnx_data' }], [['last_hidden_state', 'float32', ['b', 's', 8]]]),
+  'onnx/model.onnx_data': Buffer.from(table.data.buffer) },
   'tiny/sentiment': text({ architectures: ['BertForSequenceClassification'], ...labels('NEGATIVE', 'POSITIVE') },
     [['Gather', ['table', 'input_ids'], ['h']], ['ReduceMean', ['h'], ['m'], { axes: [1], keepdims: 0 }],
       ['MatMul', ['m', 'w'], ['logits']]],

@@ -13,6 +13,7 @@ import {
   compare, floats, folder, golden, inside, noBrowser, openPage, openReady, readGolden, ready, SOURCE, stage, startLarder,
   watchFiles,
 } from './lib.mjs';
+import { onnxModel, weights } from './onnx_model.mjs';
 
 const ORT = folder('onnxruntime-web');
 const WASM = '/ort/ort.wasm.min.mjs';
@@ -253,6 +254,145 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
     assert.deepEqual(got.two, [2, 10]);
     assert.equal(got.left.name, 'AbortError');
     assert.equal(posts.length, 2);
+    await page.context().close();
+  });
+
+  test('batch: what does not fit together goes alone, a full frame goes at once, a failure is everybody\'s', async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-batch-'));
+    const write = (file, model) => {
+      fs.writeFileSync(path.join(dir, file), onnxModel(model));
+      return path.join(dir, file);
+    };
+    const add = (dims, y) => ({ nodes: [['Add', ['x', 'k'], ['y']]], inputs: [['x', 'float32', dims]], outputs: [['y', 'float32', y]],
+      weights: [{ name: 'k', dims: [3], type: 'float32', data: Float32Array.of(1, 2, 3) }] });
+    await it.larder.ctl('import', '--name', 'rows', write('rows.onnx', add(['n', 'm'], ['n', 3])));
+    await it.larder.ctl('import', '--name', 'fixed', write('fixed.onnx', add([1, 3], [1, 3])));
+    fs.rmSync(dir, { recursive: true });
+    const page = await visit();
+    const posts = [];
+    page.on('request', (r) => r.method() === 'POST' && posts.push(JSON.parse(r.postDataBuffer().toString('latin1').replace(/\} *[^}]*$/s, '}'))
+      .inputs[0].shape.join('x')));
+    const got = await page.evaluate(async () => {
+      const open = (name, batch) => window.larder.createSession(window.ort, name, { batch });
+      const x = (rows, width = 3) => ({ x: new window.ort.Tensor('float32', new Float32Array(rows * width), [rows, width]) });
+      const run = (session, feeds) => session.run(feeds).then((r) => [...r.y.data], (e) => `${e.name} ${e.input ?? ''}`);
+      const slow = await open('rows', { frameMs: 10000, max: 2 }), quick = await open('rows', { frameMs: 30 }), fixed = await open('fixed', true);
+      const began = performance.now();
+      const full = await Promise.all([run(slow, x(1)), run(slow, x(2))]);
+      const took = performance.now() - began;
+      const mixed = await Promise.all([run(quick, x(1)), run(quick, x(1, 1)), run(quick, x(1))]);
+      const alone = await Promise.all([run(fixed, x(1)), run(fixed, x(1))]);
+      const wrong = await Promise.all([run(quick, x(1, 5)), run(quick, x(2, 5))]);
+      return { full, took, mixed, alone, wrong };
+    });
+    const row = [1, 2, 3];
+    assert.deepEqual(got.full, [row, [...row, ...row]]);
+    assert.ok(got.took < 5000, `${got.took} ms`);
+    assert.deepEqual([got.mixed, got.alone], [[row, row, row], [row, row]]);
+    assert.deepEqual(got.wrong.map((w) => w.split(' ')[0]), ['LarderInputError', 'LarderInputError']);
+    assert.deepEqual(posts.slice(0, 1), ['3x3']);
+    assert.deepEqual(posts.slice(1, 3).sort(), ['1x1', '2x3']);
+    assert.deepEqual(posts.slice(3), ['1x3', '1x3', '3x5']);
+    await page.context().close();
+  });
+
+  test('every element type comes back as wasm has it: type, dims, kind of array, values', async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-types-'));
+    const types = ['float32', 'float64', 'float16', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'bool', 'string'];
+    fs.writeFileSync(path.join(dir, 'types.onnx'), onnxModel({
+      nodes: types.flatMap((t) => [['Identity', [t], [`${t}_out`]], ['Identity', [`${t}_0`], [`${t}_0_out`]]]),
+      inputs: types.flatMap((t) => [[t, t, ['n']], [`${t}_0`, t, []]]),
+      outputs: types.flatMap((t) => [[`${t}_out`, t, ['n']], [`${t}_0_out`, t, []]]) }));
+    await it.larder.ctl('import', '--name', 'types', path.join(dir, 'types.onnx'));
+    fs.rmSync(dir, { recursive: true });
+    const page = await visit();
+    const got = await page.evaluate(async () => {
+      const { Tensor } = window.ort, feeds = {}, runs = {};
+      const values = { float32: Float32Array.of(1.5, -0, 3e38), float64: Float64Array.of(Math.PI, -1, 0), float16: Uint16Array.of(0x3c00, 0xc000, 1),
+        int8: Int8Array.of(-128, 0, 127), int16: Int16Array.of(-32768, 0, 1), int32: Int32Array.of(-5, 6, 2 ** 31 - 1),
+        int64: BigInt64Array.of(-(2n ** 63n), 0n, 2n ** 53n + 1n), uint8: Uint8Array.of(0, 1, 255), uint16: Uint16Array.of(0, 1, 65535),
+        uint32: Uint32Array.of(0, 1, 2 ** 32 - 1), uint64: BigUint64Array.of(0n, 1n, 2n ** 64n - 1n), bool: Uint8Array.of(1, 0, 1), string: ['', 'ä', 'two words'] };
+      for (const [type, data] of Object.entries(values)) {
+        feeds[type] = new Tensor(type, data, [3]);
+        feeds[`${type}_0`] = new Tensor(type, data.slice(1, 2), []);
+      }
+      for (const fallback of ['always', 'never']) {
+        const session = await window.larder.createSession(window.ort, 'types', { fallback });
+        const out = await session.run(feeds);
+        runs[session.backend] = Object.fromEntries(Object.entries(out).map(([name, t]) => [name,
+          [t instanceof Tensor, t.type, t.dims.join(), t.data.constructor.name, Array.from(t.data, String)]]));
+      }
+      return { ...runs, kept: Object.values(feeds).every((t) => t.data.length > 0), halves: feeds.float16.data.constructor.name };
+    });
+    assert.equal(Object.keys(got.larder).length, 26);
+    assert.deepEqual(got.larder, got.wasm);
+    assert.deepEqual(got.larder.int64_out, [true, 'int64', '3', 'BigInt64Array', ['-9223372036854775808', '0', '9007199254740993']]);
+    assert.deepEqual(got.larder.float16_0_out.slice(0, 4), [true, 'float16', '', got.halves]);
+    assert.deepEqual([got.larder.string_out[4], got.kept], [['', 'ä', 'two words'], true]);
+    await page.context().close();
+  });
+
+  test('many runs: the model described once, one preflight, answers to their own callers', async () => {
+    const page = await visit(), network = await page.context().newCDPSession(page);
+    const asked = [];
+    await network.send('Network.enable');
+    network.on('Network.requestWillBeSent', ({ request }) => asked.push(
+      `${request.method} ${new URL(request.url).pathname.split('/').pop()}`));
+    const wrong = await page.evaluate(async (cases) => {
+      const session = await window.larder.createSession(window.ort, 'digits');
+      await session.run(window.digit([cases[0].image]));
+      return Math.max(...await Promise.all(Array.from({ length: 40 }, async (_, i) => {
+        const { image, probabilities } = cases[i % cases.length], out = await session.run(window.digit([image]));
+        return Math.max(...probabilities.map((p, k) => Math.abs(p - out.probabilities.data[k])));
+      })));
+    }, reference.cases);
+    assert.ok(wrong < 1e-4, `${wrong}`);
+    const count = (what) => asked.filter((a) => a === what).length;
+    assert.deepEqual(['GET digits', 'POST infer', 'OPTIONS infer'].map(count), [1, 41, 1], JSON.stringify([...new Set(asked)]));
+    await page.context().close();
+  });
+
+  test('abort: the run ends at once here, and soon in the daemon; close ends what is under way', async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-slow-'));
+    const layers = Array.from({ length: 60 }, (_, i) => ['Conv', [`x${i}`, 'k'], [`x${i + 1}`], { pads: [1, 1, 1, 1] }]);
+    fs.writeFileSync(path.join(dir, 'slow.onnx'), onnxModel({ inputs: [['x', 'float32', ['n', 64, 8, 8]]], outputs: [['y', 'float32', ['n']]],
+      nodes: [['Tile', ['x', 'by'], ['x0']], ...layers, ['ReduceMean', ['x60'], ['y'], { axes: [1, 2, 3], keepdims: 0 }]],
+      weights: [weights('k', [64, 64, 3, 3]), { name: 'by', dims: [4], type: 'int64', data: BigInt64Array.of(1n, 1n, 28n, 28n) }] }));
+    await it.larder.ctl('import', '--name', 'slow', path.join(dir, 'slow.onnx'));
+    fs.rmSync(dir, { recursive: true });
+    const page = await visit();
+    const before = await metrics();
+    const got = await page.evaluate(async (url) => {
+      const other = await window.module.connect({ url });
+      const open = (larder) => larder.createSession(window.ort, 'slow', { fallback: 'always' });
+      const [session, closing] = [await open(window.larder), await open(other)];
+      const feeds = { x: new window.ort.Tensor('float32', new Float32Array(64 * 64), [1, 64, 8, 8]) };
+      const stop = new AbortController(), ends = [];
+      const timed = async (run) => {
+        const { name, code } = await run.catch((e) => e);
+        ends.push([name, code, performance.now()]);
+      };
+      const runs = [timed(session.run(feeds, { signal: stop.signal })), timed(closing.run(feeds))];
+      await new Promise((done) => { setTimeout(done, 400); });
+      const from = performance.now();
+      stop.abort();
+      other.close();
+      await Promise.all(runs);
+      return ends.map(([name, code, at]) => [name, code, at - from]).sort();
+    }, it.larder.url);
+    assert.deepEqual(got.map(([name, code]) => [name, name === 'LarderError' ? code : '']), [['AbortError', ''], ['LarderError', 'closed']]);
+    assert.ok(got.every(([, , ms]) => ms >= 0 && ms < 100), JSON.stringify(got));
+    let after;
+    for (let tries = 0; tries < 60; tries++) {
+      await page.waitForTimeout(50);
+      after = await metrics();
+      if (after.larder_inferences_cancelled_total > before.larder_inferences_cancelled_total)
+        break;
+    }
+    assert.ok(after.larder_inferences_cancelled_total > before.larder_inferences_cancelled_total, 'one stops, one leaves the queue');
+    const [{ inference_stats: { success } }] = (await (await fetch(`${it.larder.url}/v2/models/slow/stats`)).json()).model_stats;
+    assert.equal(success.count, 0);
+    assert.equal(after.larder_inferences_total, before.larder_inferences_total);
     await page.context().close();
   });
 
