@@ -250,6 +250,9 @@ const char *fetch_head_read(const struct fetch_lines *l, bool ranged, uint64_t f
 			return "the length is not the one in X-Linked-Size";
 		out->total = l->linked_size;
 	}
+	if (out->total != FETCH_UNKNOWN && out->length != FETCH_UNKNOWN &&
+	    (out->length > out->total || out->from > out->total - out->length))
+		return "the range goes beyond the size";
 	return NULL;
 }
 

@@ -137,6 +137,22 @@ START_TEST(test_linked_size)
 }
 END_TEST
 
+/* A range of a file whose size a redirect said. */
+START_TEST(test_range_beyond)
+{
+	ck_assert_ptr_null(hop(
+	    true, LINES("HTTP/1.1 302 Found", "X-Linked-ETag: \"" OID "\"", "X-Linked-Size: 5")));
+	fetch_head_again(&lines);
+	ck_assert_ptr_null(
+	    hop(false, LINES("HTTP/1.1 206 Partial Content", "Content-Range: bytes 2-9/*")));
+	ck_assert_ptr_nonnull(fetch_head_read(&lines, true, 2, 9, &head));
+	fetch_head_again(&lines);
+	ck_assert_ptr_null(
+	    hop(false, LINES("HTTP/1.1 206 Partial Content", "Content-Range: bytes 2-4/*")));
+	ck_assert_ptr_null(fetch_head_read(&lines, true, 2, 9, &head));
+}
+END_TEST
+
 START_TEST(test_floods)
 {
 	static const char *const more[] = {"X-More: 1", NULL};
@@ -190,6 +206,7 @@ Suite *check_fetch_head(void)
 	tcase_add_test(t, test_repr_digest);
 	tcase_add_loop_test(t, test_refused, 0, sizeof(refused) / sizeof(refused[0]));
 	tcase_add_test(t, test_linked_size);
+	tcase_add_test(t, test_range_beyond);
 	tcase_add_test(t, test_floods);
 	tcase_add_test(t, test_odd_lines);
 	suite_add_tcase(s, t);
