@@ -30,4 +30,6 @@ replay guard 10000 "$corpus"/guard/*
 replay settings 3000 "$corpus"/settings/*
 replay origins 10000 "$corpus"/origins/*
 replay manifest 10000 "$corpus"/manifest/*
+replay chunks 10000 "$corpus"/chunks/*
+replay hub 10000 "$corpus"/hub/*
 done_testing
