@@ -6,29 +6,17 @@
 # sample model.
 set -u
 . "$top_srcdir/tests/conventions/tap.sh"
-dir=$(mktemp -d) || exit 99
-pid=
-trap '[ -z "$pid" ] || { kill "$pid" 2>/dev/null; wait "$pid"; }; rm -rf "$dir"' EXIT
+. "$top_srcdir/tests/conventions/larderd.sh"
+dir=$larderd_dir
 command -v curl >/dev/null || skip_all 'curl is missing'
 
 # begin ARG…: a daemon with these; $url
 begin() {
-  : >"$dir/log"
-  "$top_builddir/larderd" --config /dev/null --state-dir "$dir/state" --listen 127.0.0.1:0 \
-    --admin-socket "$dir/s" --sample=yes --threads 1 "$@" 2>"$dir/log" &
-  pid=$!
-  tries=0
-  until grep -q ' ready ' "$dir/log"; do
-    tries=$((tries + 1))
-    [ $tries -lt 100 ] || { sed 's/^/# /' "$dir/log"; echo 'Bail out! larderd does not start'; exit 99; }
-    sleep 0.1
-  done
-  url=http://127.0.0.1:$(sed -n 's/.*address=127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/log" | head -n 1)
-}
-end() {
-  kill "$pid"
-  wait "$pid"
-  pid=
+  larderd_start --config /dev/null --sample=yes --threads 1 "$@" || {
+    echo 'Bail out! larderd does not start'
+    exit 99
+  }
+  url=http://$larderd_addr
 }
 metric() { curl -s "$url/metrics" | sed -n "s/^larder_$1 //p"; }
 # infer NAME FILE ARG…
@@ -68,7 +56,7 @@ is 'alone: each is answered' "$(cat "$dir"/alone*.status | sed 's/200//g')" ''
 is 'they differ' "$(for f in "$dir"/alone?.out; do cksum <"$f"; done | sort -u | wc -l)" 9
 together 12 apart
 is 'without batch_window there are no batches' "$(metric batches_total)" 0
-end
+larderd_stop
 
 # ---- with one
 begin --batch-window 16 --batch-max 6
@@ -108,21 +96,21 @@ is 'a wrong one is told so' "$(grep -c error "$dir/mixed2.out")" 1
 for i in 1 3 4 5 6; do
   is "its neighbour $i gets its answer" "$(head -c 60 "$dir/mixed$i.out")" "$(head -c 60 "$dir/alone$i.out")"
 done
-end
+larderd_stop
 
 # ---- models that are not listed
 begin --batch-window 16 --batch-models other
 infer first "$dir/in1"
 together 12 listed
 is 'batch_models: others are not run in batches' "$(metric batches_total)" 0
-end
+larderd_stop
 begin --batch-window 16 --batch-models digits
 infer first "$dir/in1"
 together 12 listed
 together 12 listed
 together 12 listed
 ok 'batch_models: those are' "$([ "$(metric batches_total)" -ge 1 ] && echo 0 || echo 1)"
-end
+larderd_stop
 
 # ---- bulk
 begin
@@ -141,7 +129,7 @@ ok "while bulk ones wait ($(metric inferences_waiting))" \
   "$([ "$(metric inferences_waiting)" -ge 3 ] && echo 0 || echo 1)"
 for job in $jobs; do wait "$job"; done
 is 'and those are answered, too' "$(cat "$dir"/bulk?.status | sed 's/200//g')" ''
-end
+larderd_stop
 
 # ---- a model on its way into memory
 begin
@@ -151,5 +139,5 @@ size=$(cat "$top_srcdir"/www/sample/model.onnx "$top_srcdir"/www/sample/weights-
 is 'the last one says that it is there' "$(grep '^data' "$dir/events" | tail -n 1)" \
   "data: {\"name\":\"digits\",\"ready\":true,\"state\":\"READY\",\"bytes_done\":$size,\"bytes_total\":$size}"
 is 'none but the last does' "$(grep -c '"ready":true' "$dir/events")" 1
-end
+larderd_stop
 done_testing

@@ -6,23 +6,17 @@
 # X-Larder-Timeout ends one that takes longer. The work is the sample model on a batch of zeros.
 set -u
 . "$top_srcdir/tests/conventions/tap.sh"
-dir=$(mktemp -d) || exit 99
-pid=
-trap '[ -z "$pid" ] || { kill "$pid" 2>/dev/null; wait "$pid"; }; rm -rf "$dir"' EXIT
+. "$top_srcdir/tests/conventions/larderd.sh"
+dir=$larderd_dir
 command -v curl >/dev/null || skip_all 'curl is missing'
 
 batch=8000 # some tenths of a second of work
 head -c $((batch * 784 * 4)) /dev/zero >"$dir/body"
-"$top_builddir/larderd" --state-dir "$dir/state" --listen 127.0.0.1:0 --admin-socket "$dir/s" \
-  --sample=yes --queue-limit 4 --threads 1 --slow-request 50 2>"$dir/log" &
-pid=$!
-tries=0
-until grep -q ' ready ' "$dir/log"; do
-  tries=$((tries + 1))
-  [ $tries -lt 100 ] || { sed 's/^/# /' "$dir/log"; echo 'Bail out! larderd does not start'; exit 99; }
-  sleep 0.1
-done
-url=http://127.0.0.1:$(sed -n 's/.*address=127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/log" | head -n 1)
+larderd_start --config /dev/null --sample=yes --queue-limit 4 --threads 1 --slow-request 50 || {
+  echo 'Bail out! larderd does not start'
+  exit 99
+}
+url=http://$larderd_addr
 # infer NAME ARG…: its status, headers and body to $dir/NAME.*
 infer() {
   name=$1
@@ -61,7 +55,7 @@ for f in $(grep -lx 200 "$dir"/many*.status); do
   cmp -s "${f%.status}.out" "$dir/first.out" || same=1
 done
 ok 'who waited got the same answer' $same
-is 'the slow ones are listed' "$(curl -s --unix-socket "$dir/s" http://localhost/admin/v1/stats |
+is 'the slow ones are listed' "$(curl -s --unix-socket "$LARDER_ADMIN_SOCKET" http://localhost/admin/v1/stats |
   grep -c '^{"at_ms":[0-9]*,"request":"[0-9a-f]*","model":"digits",.*"result":"success","batch":1,"total_ms":')" \
   "$((served + 1))"
 is 'nobody waits any more' \
