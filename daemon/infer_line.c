@@ -5,6 +5,10 @@
  *
  * Whether a model can be run in batches is known to the pool only, after its first run; the
  * line remembers it by the URL's words, which are a hint: infer_batch.c looks again.
+ *
+ * Inferences that take less than it takes to hand them to another thread and back go to the
+ * pool several at a time, and are run there one after the other: what one took the last times
+ * tells, by the URL's words and the size of the body.
  */
 #include <config.h>
 
@@ -25,14 +29,16 @@
 
 #include "daemon/must.h"
 
-#define KNOWN_MAX 256  /* models of which it is remembered; by hash */
-#define PROBE_EVERY 16 /* turns of a model */
+#define KNOWN_MAX 256             /* models of which it is remembered; by hash */
+#define QUICK_NS UINT64_C(100000) /* what is worth it to share a turn */
+#define BURST_NS UINT64_C(500000) /* that those who share one may take together */
+#define BURST_MAX 16
 
 /* A request on its way; in its arena. */
 struct place {
 	struct lane_ticket ticket;
 	struct request *rq;
-	uint64_t entered_ns, key;
+	uint64_t entered_ns, key, size_key;
 	struct turn *turn;  /* NULL: it waits */
 	struct place *next; /* of the turn */
 	struct infer_batch_member *member;
@@ -44,6 +50,7 @@ struct turn {
 	struct place *first;
 	struct infer_batch_member *member; /* [count] */
 	size_t count;
+	uint64_t took_ns;
 	unsigned wanted; /* of them, that nobody has cancelled */
 	atomic_bool cancel;
 };
@@ -51,12 +58,19 @@ struct turn {
 /* A model that can; zeroed = none. */
 struct known {
 	uint64_t key;
-	unsigned usual; /* in its last turn; 0 = not known */
-	unsigned turns;
+	unsigned usual; /* that were there at a time, before its last turn; 0 = not known */
+	unsigned most;  /* that were there at a time, since */
+};
+
+/* What one inference of a model, with a body of about that size, takes; zeroed = not known. */
+struct cost {
+	uint64_t size_key, each_ns;
 };
 
 static struct known known[KNOWN_MAX];
+static struct cost cost[KNOWN_MAX];
 static uv_timer_t timer;
+static uv_idle_t soon;
 static uv_loop_t *loop;
 
 static void drain(void);
@@ -71,25 +85,46 @@ void infer_line_start(struct context *ctx)
 {
 	loop = ctx->loop;
 	must(uv_timer_init(loop, &timer) == 0);
+	must(uv_idle_init(loop, &soon) == 0);
 }
 
 void infer_line_stop(void)
 {
 	uv_close((uv_handle_t *)&timer, NULL);
+	uv_close((uv_handle_t *)&soon, NULL);
+}
+
+/* Requests that come together are given their turns together. */
+static void on_soon(uv_idle_t *handle)
+{
+	(void)uv_idle_stop(handle);
+	drain();
 }
 
 /* ---- a turn ------------------------------------------------------------------------- */
 
+/* One after the other; who comes later has waited for those before. */
+static void run_each(struct infer_batch_member *member, size_t count, uint64_t begin_ns)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct infer_batch_member *m = &member[i];
+
+		if (i > 0)
+			m->rq->waited_ns += uv_hrtime() - begin_ns;
+		m->status = request_cancelled(m->rq) ? -1 : request_run(m->rq, &m->fault);
+	}
+}
+
 static void run(uv_work_t *work)
 {
 	struct turn *turn = work->data;
-	struct infer_batch_member *only = turn->member;
+	uint64_t begin = uv_hrtime();
 
-	if (turn->count > 1)
+	if (turn->count > 1 && turn->first->ticket.batch)
 		infer_batch_run(turn->member, turn->count, &turn->cancel);
 	else
-		only->status =
-		    request_cancelled(only->rq) ? -1 : request_run(only->rq, &only->fault);
+		run_each(turn->member, turn->count, begin);
+	turn->took_ns = uv_hrtime() - begin;
 }
 
 static void finish(struct place *p, bool never_ran)
@@ -112,11 +147,28 @@ static void remember(const struct place *p)
 		*k = (struct known){.key = 0};
 }
 
+/* A thread that had to wait for the processor looks slow: the shortest times count most. */
+static void remember_cost(const struct turn *turn)
+{
+	const struct place *first = turn->first;
+	struct cost *c = &cost[first->size_key % KNOWN_MAX];
+	uint64_t each_ns = turn->took_ns / turn->count;
+
+	if (first->member->status != 0 || (turn->count > 1 && first->ticket.batch))
+		return;
+	if (c->size_key != first->size_key || each_ns < c->each_ns)
+		*c = (struct cost){first->size_key, each_ns};
+	else
+		c->each_ns += (each_ns - c->each_ns) / 8;
+}
+
 static void after(uv_work_t *work, int status)
 {
 	struct turn *turn = work->data;
 	struct place *first = turn->first, *p, *next;
 
+	if (status != UV_ECANCELED)
+		remember_cost(turn);
 	for (p = first; p != NULL; p = p->next) {
 		remember(p);
 		if (p->ticket.origin != NULL)
@@ -167,14 +219,25 @@ static struct place *turned_on(struct lane_ticket *ticket)
 	return p;
 }
 
-static void learn(const struct place *first, size_t count)
+/* Clients that wait for their answers come back in the same number. */
+static void learn(const struct place *first)
 {
 	struct known *k = &known[first->key % KNOWN_MAX];
 
 	if (!first->ticket.batch || k->key != first->key)
 		return;
-	k->usual = (unsigned)count;
-	k->turns++;
+	k->usual = k->most;
+	k->most = lane_company(&first->ticket);
+}
+
+/* How many of those that are as quick as ${p} may share a turn. */
+static unsigned burst_of(const struct place *p)
+{
+	const struct cost *c = &cost[p->size_key % KNOWN_MAX];
+
+	if (c->size_key != p->size_key || c->each_ns > QUICK_NS)
+		return 1;
+	return c->each_ns < BURST_NS / BURST_MAX ? BURST_MAX : (unsigned)(BURST_NS / c->each_ns);
 }
 
 /* Everybody whose turn it is; and the timer for those who wait for others. */
@@ -185,15 +248,15 @@ static void drain(void)
 
 	while ((ticket = lane_next(now)) != NULL) {
 		struct place *first = turned_on(ticket), *last = first;
-		size_t count = 1;
+		size_t count = 1,
+		       most = ticket->batch ? first->rq->settings->batch_max : burst_of(first);
 
-		while (count < first->rq->settings->batch_max &&
-		       (mate = lane_mate(ticket)) != NULL) {
+		while (count < most && (mate = lane_mate(ticket)) != NULL) {
 			last->next = turned_on(mate);
 			last = last->next;
 			count++;
 		}
-		learn(first, count);
+		learn(first);
 		begin(first, count);
 	}
 	due = lane_due(now);
@@ -268,16 +331,20 @@ static bool is_listed(const struct settings_list *models, const char *model)
 	return models->count == 0;
 }
 
-/*
- * How many are worth waiting for: as many as there were the last time, because clients that
- * wait for their answers come back in the same number.  Every so often the whole window is
- * waited for, to see whether there are more.
- */
+/* How many are worth waiting for: as many as were there at a time lately. */
 static unsigned enough_of(const struct known *k, unsigned batch_max)
 {
-	if (k->usual == 0 || k->usual > batch_max || k->turns % PROBE_EVERY == 0)
-		return batch_max;
-	return k->usual;
+	return k->usual == 0 || k->usual > batch_max ? batch_max : k->usual;
+}
+
+/* Bodies of one class differ by less than twice. */
+static uint64_t size_class(size_t bytes)
+{
+	uint64_t class = 0;
+
+	for (; bytes > 0; bytes /= 2)
+		class ++;
+	return class;
 }
 
 static void prepare(struct place *p, bool bulk)
@@ -289,6 +356,7 @@ static void prepare(struct place *p, bool bulk)
 	p->ticket.bulk = bulk;
 	p->ticket.batch = s->batch_window != 0 && s->batch_max > 1 && k->key == p->key &&
 			  is_listed(&s->batch_models, p->rq->part[PART_MODEL]);
+	p->ticket.quick = !p->ticket.batch && burst_of(p) > 1;
 	p->ticket.enough = enough_of(k, s->batch_max);
 	p->ticket.hold_ms = uv_now(loop) + s->batch_window;
 }
@@ -303,6 +371,16 @@ static void replace_older(struct request *rq, const char *stream)
 		job_cancel(place_of(older)->rq, CANCEL_REPLACED);
 		must(!older->waits);
 	}
+}
+
+/* ${p} is in the line. */
+static void note(const struct place *p)
+{
+	struct known *k = &known[p->key % KNOWN_MAX];
+	unsigned now = lane_company(&p->ticket);
+
+	if (k->key == p->key && k->most < now)
+		k->most = now;
 }
 
 static void refuse(struct request *rq)
@@ -326,6 +404,7 @@ void infer_line_enter(struct request *rq, unsigned timeout_ms, bool bulk)
 	p->rq = rq;
 	p->entered_ns = uv_hrtime();
 	p->key = hash_of(key);
+	p->size_key = p->key + size_class(rq->body_size) * 2;
 	prepare(p, bulk);
 	if (p->ticket.stream != NULL)
 		replace_older(rq, p->ticket.stream);
@@ -334,6 +413,7 @@ void infer_line_enter(struct request *rq, unsigned timeout_ms, bool bulk)
 		return;
 	}
 	metrics_add(METRIC_inferences_waiting, 1);
+	note(p);
 	request_park(rq, timeout_ms, give_up, p);
-	drain();
+	(void)uv_idle_start(&soon, on_soon);
 }

@@ -20,6 +20,8 @@
 #define LANE_RUNNING_MAX 4
 /* Of one model: it has two sessions, and a third is being read meanwhile. */
 #define LANE_MODEL_MAX 3
+/* Of a quick one: one turn is run while the next is handed over, and the others gather. */
+#define LANE_QUICK_MAX 2
 /* Of bulk ones, so that whoever is in a hurry has at most one before him. */
 #define LANE_BULK_MAX 1
 /* So many interactive turns may pass a bulk one that waits. */
@@ -252,7 +254,8 @@ void lane_leave(struct lane_ticket *ticket)
 
 static bool is_ready(const struct lane_ticket *t, uint64_t now_ms)
 {
-	if (t->model->on >= LANE_MODEL_MAX || (t->bulk && bulk_running >= LANE_BULK_MAX))
+	if (t->model->on >= (t->quick ? LANE_QUICK_MAX : LANE_MODEL_MAX) ||
+	    (t->bulk && bulk_running >= LANE_BULK_MAX))
 		return false;
 	return !t->batch || t->hold_ms <= now_ms || t->model->gathering >= t->enough;
 }
@@ -299,15 +302,20 @@ struct lane_ticket *lane_next(uint64_t now_ms)
 	return ticket;
 }
 
+static bool are_mates(const struct lane_ticket *a, const struct lane_ticket *b)
+{
+	return a->model == b->model && a->batch == b->batch && a->quick == b->quick;
+}
+
 struct lane_ticket *lane_mate(const struct lane_ticket *ticket)
 {
-	if (!ticket->batch || ticket->model->gathering == 0)
+	if ((!ticket->batch && !ticket->quick) || waiting == 0)
 		return NULL;
 	for (int class = 0; class < CLASS_COUNT; class ++) {
 		for (struct lane_origin *o = turns; o != NULL; o = o->next) {
 			for (struct lane_ticket *t = o->queue[class].first; t != NULL;
 			     t = t->next) {
-				if (!t->batch || t->model != ticket->model)
+				if (!are_mates(t, ticket))
 					continue;
 				turn_on(t, true);
 				return t;
@@ -344,6 +352,11 @@ struct lane_ticket *lane_older(const char *origin, const char *stream)
 		}
 	}
 	return NULL;
+}
+
+unsigned lane_company(const struct lane_ticket *ticket)
+{
+	return ticket->model->refs;
 }
 
 unsigned lane_waiting(void)

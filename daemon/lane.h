@@ -16,11 +16,12 @@
 struct lane_origin;
 struct lane_model;
 
-/* One that waits or is on; inside of what waits.  The first five are the caller's to set. */
+/* One that waits or is on; inside of what waits.  The first six are the caller's to set. */
 struct lane_ticket {
 	const char *stream; /* of frames, of which only the latest matters; NULL: none */
 	bool bulk;          /* after all that are not */
-	bool batch;         /* others of its model may share its turn */
+	bool batch;         /* others of its model may share its turn, in one run */
+	bool quick;         /* not `batch`: those too, one after the other */
 	unsigned enough;    /* batch: it waits no longer when so many are there, itself counted */
 	uint64_t hold_ms;   /* batch: nor after this */
 
@@ -57,7 +58,7 @@ void lane_forget(struct lane_ticket *ticket);
 struct lane_ticket *lane_next(uint64_t now_ms);
 /*
  * lane_mate(ticket): one that waits and shares the turn of ${ticket}, which is on: of the same
- * model, both with `batch`; NULL: none.  The caller counts.
+ * model, both with `batch` or both with `quick`; NULL: none.  The caller counts.
  */
 struct lane_ticket *lane_mate(const struct lane_ticket *ticket);
 /* lane_leave(ticket): one that was on, a mate or not, is done. */
@@ -65,6 +66,8 @@ void lane_leave(struct lane_ticket *ticket);
 /* lane_due(now_ms): when the next of those that wait for others has waited long enough; UINT64_MAX:
  * nobody does. */
 uint64_t lane_due(uint64_t now_ms);
+/* lane_company(ticket): how many of its model wait or are on, itself counted. */
+unsigned lane_company(const struct lane_ticket *ticket);
 /* lane_waiting(): how many wait. */
 unsigned lane_waiting(void);
 

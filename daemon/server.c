@@ -127,8 +127,7 @@ static void arm(struct listener *l)
  */
 static void run(struct listener *l)
 {
-	/* where inferences wait, the rest of the loop is what gives them their turns */
-	unsigned rounds = 0, most = lane_waiting() > 0 ? 1 : ROUNDS_MAX;
+	unsigned rounds = 0;
 	uint64_t before;
 
 	if (l->running) {
@@ -141,7 +140,9 @@ static void run(struct listener *l)
 		before = l->arrived;
 		l->again = false;
 		(void)MHD_run(l->mhd);
-	} while (l->again || (l->arrived != before && ++rounds < most));
+		/* where inferences wait, the rest of the loop is what gives them their turns */
+	} while (l->again ||
+		 (l->arrived != before && ++rounds < ROUNDS_MAX && lane_waiting() == 0));
 	l->running = false;
 	arm(l);
 }
@@ -199,7 +200,8 @@ void server_resume(struct request *rq)
 	must(rq->suspended);
 	rq->suspended = false;
 	MHD_resume_connection(rq->transport);
-	run(rq->listener);
+	/* not here: those that are done at the same time are answered in one round */
+	(void)uv_idle_start(&rq->listener->idle, on_idle);
 }
 
 int server_socket(const struct request *rq)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * check_lane.c — daemon/lane.c: whose turn it is, who is told to come back, who shares a turn.
- * Four are on at a time (LANE_RUNNING_MAX), three of one model (LANE_MODEL_MAX), one that
- * is bulk (LANE_BULK_MAX).
+ * Four are on at a time (LANE_RUNNING_MAX), three of one model (LANE_MODEL_MAX), two of a quick
+ * one (LANE_QUICK_MAX), one that is bulk (LANE_BULK_MAX).
  */
 #include <config.h>
 
@@ -329,6 +329,35 @@ START_TEST(mates_by_turns)
 }
 END_TEST
 
+/* Quick ones share turns without waiting for each other, two turns of a model at a time. */
+START_TEST(quick)
+{
+	struct lane_ticket t[5] = {0}, slow = {0};
+
+	for (int i = 0; i < 4; i++)
+		leave();
+	for (int i = 0; i < 5; i++) {
+		t[i].quick = true;
+		ck_assert_int_eq(lane_enter(&t[i], "a", "x", &limits), LANE_WAIT);
+	}
+	ck_assert_int_eq(lane_enter(&slow, "a", "x", &limits), LANE_WAIT);
+	ck_assert_uint_eq(lane_company(&t[0]), 6);
+	ck_assert_ptr_eq(lane_next(0), &t[0]);
+	ck_assert_ptr_eq(lane_mate(&t[0]), &t[1]);
+	ck_assert_ptr_eq(lane_next(0), &t[2]);
+	ck_assert_ptr_eq(lane_next(0), &slow); /* a turn of its own, nobody's mate */
+	ck_assert_ptr_null(lane_mate(&slow));
+	lane_leave(&slow);
+	ck_assert_ptr_null(lane_next(0));
+	lane_leave(&t[0]);
+	lane_leave(&t[1]);
+	ck_assert_ptr_eq(lane_next(0), &t[3]);
+	ck_assert_ptr_eq(lane_mate(&t[3]), &t[4]);
+	ck_assert_ptr_null(lane_mate(&t[3]));
+	ck_assert_uint_eq(lane_company(&t[2]), 3);
+}
+END_TEST
+
 Suite *check_lane(void)
 {
 	Suite *s = suite_create("lane");
@@ -348,6 +377,7 @@ Suite *check_lane(void)
 	tcase_add_test(t, window);
 	tcase_add_test(t, batch_is_full);
 	tcase_add_test(t, mates_by_turns);
+	tcase_add_test(t, quick);
 	suite_add_tcase(s, t);
 	return s;
 }
