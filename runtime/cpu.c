@@ -66,7 +66,8 @@ static bool has_amx(void)
 	unsigned a, b, c, d;
 
 	return has_avx512vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
-	       (d >> 24 & 3) == 3 && syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+	       (d >> 22 & 1) == 1 && (d >> 24 & 3) == 3 &&
+	       syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 #else
 	return false;
 #endif

@@ -33,7 +33,7 @@ enum rt_cpu_level {
 	RT_CPU_AVX2,       /* + FMA + F16C */
 	RT_CPU_AVX512,     /* F, BW, DQ, VL */
 	RT_CPU_AVX512VNNI, /* + VNNI */
-	RT_CPU_AMX,        /* + AMX-INT8, and the system lets this process use it */
+	RT_CPU_AMX,        /* + AMX-INT8 and -BF16, and the system lets this process use it */
 	RT_CPU_NEON,       /* AArch64 */
 	RT_CPU_LEVEL_COUNT
 };

@@ -94,10 +94,13 @@ void rt_gemm_pack16(const struct rt_kernels *kernels, size_t n, size_t k, const 
 
 /* How one product is cut. */
 struct cut {
+	bool parts;                  /* by f32_split */
 	size_t tiles, panels;        /* of the whole */
 	size_t row_cuts, panel_cuts; /* items = batch · row_cuts · panel_cuts */
 	size_t rows_max;             /* of an item */
+	size_t rows_most;            /* of an item, with any sharing, of as many rows or fewer */
 	size_t ld;                   /* row stride of gathered A */
+	size_t ld_parts;             /* row stride of parts of a stretch of A */
 };
 
 static size_t ceil_div(size_t a, size_t b)
@@ -108,6 +111,26 @@ static size_t ceil_div(size_t a, size_t b)
 static size_t least(size_t a, size_t b)
 {
 	return a < b ? a : b;
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+	return ceil_div(n, to) * to;
+}
+
+/*
+ * Are parts of bfloat16 worth their making?  In clock cycles per multiplication of the product,
+ * as measured: the two ways, parts of an element of W, of A, and one more pass over C.
+ */
+static bool by_parts(const struct rt_gemm *g)
+{
+	const double whole = 0.040, product = 0.0145, part_w = 0.9, part_a = 0.5, store = 0.15;
+	const double m = (double)g->m, n = (double)g->n, k = (double)g->k;
+	const double padded =
+	    (double)round_up(g->n, RT_SPLIT_HALF) / n * (double)round_up(g->k, RT_SPLIT_STEP) / k;
+
+	return g->kernels->f32_split->is_fast && g->k > 0 &&
+	       padded * product + part_w / m + part_a / n + store / k < whole;
 }
 
 /* Where share ${i} of ${tiles} equal shares of ${m} begins. */
@@ -127,6 +150,14 @@ static void share_out(const struct rt_gemm *g, size_t threads, size_t want, stru
 
 	if (items >= want)
 		return;
+	if (c->parts) { /* a cut makes parts of the other side again */
+		want = least(want, threads * 2);
+		if (g->n > g->m)
+			c->panel_cuts = least(c->panels, ceil_div(want, items));
+		else
+			c->row_cuts = least(c->tiles, ceil_div(want, g->batch));
+		return;
+	}
 	if (g->n > g->m && g->n * g->k > W_NEAR) {
 		c->panel_cuts =
 		    least(c->panels, g->a ? ceil_div(want, items) : least(threads, want));
@@ -140,22 +171,26 @@ static void share_out(const struct rt_gemm *g, size_t threads, size_t want, stru
 		c->panel_cuts = least(c->panels, ceil_div(want, items));
 }
 
-static void cut(const struct rt_gemm *g, size_t threads, struct cut *c)
+static void cut(const struct rt_gemm *g, bool parts, size_t threads, struct cut *c)
 {
 	const struct rt_f32_gemm *kernel = g->kernels->f32_gemm;
 	size_t mr = g->n <= kernel->nr / 2 ? kernel->mr1 : kernel->mr;
-	size_t fit = A_BYTES / sizeof(float) / (least(g->k, K_STRETCH) + 1) /
-		     mr; /* tiles whose A stays cached */
-	size_t work = g->m * g->n * g->k * g->batch;
+	size_t fit, work = g->m * g->n * g->k * g->batch;
+	if (parts)
+		mr = RT_SPLIT_HALF;
+	fit = A_BYTES / sizeof(float) / (least(g->k, K_STRETCH) + 1) / mr; /* stay cached */
+	c->parts = parts;
 	c->tiles = ceil_div(g->m, mr);
 	c->panels = rt_gemm_panels(g->kernels, g->n);
 	c->row_cuts = c->tiles <= 2 * fit ? 1 : ceil_div(c->tiles, fit ? fit : 1);
 	c->panel_cuts = 1;
+	c->rows_most = least(g->m, 2 * (fit ? fit : 1) * mr);
 	if (threads > 1)
 		share_out(g, threads, least(threads * 4, 1 + work / ITEM_WORK), c);
 	c->rows_max = least(g->m, ceil_div(c->tiles, c->row_cuts) * mr);
 	/* An odd number of lines apart, so that rows do not fall on the same sets of the cache. */
 	c->ld = (ceil_div(g->k, 16) | 1) * 16;
+	c->ld_parts = (ceil_div(least(g->k, K_STRETCH), RT_SPLIT_STEP) | 1) * RT_SPLIT_STEP;
 }
 
 /* Floats of one stretch of one panel. */
@@ -164,22 +199,43 @@ static size_t stretch_elems(const struct rt_gemm *g)
 	return least(g->k, K_STRETCH) * g->kernels->f32_gemm->nr;
 }
 
+/* What a thread needs, in bytes, one behind the other; whole lines. */
+struct room {
+	size_t gathered, wide, a_parts, w_parts, each;
+};
+
+static void room(const struct rt_gemm *g, const struct cut *c, struct room *r)
+{
+	const size_t panel = round_up(least(g->k, K_STRETCH), RT_SPLIT_STEP) * 2 * RT_SPLIT_HALF;
+	*r = (struct room){0};
+	if (!g->a)
+		r->gathered = c->rows_max * c->ld * sizeof(float);
+	if (g->w16)
+		r->wide = round_up(stretch_elems(g) * sizeof(float), 64);
+	if (c->parts) {
+		r->a_parts = RT_SPLIT_PARTS * (c->rows_most + RT_SPLIT_HALF - 1) * c->ld_parts *
+			     sizeof(uint16_t);
+		r->w_parts = RT_SPLIT_PARTS * panel * sizeof(uint16_t);
+	}
+	r->each = r->gathered + r->wide + r->a_parts + r->w_parts;
+}
+
 size_t rt_gemm_scratch_bytes(const struct rt_gemm *g, int threads)
 {
-	struct cut c = {.tiles = 0};
-	size_t wide = g->w16 ? stretch_elems(g) : 0;
-	if ((g->a && !g->w16) || g->m == 0 || g->batch == 0)
+	struct cut c;
+	struct room r;
+	if (g->m == 0 || g->batch == 0)
 		return 0;
-	if (!g->a)
-		cut(g, (size_t)threads, &c);
-	return (c.rows_max * c.ld + wide) * sizeof(float) * (size_t)threads;
+	cut(g, by_parts(g), (size_t)threads, &c);
+	room(g, &c, &r);
+	return r.each * (size_t)threads;
 }
 
 struct job {
 	const struct rt_gemm *g;
 	struct cut cut;
-	float *scratch; /* [threads][rows_max][ld] */
-	float *wide;    /* [threads][stretch_elems]: of w16 */
+	struct room room;
+	char *scratch; /* [threads][room.each] */
 };
 
 /* Some rows by some panels of one product of the batch. */
@@ -189,6 +245,8 @@ struct item {
 	const float *after; /* weights that are read after this item, or NULL */
 	const uint16_t *w16;
 	float *wide;
+	uint16_t *a_parts, *w_parts; /* or NULL */
+	size_t ld_parts, part;       /* of a_parts: from row to row, from part to part */
 	size_t lda;
 	float *c;
 };
@@ -234,9 +292,41 @@ static void look_ahead(const struct rt_gemm *g, const struct item *it, const flo
 	}
 }
 
-/* One stretch of K of one panel, all rows of the item; ${next} is what follows, or NULL. */
+/* The same product by parts; false, and nothing done, if W has an element that is not finite. */
+static bool panel_parts(const struct rt_gemm *g, const struct item *it, const float *next,
+			const struct rt_gemm_tile *t, struct rt_epilogue *e)
+{
+	const struct rt_f32_split *kernel = g->kernels->f32_split;
+	const bool narrow = t->n <= RT_SPLIT_HALF;
+	/* of what follows some lines while parts of W are made, the others during the product */
+	const size_t lines = next ? t->k * (narrow ? 1 : 2) : 0, first = lines / 2;
+	const struct rt_split_tile parts = {
+	    .m = it->rows,
+	    .n = t->n,
+	    .k = t->k,
+	    .a = it->a_parts,
+	    .lda = it->ld_parts,
+	    .a_part = it->part,
+	    .w = it->w_parts,
+	    .narrow = narrow,
+	    .prefetch = (next ? next : t->w) + first * 16,
+	    .prefetch_lines = lines - first,
+	    .c = t->c,
+	    .ldc = t->ldc,
+	    .accumulate = t->accumulate,
+	    .epilogue = t->epilogue,
+	};
+	e->residual = it->residual ? it->residual + (t->c - it->c) : NULL;
+	if (!kernel->weights(t->k, narrow, t->w, it->w_parts, next ? next : t->w, first))
+		return false;
+	kernel->tile(&parts);
+	return true;
+}
+
+/* One stretch of K of one panel, all rows of the item, of which ${parts} are there or not; ${next}
+ * is what follows, or NULL. */
 static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t panel,
-			  size_t k_first, size_t k_end, const float *next)
+			  size_t k_first, size_t k_end, const float *next, bool parts)
 {
 	const struct rt_f32_gemm *kernel = g->kernels->f32_gemm;
 	size_t col = panel * kernel->nr, width = panel_width(kernel->nr, g->n, panel);
@@ -251,14 +341,17 @@ static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t
 	    .lda = it->lda,
 	    .w = it->w16 ? widen(g, it, col * g->k + k_first * width, (k_end - k_first) * width)
 			 : it->w + col * g->k + k_first * width,
+	    .c = it->c + col,
 	    .ldc = g->ldc,
 	    .accumulate = k_first > 0,
 	    .epilogue = k_end == g->k ? &e : NULL,
 	};
+	e.bias = it->bias ? it->bias + col : NULL;
+	if (parts && panel_parts(g, it, it->w16 ? NULL : next, &t, &e))
+		return;
 	look_ahead(g, it, next, t.w, tiles, width, &ahead);
 	t.prefetch_step = ahead.step;
 	t.prefetch_far = ahead.far;
-	e.bias = it->bias ? it->bias + col : NULL;
 	for (size_t i = 0; i < tiles; i++) {
 		size_t row = share(it->rows, tiles, i);
 		t.m = share(it->rows, tiles, i + 1) - row;
@@ -290,16 +383,20 @@ static void run_item(const struct rt_gemm *g, const struct item *it)
 {
 	size_t nr = g->kernels->f32_gemm->nr;
 	size_t stretches = 1;
-	if (it->rows > g->kernels->f32_gemm->mr || it->w16)
+	if (it->rows > g->kernels->f32_gemm->mr || it->w16 || it->a_parts)
 		stretches = ceil_div(g->k, K_STRETCH);
 	size_t from = it->first_panel * nr, to = least(g->n, it->end_panel * nr);
 	if (stretches == 0)
 		stretches = 1;
-	for (size_t s = 0; s < stretches; s++)
+	for (size_t s = 0; s < stretches; s++) {
+		const size_t begin = share(g->k, stretches, s), end = share(g->k, stretches, s + 1);
+		const bool parts = it->a_parts && g->kernels->f32_split->rows(
+						      it->rows, end - begin, it->a + begin, it->lda,
+						      it->a_parts, it->ld_parts, it->part);
 		for (size_t p = it->first_panel; p < it->end_panel; p++)
-			panel_stretch(g, it, p, share(g->k, stretches, s),
-				      share(g->k, stretches, s + 1),
-				      following(g, it, p, s, stretches));
+			panel_stretch(g, it, p, begin, end, following(g, it, p, s, stretches),
+				      parts);
+	}
 	if (!g->activation)
 		return;
 	if (to - from == g->ldc) {
@@ -318,7 +415,9 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 	const struct job *job = arg;
 	const struct rt_gemm *g = job->g;
 	const struct cut *c = &job->cut;
-	float *mine = job->scratch ? job->scratch + (size_t)thread * c->rows_max * c->ld : NULL;
+	const struct room *room = &job->room;
+	char *mine = job->scratch ? job->scratch + (size_t)thread * room->each : NULL;
+	float *rows_here = (float *)(void *)mine;
 	size_t gathered = (size_t)-1;
 	for (size_t i = begin; i < end; i++) {
 		size_t rows = i / c->panel_cuts, part = i % c->panel_cuts;
@@ -336,18 +435,24 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 			it.lda = g->lda;
 		} else {
 			if (gathered != rows)
-				g->rows(g->rows_arg, b, first, it.rows, mine, c->ld);
+				g->rows(g->rows_arg, b, first, it.rows, rows_here, c->ld);
 			gathered = rows;
-			it.a = mine;
+			it.a = rows_here;
 			it.lda = c->ld;
 		}
 		if (g->w16) {
 			it.w16 = g->w16 + at[1];
-			it.wide = job->wide + (size_t)thread * stretch_elems(g);
+			it.wide = (float *)(void *)(mine + room->gathered);
 		} else {
 			it.w = g->w + at[1];
 			if (i + 1 < end && i + 1 == (b + 1) * c->row_cuts * c->panel_cuts && !g->at)
 				it.after = it.w + g->w_step;
+		}
+		if (c->parts) {
+			it.a_parts = (uint16_t *)(void *)(mine + room->gathered + room->wide);
+			it.w_parts = it.a_parts + room->a_parts / sizeof(uint16_t);
+			it.ld_parts = c->ld_parts;
+			it.part = (c->rows_max + RT_SPLIT_HALF - 1) * c->ld_parts;
 		}
 		it.c = g->c + at[2] + first * g->ldc;
 		if (g->epilogue.bias)
@@ -361,22 +466,21 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 
 void rt_gemm_run(const struct rt_gemm *g, struct rt_team *team, void *scratch)
 {
-	struct job job = {.g = g, .scratch = g->a ? NULL : scratch};
-	size_t threads = (size_t)rt_team_threads(team);
+	struct job job = {.g = g, .scratch = scratch};
 	if (g->m == 0 || g->n == 0 || g->batch == 0)
 		return;
-	cut(g, threads, &job.cut);
-	if (g->w16) /* after A, whose rows are whole lines */
-		job.wide = (float *)scratch + (g->a ? 0 : threads * job.cut.rows_max * job.cut.ld);
+	cut(g, scratch && by_parts(g), (size_t)rt_team_threads(team), &job.cut);
+	room(g, &job.cut, &job.room);
 	rt_team_for(team, g->batch * job.cut.row_cuts * job.cut.panel_cuts, 1, run_items, &job);
 }
 
-void rt_gemm_run_alone(const struct rt_gemm *g)
+void rt_gemm_run_alone(const struct rt_gemm *g, void *scratch)
 {
-	struct job job = {.g = g};
-	must(g->a && g->w);
+	struct job job = {.g = g, .scratch = scratch};
+	must(scratch || (g->a && g->w));
 	if (g->m == 0 || g->n == 0 || g->batch == 0)
 		return;
-	cut(g, 1, &job.cut);
+	cut(g, scratch && by_parts(g), 1, &job.cut);
+	room(g, &job.cut, &job.room);
 	run_items(&job, 0, g->batch * job.cut.row_cuts * job.cut.panel_cuts, 0);
 }

@@ -68,14 +68,14 @@ struct rt_gemm {
 	rt_f32_unary_f *activation;
 	struct rt_unary_params activation_params;
 };
-/* rt_gemm_scratch_bytes(g, threads): what run needs; of ${g} the sizes and a/rows are read (a and
- * w16 only for being NULL). */
+/* rt_gemm_scratch_bytes(g, threads): what run needs, or is faster with; of ${g} the sizes and
+ * a/rows are read (a and w16 only for being NULL). */
 size_t rt_gemm_scratch_bytes(const struct rt_gemm *g, int threads);
-/* rt_gemm_run(g, team, scratch): inside rt_team_enter … _leave; ${scratch} aligned to 64.
- */
+/* rt_gemm_run(g, team, scratch): inside rt_team_enter … _leave; ${scratch} aligned to 64, or NULL
+ * where A and W are in memory as floats. */
 void rt_gemm_run(const struct rt_gemm *g, struct rt_team *team, void *scratch);
-/* rt_gemm_run_alone(g): on the caller alone, also inside of rt_team_for; A and W are in memory as
- * floats. */
-void rt_gemm_run_alone(const struct rt_gemm *g);
+/* rt_gemm_run_alone(g, scratch): on the caller alone, also inside of rt_team_for; scratch as above,
+ * for one thread. */
+void rt_gemm_run_alone(const struct rt_gemm *g, void *scratch);
 
 #endif

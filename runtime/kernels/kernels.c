@@ -64,6 +64,9 @@ ROWS(x32_transpose) = {
 ROWS(f32_gemm) = {
 #include "runtime/kernels/f32_gemm.def"
 };
+ROWS(f32_split) = {
+#include "runtime/kernels/f32_split.def"
+};
 ROWS(f32_dwconv) = {
 #include "runtime/kernels/f32_dwconv.def"
 };

@@ -138,6 +138,48 @@ struct rt_f32_gemm {
 	void (*tile)(const struct rt_gemm_tile *t);
 };
 
+/*
+ * The same products where the machine multiplies bfloat16 much faster than float32.  A
+ * float is the sum of three of them: its upper 16 bits, those of what is left, those of what is
+ * left then, 24 bits in all.  Of the nine products of parts the six largest are summed in
+ * float32; the others are below 2⁻²³ of the product, half a unit in its last place.
+ *
+ * Error, against double: in tests below that of float32 sums in sequence, at every K
+ * (tests/runtime/check_kernels_split.c).  Parts below 2⁻¹²⁶ count as 0, so numbers below
+ * 2⁻¹¹⁰ lose bits.  Infinities and NaN have no parts: rows and weights say so, and the caller
+ * takes f32_gemm.
+ *
+ * K comes in steps of 32, zeros behind the last element.  Parts of A are [3][m][lda]; of a panel of
+ * W, width nr or nr/2 (of f32_gemm, 32 or 16 where this is fast):
+ * [⌈k/32⌉][3][width/16][16 pairs of K][16 columns][2].
+ */
+enum { RT_SPLIT_PARTS = 3, RT_SPLIT_STEP = 32, RT_SPLIT_HALF = 16 };
+struct rt_split_tile {
+	size_t m, n, k;
+	const uint16_t *a;  /* aligned to 64; rows up to m + 15 are memory, whatever it holds */
+	size_t lda, a_part; /* elements from row to row, from part to part */
+	const uint16_t *w;  /* aligned to 64 */
+	bool narrow;        /* the panel is 16 columns wide, else 32; n may be less */
+	/* What will be read soon: ${prefetch_lines} lines from here on.  Any address. */
+	const float *prefetch;
+	size_t prefetch_lines;
+	float *c; /* [m][n], row stride ldc */
+	size_t ldc;
+	bool accumulate;
+	const struct rt_epilogue *epilogue; /* as in struct rt_gemm_tile */
+};
+struct rt_f32_split {
+	bool is_fast; /* faster than f32_gemm, whose panels are 32 wide then */
+	/* Parts of A [m][k], row stride lda; false if an element is not finite. */
+	bool (*rows)(size_t m, size_t k, const float *a, size_t lda, uint16_t *to, size_t ld,
+		     size_t part);
+	/* Parts of rows of a packed panel [k][width]; false if an element is not finite.  ${lines}
+	 * lines from ${prefetch} on are fetched meanwhile. */
+	bool (*weights)(size_t k, bool narrow, const float *w, uint16_t *to, const float *prefetch,
+			size_t lines);
+	void (*tile)(const struct rt_split_tile *t); /* any m */
+};
+
 /* ---- spatial operators, channels last ----------------------------------------------------------
  */
 
@@ -405,6 +447,9 @@ uint64_t rt_kernels_mark(const struct rt_kernels *kernels);
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_f32_gemm symbol;
 #include "runtime/kernels/f32_gemm.def"
+#undef KERNEL
+#define KERNEL(level, symbol) extern const struct rt_f32_split symbol;
+#include "runtime/kernels/f32_split.def"
 #undef KERNEL
 #define KERNEL(level, symbol) extern const struct rt_f32_dwconv symbol;
 #include "runtime/kernels/f32_dwconv.def"

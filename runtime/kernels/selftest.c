@@ -176,6 +176,50 @@ bool rt_selftest_f32_gemm(const struct rt_f32_gemm *ref, const struct rt_f32_gem
 	       gemm_tile(got, got->mr1, 1, got->nr / 2) && gemm_tile(got, 2, 1, got->nr / 2);
 }
 
+bool rt_selftest_f32_split(const struct rt_f32_split *ref, const struct rt_f32_split *got)
+{
+	enum { M = 19, K = 37, PADDED = 64, LD = 96, LDC = 33, LARGEST = 3 * 2 * PADDED * 16 };
+	_Alignas(64) uint16_t a[2][3 * (M + 15) * LD] = {{0}}, w[2][LARGEST] = {{0}};
+	const struct rt_f32_split *of[2] = {ref, got};
+	float from[PADDED * 32], bias[32], c[2][M * LDC];
+	const struct rt_epilogue e = {.bias = bias, .lo = -60, .hi = 60};
+
+	rt_selftest_fill(PADDED * 32, 13, from);
+	rt_selftest_fill(32, 14, bias);
+	for (int narrow = 0; narrow < 2; narrow++) {
+		for (int i = 0; i < 2; i++) {
+			const struct rt_split_tile t = {.m = M,
+							.n = narrow ? 16 : 27,
+							.k = K,
+							.a = a[0],
+							.lda = LD,
+							.a_part = (M + 15) * LD,
+							.w = w[0],
+							.narrow = narrow,
+							.prefetch = from,
+							.c = c[i],
+							.ldc = LDC,
+							.accumulate = true,
+							.epilogue = &e};
+			from[5] = NAN;
+			if (of[i]->rows(1, K, from, K, a[i], LD, LD) ||
+			    of[i]->weights(K, narrow, from, w[i], from, 0))
+				return false;
+			from[5] = 0x1.fffffep0f;
+			if (!of[i]->rows(M, K, from, K + 1, a[i], LD, (M + 15) * LD) ||
+			    !of[i]->weights(K, narrow, from, w[i], from, 0))
+				return false;
+			rt_selftest_fill(M * LDC, 15, c[i]);
+			if (i == 0 ||
+			    (!memcmp(a[0], a[1], sizeof *a) && !memcmp(w[0], w[1], sizeof *w)))
+				of[i]->tile(&t);
+		}
+		if (!rt_selftest_near(M * LDC, c[0], c[1], 64))
+			return false;
+	}
+	return true;
+}
+
 /* A window of 3 × 3 taps, five pixels, 21 channels, stride 1 or 2. */
 static void window(struct rt_window *win, const float **rows, const float *x, size_t stride,
 		   float *y)

@@ -142,6 +142,7 @@ static int check_shapes(const struct rt_infer *f, const struct rt_conv *c, struc
 
 static int conv_infer(struct rt_infer *f, struct rt_error *err)
 {
+	static const float some;
 	const struct rt_conv *c = f->state;
 	const struct rt_shape *x = &f->in[0].shape;
 	struct rt_conv_shape *st = rt_infer_alloc(f, sizeof *st);
@@ -167,7 +168,9 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	describe(c, st, &g);
 	if (c->winograd && !rt_conv_winograd_scratch(c, st, f->threads, &f->scratch_bytes))
 		return rt_error_set(err, RT_BUDGET, "the image is too large");
-	if (!c->winograd && !is_pointwise(&st->s) && !rt_conv_direct_fits(c, st))
+	if (is_pointwise(&st->s))
+		g.a = &some; /* in memory */
+	if (!c->winograd && (g.a || !rt_conv_direct_fits(c, st)))
 		f->scratch_bytes = rt_gemm_scratch_bytes(&g, f->threads);
 	return rt_residual_infer(f, 3, &st->residual, err);
 }

@@ -110,12 +110,39 @@ struct cut {
 	size_t down, across, squares; /* of all images */
 	size_t block, blocks;         /* squares of a block */
 	size_t elems;                 /* of scratch for a block */
+	size_t gemm;                  /* the same for its products, behind it, floats */
 	bool apart;                   /* each thread has blocks of its own */
 };
+
+/* The products of a block of ${squares}; pointers are put in by run. */
+static struct rt_gemm products(const struct rt_conv *c, const struct cut *t, size_t squares)
+{
+	const size_t n = (size_t)c->out_channels, k = (size_t)c->in_per_group;
+	return (struct rt_gemm){.kernels = c->kernels,
+				.m = squares,
+				.n = n,
+				.k = k,
+				.batch = t->places,
+				.a = c->w, /* in memory */
+				.lda = k,
+				.w = c->w,
+				.ldc = n,
+				.a_step = squares * k,
+				.w_step = rt_gemm_pack_elems(c->kernels, n, k),
+				.c_step = squares * n,
+				.epilogue = {.lo = -__builtin_inff(), .hi = __builtin_inff()}};
+}
+
+/* Whole lines, in floats. */
+static size_t lines(size_t n)
+{
+	return (n + 15) & ~(size_t)15;
+}
 
 static bool cut(const struct rt_conv *c, const struct rt_conv_shape *st, size_t threads,
 		struct cut *to)
 {
+	struct rt_gemm g;
 	const size_t in = (size_t)c->in_per_group, out = (size_t)c->out_channels;
 	const size_t m = (size_t)c->winograd, places = (m + 2) * (m + 2);
 	size_t fit = BLOCK_BYTES / sizeof(float) / places / (in + out), large;
@@ -135,9 +162,12 @@ static bool cut(const struct rt_conv *c, const struct rt_conv_shape *st, size_t 
 		to->blocks = 1;
 	to->block = (to->squares + to->blocks - 1) / to->blocks;
 	to->apart = threads > 1 && to->blocks >= 2 * threads;
+	g = products(c, to, to->block);
+	to->gemm = rt_gemm_scratch_bytes(&g, to->apart ? 1 : (int)threads) / sizeof(float);
 	return !__builtin_mul_overflow(to->block * places, in + out, &to->elems) &&
-	       !__builtin_mul_overflow(to->elems, to->apart ? threads : 1, &large) &&
-	       large < SIZE_MAX / sizeof(float) - in;
+	       (to->elems = lines(to->elems)) < SIZE_MAX / 2 &&
+	       !__builtin_mul_overflow(to->elems + to->gemm, to->apart ? threads : 1, &large) &&
+	       large < SIZE_MAX / sizeof(float) - lines(in);
 }
 
 bool rt_conv_winograd_scratch(const struct rt_conv *c, const struct rt_conv_shape *st, int threads,
@@ -146,8 +176,9 @@ bool rt_conv_winograd_scratch(const struct rt_conv *c, const struct rt_conv_shap
 	struct cut t;
 	if (!cut(c, st, (size_t)threads, &t))
 		return false;
-	*bytes =
-	    ((size_t)c->in_per_group + t.elems * (t.apart ? (size_t)threads : 1)) * sizeof(float);
+	*bytes = (lines((size_t)c->in_per_group) +
+		  (t.elems + t.gemm) * (t.apart ? (size_t)threads : 1)) *
+		 sizeof(float);
 	return true;
 }
 
@@ -160,7 +191,7 @@ struct job {
 	float *blocks;
 	/* the block that all threads work on */
 	size_t first, count;
-	float *v, *y;
+	float *v, *y, *gemm;
 };
 
 /* Where square ${i} is: its image, and its first output pixel. */
@@ -228,24 +259,12 @@ static void transform_out(const struct job *j, size_t begin, size_t end)
 	}
 }
 
-/* The products of a block. */
-static struct rt_gemm products(const struct job *j)
+static struct rt_gemm block_products(const struct job *j)
 {
-	const size_t n = (size_t)j->c->out_channels, k = (size_t)j->c->in_per_group;
-	return (struct rt_gemm){.kernels = j->g->kernels,
-				.m = j->count,
-				.n = n,
-				.k = k,
-				.batch = j->cut.places,
-				.a = j->v,
-				.lda = k,
-				.w = j->c->w,
-				.c = j->y,
-				.ldc = n,
-				.a_step = j->count * k,
-				.w_step = rt_gemm_pack_elems(j->g->kernels, n, k),
-				.c_step = j->count * n,
-				.epilogue = {.lo = -__builtin_inff(), .hi = __builtin_inff()}};
+	struct rt_gemm g = products(j->c, &j->cut, j->count);
+	g.a = j->v;
+	g.c = j->y;
+	return g;
 }
 
 /* Make ${j} that of block ${i}, in memory of thread ${thread}. */
@@ -254,8 +273,9 @@ static void take_block(struct job *j, size_t i, size_t thread)
 	const size_t end = (i + 1) * j->cut.block;
 	j->first = i * j->cut.block;
 	j->count = (end < j->cut.squares ? end : j->cut.squares) - j->first;
-	j->v = j->blocks + thread * j->cut.elems;
+	j->v = j->blocks + thread * (j->cut.elems + j->cut.gemm);
 	j->y = j->v + j->count * j->cut.places * (size_t)j->c->in_per_group;
+	j->gemm = j->cut.gemm > 0 ? j->v + j->cut.elems : NULL;
 }
 
 static void whole_blocks(void *arg, size_t begin, size_t end, int thread)
@@ -264,8 +284,8 @@ static void whole_blocks(void *arg, size_t begin, size_t end, int thread)
 	for (size_t i = begin; i < end; i++) {
 		take_block(&j, i, (size_t)thread);
 		transform_in(&j, 0, j.count);
-		struct rt_gemm g = products(&j);
-		rt_gemm_run_alone(&g);
+		struct rt_gemm g = block_products(&j);
+		rt_gemm_run_alone(&g, j.gemm);
 		transform_out(&j, 0, j.count);
 	}
 }
@@ -291,7 +311,7 @@ void rt_conv_winograd_run(const struct rt_gemm *g, const struct rt_conv *c,
 	if (j.cut.squares == 0)
 		return;
 	memset(scratch, 0, (size_t)c->in_per_group * sizeof(float));
-	j.blocks = (float *)scratch + c->in_per_group;
+	j.blocks = (float *)scratch + lines((size_t)c->in_per_group);
 	j.cut.blocks = (j.cut.squares + j.cut.block - 1) / j.cut.block;
 	if (j.cut.apart) {
 		rt_team_for(team, j.cut.blocks, 1, whole_blocks, &j);
@@ -300,8 +320,8 @@ void rt_conv_winograd_run(const struct rt_gemm *g, const struct rt_conv *c,
 	for (size_t i = 0; i < j.cut.blocks; i++) {
 		take_block(&j, i, 0);
 		rt_team_for(team, j.count, 4, share_in, &j);
-		struct rt_gemm p = products(&j);
-		rt_gemm_run(&p, team, NULL);
+		struct rt_gemm p = block_products(&j);
+		rt_gemm_run(&p, team, j.gemm);
 		rt_team_for(team, j.count, 4, share_out, &j);
 	}
 }

@@ -110,7 +110,7 @@ static void bench_gemm(const struct rt_kernels *k, struct rt_team *team, double 
 		       size_t n, size_t depth)
 {
 	float *a = floats(m * depth), *b = floats(n * depth), *c = floats(m * n);
-	float *bias = floats(n), *w = floats(rt_gemm_pack_elems(k, n, depth));
+	float *bias = floats(n), *w = floats(rt_gemm_pack_elems(k, n, depth)), *scratch;
 	struct rt_gemm g = {.kernels = k,
 			    .m = m,
 			    .n = n,
@@ -125,15 +125,16 @@ static void bench_gemm(const struct rt_kernels *k, struct rt_team *team, double 
 	double best = 1e9, begin = now(), packing = now();
 	char shape[64];
 	rt_gemm_pack(k, n, depth, b, n, 1, 0, rt_gemm_panels(k, n), w);
+	scratch = floats(rt_gemm_scratch_bytes(&g, rt_team_threads(team)) / sizeof *scratch);
 	packing = now() - packing;
 	for (int i = 0; i < 3 || now() - begin < seconds; i++) {
 		double t = now();
-		rt_gemm_run(&g, team, NULL);
+		rt_gemm_run(&g, team, scratch);
 		best = fmin(best, now() - t);
 	}
 	snprintf(shape, sizeof shape, "%zux%zux%zu", m, n, depth);
 	line("gemm", shape, 2.0 * (double)(m * n * depth), best, top);
-	free(a), free(b), free(c), free(bias), free(w);
+	free(a), free(b), free(c), free(bias), free(w), free(scratch);
 }
 
 /* Bytes with one zero point each, to bytes. */
