@@ -271,6 +271,13 @@ static int fault(const struct rt_fault *fault, const struct rt_node *n, struct r
 			    fault->text);
 }
 
+static void note_time(struct rt_spent *to, int64_t ns)
+{
+	to->ns += ns;
+	if (to->least == 0 || ns < to->least)
+		to->least = ns;
+}
+
 static int walk_steps(struct rt_session *session, struct rt_segment *s, struct rt_error *err)
 {
 	const struct rt_step *end = s->steps + s->step_count;
@@ -291,7 +298,7 @@ static int walk_steps(struct rt_session *session, struct rt_segment *s, struct r
 		if (rt_team_damaged(session->team))
 			return rt_error_set(err, RT_IO, "a part of the model cannot be read");
 		if (session->profile)
-			s->ns[step - s->steps] += now_ns() - began;
+			note_time(&s->spent[step - s->steps], now_ns() - began);
 	}
 	return RT_OK;
 }
@@ -329,7 +336,7 @@ static int evaluate(struct rt_frame *f, struct rt_segment *s, struct rt_error *e
 		f->shapes[n->out[k]] = e->out[k].shape;
 	}
 	if (session->profile)
-		s->ns[s->step_count] += now_ns() - began;
+		note_time(&s->spent[s->step_count], now_ns() - began);
 	return RT_OK;
 }
 

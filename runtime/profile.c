@@ -14,7 +14,7 @@
 struct row {
 	const struct rt_node *node;
 	const struct rt_tensor *out;
-	int64_t ns;
+	struct rt_spent spent;
 	int count;
 };
 
@@ -22,7 +22,7 @@ static void forget(struct rt_segment *s)
 {
 	for (; s != NULL; s = s->next) {
 		for (int i = 0; i <= s->step_count; i++)
-			s->ns[i] = 0;
+			s->spent[i] = (struct rt_spent){0, 0};
 		s->runs = 0;
 		forget(s->children);
 	}
@@ -38,7 +38,7 @@ static int slowest_first(const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
 
-	return x->ns < y->ns ? 1 : x->ns > y->ns ? -1 : 0;
+	return (x->spent.ns < y->spent.ns) - (x->spent.ns > y->spent.ns);
 }
 
 /* Rows of one plan and of those that came after it. */
@@ -50,13 +50,13 @@ static size_t collect(const struct rt_segment *s, struct row *rows)
 		for (int i = 0; i < s->step_count; i++, n++) {
 			if (rows != NULL)
 				rows[n] = (struct row){s->steps[i].args.node,
-						       &s->steps[i].args.out[0], s->ns[i], 1};
+						       &s->steps[i].args.out[0], s->spent[i], 1};
 		}
 		if (s->how != RT_SEGMENT_EVAL)
 			continue;
 		if (rows != NULL)
 			rows[n] = (struct row){s->eval.run.node, &s->eval.out[0],
-					       s->ns[s->step_count], 1};
+					       s->spent[s->step_count], 1};
 		n++;
 	}
 	return n;
@@ -76,10 +76,18 @@ static size_t by_operator(const struct row *rows, size_t n, struct row *out)
 			out[count++] = rows[i];
 			continue;
 		}
-		out[k].ns += rows[i].ns;
+		out[k].spent.ns += rows[i].spent.ns;
+		out[k].spent.least += rows[i].spent.least;
 		out[k].count++;
 	}
 	return count;
+}
+
+static void print_spent(FILE *f, const struct row *r, double runs, double total)
+{
+	(void)fprintf(f, "%10.1f us %5.1f%% %10.1f least", (double)r->spent.ns / runs / 1e3,
+		      100 * (double)r->spent.ns / (total > 0 ? total : 1),
+		      (double)r->spent.least / 1e3);
 }
 
 void rt_profile_print(const struct rt_session *s, FILE *f)
@@ -87,7 +95,8 @@ void rt_profile_print(const struct rt_session *s, FILE *f)
 	const struct rt_segment *plan = s->frame->roots;
 	size_t n = collect(plan, NULL), operators;
 	struct row *rows = calloc(2 * n + 1, sizeof(*rows)), *sums = rows + n;
-	double runs = plan != NULL && plan->runs > 0 ? (double)plan->runs : 1, total = 0;
+	double runs = plan != NULL && plan->runs > 0 ? (double)plan->runs : 1;
+	double total = 0, least = 0;
 	char shape[128];
 
 	if (rows == NULL || plan == NULL) {
@@ -98,17 +107,21 @@ void rt_profile_print(const struct rt_session *s, FILE *f)
 	operators = by_operator(rows, n, sums);
 	qsort(rows, n, sizeof(*rows), slowest_first);
 	qsort(sums, operators, sizeof(*sums), slowest_first);
-	for (size_t i = 0; i < n; i++)
-		total += (double)rows[i].ns;
-	(void)fprintf(f, "%10.1f us per run, %zu steps, %.0f runs\n", total / runs / 1e3, n, runs);
-	for (size_t i = 0; i < operators; i++)
-		(void)fprintf(f, "%10.1f us %5.1f%% %4d x %s\n", (double)sums[i].ns / runs / 1e3,
-			      100 * (double)sums[i].ns / (total > 0 ? total : 1), sums[i].count,
-			      sums[i].node->op_type);
-	for (size_t i = 0; i < n; i++)
-		(void)fprintf(
-		    f, "%10.1f us %5.1f%% %-20s %s %s\n", (double)rows[i].ns / runs / 1e3,
-		    100 * (double)rows[i].ns / (total > 0 ? total : 1), rows[i].node->op_type,
-		    rt_shape_text(&rows[i].out->shape, shape, sizeof(shape)), rows[i].node->name);
+	for (size_t i = 0; i < n; i++) {
+		total += (double)rows[i].spent.ns;
+		least += (double)rows[i].spent.least;
+	}
+	(void)fprintf(f, "%10.1f us per run, %.1f least, %zu steps, %.0f runs\n",
+		      total / runs / 1e3, least / 1e3, n, runs);
+	for (size_t i = 0; i < operators; i++) {
+		print_spent(f, &sums[i], runs, total);
+		(void)fprintf(f, " %4d x %s\n", sums[i].count, sums[i].node->op_type);
+	}
+	for (size_t i = 0; i < n; i++) {
+		print_spent(f, &rows[i], runs, total);
+		(void)fprintf(f, " %-20s %s %s\n", rows[i].node->op_type,
+			      rt_shape_text(&rows[i].out->shape, shape, sizeof(shape)),
+			      rows[i].node->name);
+	}
 	free(rows);
 }

@@ -14,8 +14,9 @@
 void rt_profile_start(struct rt_session *s);
 /*
  * rt_profile_print(s, f): one line per operator and one per node of the plan that
- * ran last, slowest first: microseconds per run, share, operator, name, shape of
- * output 0.  Between runs only.
+ * ran last, slowest first: microseconds per run, share, microseconds of the
+ * shortest run (which other processes have not held up), operator, shape of
+ * output 0, name.  Between runs only.
  */
 void rt_profile_print(const struct rt_session *s, FILE *f);
 

@@ -72,6 +72,11 @@ enum rt_segment_end {
 	RT_SEGMENT_WAITS, /* node ${end} needs values that are there now */
 };
 
+/* What a step took, all runs and the shortest of them. */
+struct rt_spent {
+	int64_t ns, least;
+};
+
 struct rt_segment {
 	struct rt_segment *next;     /* sibling, used less recently */
 	struct rt_segment *children; /* used most recently first */
@@ -98,9 +103,9 @@ struct rt_segment {
 	struct rt_fix *fixes;
 	int fix_count;
 	size_t arena_bytes;
-	uint64_t epoch; /* of the arenas that the fixes were made for */
-	int64_t *ns;    /* [step_count + 1]: profile (profile.c); the last one is the eval's */
-	int64_t runs;   /* since the profile began */
+	uint64_t epoch;         /* of the arenas that the fixes were made for */
+	struct rt_spent *spent; /* [step_count + 1]: profile (profile.c); last the eval's */
+	int64_t runs;           /* since the profile began */
 };
 
 struct rt_arena {

@@ -278,9 +278,9 @@ int rt_segment_plan(struct rt_frame *f, struct rt_segment *s, struct rt_error *e
 	p.buffers = calloc(slots + 1, sizeof(*p.buffers));
 	s->patches = rt_memory_take(&s->memory, (slots + 1) * sizeof(*s->patches), 64);
 	s->fixes = rt_memory_take(&s->memory, (slots + 1) * sizeof(*s->fixes), 64);
-	s->ns = rt_memory_take(&s->memory, ((size_t)s->step_count + 1) * sizeof(*s->ns), 64);
+	s->spent = rt_memory_take(&s->memory, ((size_t)s->step_count + 1) * sizeof(*s->spent), 64);
 	if (p.buffer_of == NULL || p.buffers == NULL || s->patches == NULL || s->fixes == NULL ||
-	    s->ns == NULL) {
+	    s->spent == NULL) {
 		status = rt_error_set(err, RT_MEMORY, "out of memory while planning");
 		goto out;
 	}
