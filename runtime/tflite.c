@@ -30,7 +30,9 @@ enum {
 
 static const struct rt_tflite_row rows[] = {
 #define TFLITE(code, name, lower, op) {code, #name, rt_tflite_lower_##lower, op},
+#define TFLITE_REFUSED(code, name) {code, #name, NULL, ""},
 #include "runtime/tflite.def"
+#undef TFLITE_REFUSED
 #undef TFLITE
 };
 
@@ -165,6 +167,30 @@ static rt_tflite_lower_f *custom(const char *name)
 	return NULL;
 }
 
+/* Complex numbers are a dimension of two more, which only these know of. */
+static bool takes_complex(rt_tflite_lower_f *lower)
+{
+	static rt_tflite_lower_f *const those[] = {
+	    rt_tflite_lower_rfft2d,  rt_tflite_lower_part,    rt_tflite_lower_complex_abs,
+	    rt_tflite_lower_reshape, rt_tflite_lower_squeeze, rt_tflite_lower_expand_dims};
+
+	for (size_t i = 0; i < sizeof(those) / sizeof(*those); i++)
+		if (those[i] == lower)
+			return true;
+	return false;
+}
+
+static bool has_complex(const struct rt_tflite_op *o)
+{
+	bool any = false;
+
+	for (int k = 0; k < o->in_count; k++)
+		any = any || (rt_tflite_in(o, k) != NULL && rt_tflite_in(o, k)->is_complex);
+	for (int k = 0; k < o->out_count; k++)
+		any = any || (rt_tflite_out(o, k) != NULL && rt_tflite_out(o, k)->is_complex);
+	return any;
+}
+
 static void lower_operator(struct rt_tflite_scope *s, struct rt_flatbuf_table table)
 {
 	struct rt_tflite *r = s->r;
@@ -190,10 +216,12 @@ static void lower_operator(struct rt_tflite_scope *s, struct rt_flatbuf_table ta
 		return;
 	r->l.at = label(&o);
 	lower = o.row != NULL ? o.row->lower : custom(o.name);
-	if (lower != NULL)
-		lower(&o);
-	else
+	if (lower == NULL)
 		rt_tflite_refuse(&o, NULL);
+	else if (!takes_complex(lower) && has_complex(&o))
+		rt_tflite_refuse(&o, "not of complex numbers");
+	else
+		lower(&o);
 }
 
 static void lower_operators(struct rt_tflite_scope *s)
@@ -278,7 +306,7 @@ static void read_main(struct rt_tflite *r)
 
 		if (t->value != RT_NO_VALUE)
 			rt_flatbuf_bad(&r->f, s.inputs.at, "a tensor that is an input twice");
-		if (t->dtype == RT_NONE)
+		if (t->dtype == RT_NONE || t->is_complex)
 			(void)rt_lower_fail(&r->l, RT_UNSUPPORTED,
 					    "input '%.100s' has element type %d", t->name, t->type);
 		t->value = rt_lower_input(&r->l, port_name(&s, &s.inputs, i, "input"), t->dtype,
@@ -286,8 +314,15 @@ static void read_main(struct rt_tflite *r)
 	}
 	lower_operators(&s);
 	r->l.at = "";
-	for (size_t i = 0; i < s.outputs.count && rt_tflite_ok(r); i++)
+	for (size_t i = 0; i < s.outputs.count && rt_tflite_ok(r); i++) {
+		const struct rt_tflite_tensor *t = port(&s, &s.outputs, i);
+
+		if (t->is_complex)
+			(void)rt_lower_fail(&r->l, RT_UNSUPPORTED,
+					    "output '%.100s' has element type %d", t->name,
+					    t->type);
 		rt_lower_output(&r->l, output_value(&s, i), port_name(&s, &s.outputs, i, "output"));
+	}
 }
 
 static void read_model(struct rt_tflite *r)

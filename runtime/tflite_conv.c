@@ -195,6 +195,40 @@ void rt_tflite_lower_conv_3d(struct rt_tflite_op *o)
 	rt_tflite_give(o, 0, rt_lower_to_nhwc(o->l, v, 5));
 }
 
+/* CONV_3D_TRANSPOSE: shape of the output, weights [d, h, w, out, in], [N, D, H, W, in], bias. */
+void rt_tflite_lower_conv_3d_transpose(struct rt_tflite_op *o)
+{
+	const int64_t strides[3] = {rt_tflite_opt_int(o, 1, 1), rt_tflite_opt_int(o, 3, 1),
+				    rt_tflite_opt_int(o, 2, 1)};
+	const bool same = rt_tflite_opt_byte(o, 0, 0) == 0;
+	const struct rt_shape *x, *w;
+	int64_t out[5], pads[6], more[3];
+	bool fits;
+	int v;
+
+	if (!rt_tflite_expects(o, 3))
+		return;
+	x = &rt_tflite_in(o, 2)->shape, w = &rt_tflite_in(o, 1)->shape;
+	fits = x->rank == 5 && w->rank == 5 && rt_tflite_ints(o, 0, 5, out) == 5 &&
+	       rt_tflite_in(o, 2)->dtype == RT_F32;
+	for (int i = 0; i < 3 && fits; i++)
+		fits = rt_tflite_opt_int(o, 5 + (unsigned)i, 1) == 1 &&
+		       transposed_axis(x->dims[1 + i], out[1 + i], w->dims[i], strides[i], same,
+				       &pads[i], &pads[3 + i], &more[i]);
+	if (!fits) {
+		rt_tflite_refuse(o, "not dilated, or for sizes that are not known or do not fit");
+		return;
+	}
+	v = rt_lower_op3(o->l, "ConvTranspose", rt_lower_to_nchw(o->l, rt_tflite_value(o, 2), 5),
+			 rt_lower_kernel(o->l, real_weights(o, 1), RT_KERNEL_HWOI),
+			 rt_tflite_value(o, 3));
+	rt_lower_set_ints(o->l, "strides", 3, strides);
+	rt_lower_set_ints(o->l, "pads", 6, pads);
+	rt_lower_set_ints(o->l, "output_padding", 3, more);
+	v = rt_tflite_activate(o, v, rt_tflite_opt_byte(o, 4, 0));
+	rt_tflite_give(o, 0, rt_lower_to_nhwc(o->l, v, 5));
+}
+
 /* ---- pools ----------------------------------------------------------------------------------- */
 
 void rt_tflite_lower_pool(struct rt_tflite_op *o)
@@ -241,6 +275,23 @@ void rt_tflite_lower_pool(struct rt_tflite_op *o)
 
 /* ---- resizing -------------------------------------------------------------------------------- */
 
+/* In integers, or the real numbers that they stand for where these are others afterwards. */
+static void resize_bytes(struct rt_tflite_op *o, bool align, bool half)
+{
+	const struct rt_tflite_tensor *x = rt_tflite_in(o, 0), *y = rt_tflite_out(o, 0);
+	int v;
+
+	if (x->scales != 1 || !rt_tflite_same_numbers(x, y)) {
+		rt_tflite_quant_as_real(o);
+		return;
+	}
+	v = rt_lower_node(o->l, RT_LARDER, "QuantResize", 2,
+			  (int[]){rt_tflite_value(o, 0), rt_tflite_value(o, 1)}, 1);
+	rt_lower_set_int(o->l, "align_corners", align);
+	rt_lower_set_int(o->l, "half_pixel", half);
+	rt_tflite_give(o, 0, v);
+}
+
 /* RESIZE_BILINEAR has two options more, in front, that nobody reads. */
 void rt_tflite_lower_resize(struct rt_tflite_op *o)
 {
@@ -253,7 +304,7 @@ void rt_tflite_lower_resize(struct rt_tflite_op *o)
 	if (!rt_tflite_expects(o, 2))
 		return;
 	if (rt_tflite_is_quantised(rt_tflite_in(o, 0)) && !nearest) {
-		rt_tflite_quant_as_real(o);
+		resize_bytes(o, align, half);
 		return;
 	}
 	in[0] = rt_lower_to_nchw(o->l, rt_tflite_value(o, 0), 4);

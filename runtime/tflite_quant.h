@@ -59,6 +59,19 @@ void rt_tflite_quant_average(struct rt_tflite_op *o, const int64_t kernel[2],
 			     const int64_t stride[2], bool same, int activation);
 void rt_tflite_quant_reduce(struct rt_tflite_op *o, bool is_mean, bool keep);
 
+/* ---- tflite_quant_table.c ---- */
+struct rt_tflite_quant_table {
+	uint16_t entries[256];
+	int32_t mult;
+	int shift;
+	int curve_scale; /* elements are that many 4096ths, 1 or 2; 0: they are something else */
+};
+/* rt_tflite_quant_table(x, y, t): for LOGISTIC or TANH from ${x} to ${y}; false: it is not for
+ * such tensors.  rt_tflite_quant_look(t, tanh, q): the result of element ${q}. */
+bool rt_tflite_quant_table(const struct rt_tflite_tensor *x, const struct rt_tflite_tensor *y,
+			   struct rt_tflite_quant_table *t);
+int64_t rt_tflite_quant_look(const struct rt_tflite_quant_table *t, bool tanh, int32_t q);
+
 /* ---- tflite_quant_real.c ---- */
 /* rt_tflite_quant_as_real(o): the operator on the real numbers that its tensors stand for. */
 void rt_tflite_quant_as_real(struct rt_tflite_op *o);

@@ -69,6 +69,7 @@ struct curve {
 	int64_t bounds[2];
 	int32_t mult, mult2; /* of the fixed-point functions */
 	int shift, shift2;
+	const struct rt_tflite_quant_table *table; /* of int16; NULL: none */
 };
 
 /* Functions that the reference computes in floats, once per table. */
@@ -158,7 +159,9 @@ static int64_t entry(const struct curve *c, int64_t q)
 	const double step = (double)c->y->scale[0];
 	int64_t y;
 
-	if (is_rectifier(c->op))
+	if (c->table != NULL)
+		y = rt_tflite_quant_look(c->table, strcmp(c->op, "Tanh") == 0, x);
+	else if (is_rectifier(c->op))
 		y = rectified(c, x);
 	else if (strcmp(c->op, "HardSwish") == 0)
 		y = hard_swish(c, x);
@@ -209,6 +212,7 @@ static int activation_of(const char *op)
 void rt_tflite_quant_unary(struct rt_tflite_op *o)
 {
 	struct curve c = {.op = o->row->op, .x = rt_tflite_in(o, 0), .y = rt_tflite_out(o, 0)};
+	struct rt_tflite_quant_table table;
 
 	if (!rt_tflite_quant_scalar(o, c.x) || !rt_tflite_quant_scalar(o, c.y))
 		return;
@@ -227,6 +231,9 @@ void rt_tflite_quant_unary(struct rt_tflite_op *o)
 		rt_fixed_split((double)(c.x->scale[0] * c.alpha / c.y->scale[0]), &c.mult2,
 			       &c.shift2);
 	}
+	if ((strcmp(c.op, "Tanh") == 0 || strcmp(c.op, "Sigmoid") == 0) &&
+	    rt_tflite_quant_table(c.x, c.y, &table))
+		c.table = &table;
 	if (strcmp(c.op, "gelu") == 0)
 		c.approximate = rt_tflite_opt_byte(o, 0, 0) != 0;
 	if (strcmp(c.op, "HardSwish") == 0) {

@@ -17,6 +17,7 @@ enum rt_tflite_type {
 	RT_TFLITE_F32 = 0,
 	RT_TFLITE_I32 = 2,
 	RT_TFLITE_I64 = 4,
+	RT_TFLITE_C64 = 8,
 	RT_TFLITE_I4 = 17,
 };
 
@@ -41,6 +42,7 @@ struct rt_tflite_tensor {
 	const int64_t *zero; /* [scales] */
 	int axis;
 	bool is_variable, is_constant;
+	bool is_complex;       /* of float32, with a last dimension of two more */
 	struct rt_tensor data; /* of a constant */
 	int value;             /* in the graph at hand; RT_NO_VALUE: nothing makes it yet */
 	int resource;          /* variable that it is a handle of; −1 */
@@ -157,8 +159,12 @@ int rt_tflite_i64(struct rt_tflite_op *o, int v);
 
 /* Lowering functions of tflite.def. */
 #define TFLITE(code, name, lower, op) rt_tflite_lower_f rt_tflite_lower_##lower;
+#define TFLITE_REFUSED(code, name)
 #include "runtime/tflite.def"
+#undef TFLITE_REFUSED
 #undef TFLITE
+/* tflite_sequence.c, for LSTM: of four inputs and a state. */
+rt_tflite_lower_f rt_tflite_lower_lstm_basic;
 /* The custom operators of the table in tflite.c. */
 rt_tflite_lower_f rt_tflite_lower_detection_postprocess;
 

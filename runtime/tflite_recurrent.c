@@ -13,6 +13,7 @@
 #include "runtime/tflite_quant.h"
 
 #define LSTM_INPUTS 24
+#define BASIC_KERNEL 1 /* LSTMKernelType: four inputs and a state */
 
 enum { X, W = 1, R = 5, PEEP = 9, B = 12, PROJ = 16, H = 18, C = 19, NORM = 20 };
 
@@ -109,11 +110,15 @@ void rt_tflite_lower_lstm(struct rt_tflite_op *o)
 	int in[LSTM_INPUTS], v;
 	bool real;
 
+	if (!sequence && rt_tflite_opt_byte(o, 3, 0) == BASIC_KERNEL) {
+		rt_tflite_lower_lstm_basic(o);
+		return;
+	}
 	if (!rt_tflite_expects(o, 1))
 		return;
 	for (size_t i = 0; i < sizeof(need) / sizeof(*need); i++) {
 		if (rt_tflite_in(o, need[i]) == NULL) {
-			rt_tflite_refuse(o, "not in its basic form, or without weights");
+			rt_tflite_refuse(o, "not without weights and states");
 			return;
 		}
 	}

@@ -14,13 +14,39 @@ static int shape_input(struct rt_tflite_op *o, int k)
 	return rt_tflite_i64(o, rt_tflite_value(o, k));
 }
 
+/* Complex numbers keep their last dimension: to the shape that the output says it has. */
+static bool reshaped_complex(struct rt_tflite_op *o)
+{
+	const struct rt_tflite_tensor *y = rt_tflite_out(o, 0);
+	int open = 0;
+
+	if (!rt_tflite_in(o, 0)->is_complex || !y->is_complex)
+		return false;
+	for (int i = 0; i < y->shape.rank; i++)
+		open += y->shape.dims[i] < 0;
+	if (y->shape.rank < 0 || open > 1)
+		rt_tflite_refuse(o, "not of complex numbers to an unknown shape");
+	else
+		rt_tflite_give(
+		    o, 0,
+		    rt_lower_reshape(o->l, rt_tflite_value(o, 0), y->shape.rank, y->shape.dims));
+	return true;
+}
+
+/* DENSIFY: sparse constants have been made dense. */
+void rt_tflite_lower_same(struct rt_tflite_op *o)
+{
+	if (rt_tflite_expects(o, 1))
+		rt_tflite_give(o, 0, rt_lower_op1(o->l, "Identity", rt_tflite_value(o, 0)));
+}
+
 /* The new shape is input 1, or an option in old files. */
 void rt_tflite_lower_reshape(struct rt_tflite_op *o)
 {
 	int64_t dims[RT_RANK_MAX];
 	int count, v;
 
-	if (!rt_tflite_expects(o, 1))
+	if (!rt_tflite_expects(o, 1) || reshaped_complex(o))
 		return;
 	if (rt_tflite_in(o, 1) != NULL) {
 		v = rt_lower_op2(o->l, "Reshape", rt_tflite_value(o, 0), shape_input(o, 1));
@@ -37,7 +63,7 @@ void rt_tflite_lower_squeeze(struct rt_tflite_op *o)
 	int64_t axes[RT_RANK_MAX];
 	int count, x;
 
-	if (!rt_tflite_expects(o, 1))
+	if (!rt_tflite_expects(o, 1) || reshaped_complex(o))
 		return;
 	x = rt_tflite_value(o, 0);
 	count = rt_tflite_opt_ints(o, 0, RT_RANK_MAX, axes);
@@ -50,7 +76,7 @@ void rt_tflite_lower_expand_dims(struct rt_tflite_op *o)
 {
 	int64_t axis;
 
-	if (!rt_tflite_expects(o, 2))
+	if (!rt_tflite_expects(o, 2) || reshaped_complex(o))
 		return;
 	if (rt_tflite_ints(o, 1, 1, &axis) == 1)
 		rt_tflite_give(o, 0, rt_lower_unsqueeze(o->l, rt_tflite_value(o, 0), 1, &axis));

@@ -208,6 +208,12 @@ void rt_tflite_tensor_read(struct rt_tflite *r, struct rt_flatbuf_table t,
 	if (out->type >= 0 && (size_t)out->type < sizeof(dtypes) / sizeof(*dtypes))
 		out->dtype = dtypes[out->type];
 	read_shape(r, &t, out);
+	if (out->type == RT_TFLITE_C64 && out->shape.rank < RT_RANK_MAX) {
+		out->dtype = RT_F32;
+		out->is_complex = true;
+		if (out->shape.rank >= 0)
+			out->shape.dims[out->shape.rank++] = 2;
+	}
 	read_quant(r, &t, out);
 	out->is_variable = rt_flatbuf_int(&r->f, &t, TENSOR_VARIABLE, 1, 0) != 0;
 	if (!rt_tflite_ok(r))

@@ -17,6 +17,7 @@
 #include "runtime/ops/axes.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/quant_result.h"
+#include "runtime/ops/quant_softmax16.h"
 #include "runtime/ops/spatial.h"
 #include "runtime/ops/walk.h"
 
@@ -26,7 +27,8 @@ struct softmax {
 	struct rt_quant_result y;
 	float y_scale;
 	double x_scale;
-	float table[256]; /* exp(−x_scale · i) */
+	float table[256];               /* exp(−x_scale · i) */
+	struct rt_quant_softmax16 wide; /* of int16 */
 };
 
 struct rows {
@@ -43,13 +45,8 @@ static int softmax_bind(struct rt_bind *b, struct rt_error *err)
 	s->x_scale = (double)rt_node_float(b->node, "x_scale", 1);
 	for (int i = 0; i < 256; i++)
 		s->table[i] = expf((float)(-s->x_scale * i));
+	rt_quant_softmax16_init(&s->wide, (float)s->x_scale);
 	return rc;
-}
-
-/* 16 bits: every exponential by itself. */
-static float power(const struct softmax *s, enum rt_dtype t, int32_t below)
-{
-	return t == RT_I16 ? expf((float)(-s->x_scale * below)) : s->table[below];
 }
 
 static void softmax_range(void *arg, size_t begin, size_t end, int thread)
@@ -64,16 +61,21 @@ static void softmax_range(void *arg, size_t begin, size_t end, int thread)
 		int32_t most = INT32_MIN;
 		float sum = 0;
 
+		if (x->dtype == RT_I16) {
+			rt_quant_softmax16_row(&s->wide, w->n, (const int16_t *)x->data + from,
+					       (int16_t *)w->r->out[0].data + from);
+			continue;
+		}
 		for (int64_t i = from; i < to; i++) {
 			const int32_t v = rt_quant_result_get(x->dtype, x->data, i);
 			most = v > most ? v : most;
 		}
 		for (int64_t i = from; i < to; i++)
-			sum += power(s, x->dtype, most - rt_quant_result_get(x->dtype, x->data, i));
+			sum += s->table[most - rt_quant_result_get(x->dtype, x->data, i)];
 		sum = 1.0f / (sum * s->y_scale);
 		for (int64_t i = from; i < to; i++) {
 			const int32_t v = rt_quant_result_get(x->dtype, x->data, i);
-			const float p = power(s, x->dtype, most - v) * sum;
+			const float p = s->table[most - v] * sum;
 
 			rt_quant_result_put(
 			    s->y.type, w->r->out[0].data, i,

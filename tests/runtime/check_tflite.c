@@ -221,6 +221,205 @@ START_TEST(bytes_of_length_one)
 }
 END_TEST
 
+/* ---- operators of signals, sequences, images ------------------------------------------------- */
+
+/* A scale per channel of int8 weights: x is (127, −64) / 127, so that nothing is rounded. */
+START_TEST(bytes_as_weights_of_floats)
+{
+	static const int8_t w[] = {1, 2, -3, 100};
+	static const float sw[] = {0.5f, 127};
+	float x[] = {1, -64.0f / 127};
+	/* (127·1 − 64·2) · 0.5 / 127, (−127·3 − 6400) · 127 / 127 */
+	const float want[] = {-0.5f / 127, -6781};
+	const struct rt_shape s = rt_shape_of(2, (int64_t)1, (int64_t)2);
+	const struct rt_tensor in = {RT_F32, s, x};
+	struct rt_team *team = rt_team_new(1);
+	struct rt_tensor out[1];
+	struct rt_session *session = NULL;
+	struct rt_model *m = NULL;
+	int t[3];
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_F32, 2, (int[]){1, 2}, NULL, 0);
+	t[1] = lite_tensor(&file, "w", LITE_I8, 2, (int[]){2, 2}, w, sizeof(w));
+	t[2] = lite_tensor(&file, "y", LITE_F32, 2, (int[]){1, 2}, NULL, 0);
+	lite_quant(&file, t[1], 2, sw, 0, 0);
+	(void)lite_op(&file, 9, NULL, 2, t, 1, &t[2]);
+	ck_assert_int_eq(open_bytes(lite_end(&file, 1, t, 1, &t[2]), &m), RT_OK);
+	ck_assert_int_eq(rt_session_open(m, team, &session, &err), RT_OK);
+	ck_assert_int_eq(rt_session_run(session, &in, out, NULL, NULL, &err), RT_OK);
+	for (int i = 0; i < 2; i++)
+		ck_assert_float_eq_tol(((const float *)out[0].data)[i], want[i],
+				       fabsf(want[i]) * 1e-6f);
+	rt_session_close(session);
+	rt_model_close(m);
+	rt_team_free(team);
+}
+END_TEST
+
+/* |DFT| of (4, 0, 0, 0), and of (1, −1, 1, −1) cut to two: 0, 2. */
+START_TEST(spectrum)
+{
+	float x[] = {4, 0, 0, 0};
+	const float want[] = {4, 4, 4}, cut[] = {0, 2};
+	struct rt_tensor in = {RT_F32, rt_shape_of(2, (int64_t)1, (int64_t)4), x};
+
+	for (int k = 0; k < 2; k++) {
+		const int length = k == 0 ? 4 : 2, half = length / 2 + 1;
+		const struct rt_shape s = rt_shape_of(2, (int64_t)1, (int64_t)half);
+		int t[3], n;
+
+		lite_begin(&file);
+		t[0] = lite_tensor(&file, "x", LITE_F32, 2, (int[]){1, 4}, NULL, 0);
+		n = lite_tensor(&file, "n", LITE_I32, 1, (int[]){2}, (int32_t[]){1, length}, 8);
+		t[1] = lite_tensor(&file, "z", LITE_C64, 2, (int[]){1, half}, NULL, 0);
+		t[2] = lite_tensor(&file, "y", LITE_F32, 2, (int[]){1, half}, NULL, 0);
+		(void)lite_op(&file, 131, NULL, 2, (int[]){t[0], n}, 1, &t[1]);
+		(void)lite_op(&file, 135, NULL, 1, &t[1], 1, &t[2]);
+		gives(lite_end(&file, 1, t, 1, &t[2]), &in, &s, k == 0 ? want : cut,
+		      (size_t)half * 4);
+		memcpy(x, (float[]){1, -1, 1, -1}, sizeof(x));
+	}
+}
+END_TEST
+
+/* h' = relu(2x + 0.5h + 1), two steps of two cells that do not look at each other. */
+START_TEST(cells_over_time)
+{
+	float x[] = {1, -3};
+	const float w[] = {2, -1}, r[] = {0.5f, 0, 0, 0.5f}, b[] = {1, 0};
+	/* 3, relu(−1) → relu(−6 + 1.5 + 1), 3 */
+	const float want[] = {3, 0, 0, 3};
+	const struct rt_shape s = rt_shape_of(3, (int64_t)1, (int64_t)2, (int64_t)2);
+	const struct rt_tensor in = {RT_F32, rt_shape_of(3, (int64_t)1, (int64_t)2, (int64_t)1), x};
+	const float zeros[2] = {0, 0};
+	struct lite_op *op;
+	int t[6];
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_F32, 3, (int[]){1, 2, 1}, NULL, 0);
+	t[1] = lite_tensor(&file, "w", LITE_F32, 2, (int[]){2, 1}, w, sizeof(w));
+	t[2] = lite_tensor(&file, "r", LITE_F32, 2, (int[]){2, 2}, r, sizeof(r));
+	t[3] = lite_tensor(&file, "b", LITE_F32, 1, (int[]){2}, b, sizeof(b));
+	t[4] = lite_tensor(&file, "h", LITE_F32, 2, (int[]){1, 2}, zeros, sizeof(zeros));
+	t[5] = lite_tensor(&file, "y", LITE_F32, 3, (int[]){1, 2, 2}, NULL, 0);
+	op = lite_op(&file, 35, NULL, 5, t, 1, &t[5]);
+	lite_option(op, 1, 0);
+	lite_option(op, 1, 1);
+	gives(lite_end(&file, 1, t, 1, &t[5]), &in, &s, want, sizeof(want));
+}
+END_TEST
+
+/* What the reference kernels gave for these elements (in steps of 0.0003, of 2^-12). */
+START_TEST(int16_curves)
+{
+	static const float sy = 1.0f / 32768;
+	static const struct {
+		int code;
+		float scale;
+		int16_t want[8];
+	} cases[] = {{28, 0.0003f, {-32767, -29660, -29, 0, 11, 7502, 32729, 32767}},
+		     {14, 0.0003f, {2, 5978, 16377, 16384, 16387, 18285, 31980, 32766}},
+		     {28, 1.0f / 4096, {-32767, -27524, -20, 0, 8, 6144, 32616, 32767}},
+		     {14, 1.0f / 4096, {11, 7461, 16375, 16384, 16384, 17932, 31236, 32756}}};
+	int16_t x[] = {-32768, -5000, -3, 0, 1, 777, 12345, 32767};
+	const struct rt_shape s = rt_shape_of(1, (int64_t)8);
+	const struct rt_tensor in = {RT_I16, s, x};
+	int t[2];
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_I16, 1, (int[]){8}, NULL, 0);
+	t[1] = lite_tensor(&file, "y", LITE_I16, 1, (int[]){8}, NULL, 0);
+	lite_quant(&file, t[0], 1, &cases[_i].scale, 0, 0);
+	lite_quant(&file, t[1], 1, &sy, 0, 0);
+	(void)lite_op(&file, cases[_i].code, NULL, 1, t, 1, &t[1]);
+	gives(lite_end(&file, 1, t, 1, &t[1]), &in, &s, cases[_i].want, sizeof(cases[_i].want));
+}
+END_TEST
+
+/* As the reference kernel has it: the row sums to 32768 but for roundings. */
+START_TEST(int16_softmax)
+{
+	static const float sx = 1.0f / 4096, sy = 1.0f / 32768;
+	int16_t x[] = {0, 1000, -2000, 4096, 3000};
+	const int16_t want[] = {4262, 5440, 2616, 11585, 8865};
+	const struct rt_shape s = rt_shape_of(2, (int64_t)1, (int64_t)5);
+	const struct rt_tensor in = {RT_I16, s, x};
+	const float one = 1;
+	int32_t bits;
+	int t[2];
+
+	memcpy(&bits, &one, sizeof(bits));
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_I16, 2, (int[]){1, 5}, NULL, 0);
+	t[1] = lite_tensor(&file, "y", LITE_I16, 2, (int[]){1, 5}, NULL, 0);
+	lite_quant(&file, t[0], 1, &sx, 0, 0);
+	lite_quant(&file, t[1], 1, &sy, 0, 0);
+	lite_option(lite_op(&file, 25, NULL, 1, t, 1, &t[1]), 4, bits);
+	gives(lite_end(&file, 1, t, 1, &t[1]), &in, &s, want, sizeof(want));
+}
+END_TEST
+
+/* Two pixels to four, half pixels: ¼ and ¾ of the way, and what lies outside is the edge. */
+START_TEST(pixels_between)
+{
+	static const float one = 1;
+	static const int32_t size[2] = {1, 4};
+	int8_t x8[] = {0, 101};
+	int16_t x16[] = {-2, -10001};
+	/* 25.25, 75.75; −2501.75, −7501.25 */
+	const int8_t want8[] = {0, 25, 76, 101};
+	const int16_t want16[] = {-2, -2502, -7501, -10001};
+	const struct rt_shape from = rt_shape_of(4, (int64_t)1, (int64_t)1, (int64_t)2, (int64_t)1);
+	const struct rt_shape to = rt_shape_of(4, (int64_t)1, (int64_t)1, (int64_t)4, (int64_t)1);
+	const struct rt_tensor in8 = {RT_I8, from, x8}, in16 = {RT_I16, from, x16};
+
+	for (int wide = 0; wide < 2; wide++) {
+		const int type = wide ? LITE_I16 : LITE_I8;
+		struct lite_op *op;
+		int t[3];
+
+		lite_begin(&file);
+		t[0] = lite_tensor(&file, "x", type, 4, (int[]){1, 1, 2, 1}, NULL, 0);
+		t[1] = lite_tensor(&file, "n", LITE_I32, 1, (int[]){2}, size, sizeof(size));
+		t[2] = lite_tensor(&file, "y", type, 4, (int[]){1, 1, 4, 1}, NULL, 0);
+		lite_quant(&file, t[0], 1, &one, 0, 0);
+		lite_quant(&file, t[2], 1, &one, 0, 0);
+		op = lite_op(&file, 23, NULL, 2, t, 1, &t[2]);
+		for (int i = 0; i < 4; i++)
+			lite_option(op, i < 2 ? 0 : 1, i == 3);
+		if (wide)
+			gives(lite_end(&file, 1, t, 1, &t[2]), &in16, &to, want16, sizeof(want16));
+		else
+			gives(lite_end(&file, 1, t, 1, &t[2]), &in8, &to, want8, sizeof(want8));
+	}
+}
+END_TEST
+
+/* The second box lies on the first; of four places, two are taken. */
+START_TEST(boxes_that_are_left)
+{
+	const float boxes[] = {0, 0, 4, 4, 0, 0, 4, 3.9f, 10, 10, 14, 14, 20, 20, 21, 21};
+	float scores[] = {0.6f, 0.9f, 0.8f, 0.1f};
+	const float iou = 0.5f, least = 0.3f;
+	const int32_t most = 4, want[] = {1, 2, 0, 0};
+	const struct rt_shape s = rt_shape_of(1, (int64_t)4);
+	const struct rt_tensor in = {RT_F32, s, scores};
+	int t[5], y[2];
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "boxes", LITE_F32, 2, (int[]){4, 4}, boxes, sizeof(boxes));
+	t[1] = lite_tensor(&file, "scores", LITE_F32, 1, (int[]){4}, NULL, 0);
+	t[2] = lite_tensor(&file, "most", LITE_I32, 0, NULL, &most, 4);
+	t[3] = lite_tensor(&file, "iou", LITE_F32, 0, NULL, &iou, 4);
+	t[4] = lite_tensor(&file, "least", LITE_F32, 0, NULL, &least, 4);
+	y[0] = lite_tensor(&file, "found", LITE_I32, 1, (int[]){4}, NULL, 0);
+	y[1] = lite_tensor(&file, "count", LITE_I32, 0, NULL, NULL, 0);
+	(void)lite_op(&file, 120, NULL, 5, t, 2, y);
+	gives(lite_end(&file, 1, &t[1], 2, y), &in, &s, want, sizeof(want));
+}
+END_TEST
+
 /* ---- TFLite_Detection_PostProcess ------------------------------------------------------------ */
 
 /* A FlexBuffers map of 4-byte values: keys, then their offsets, then values, types, the root. */
@@ -359,7 +558,44 @@ START_TEST(all_that_is_missing_is_told)
 	(void)lite_op(&file, 29, NULL, 1, &t[1], 1, &t[2]);
 	ck_assert_int_eq(open_bytes(lite_end(&file, 1, t, 1, &t[2]), &m), RT_UNSUPPORTED);
 	ck_assert_msg(strstr(err.text, "MyOwn (tflite") != NULL, "%s", err.text);
-	ck_assert_msg(strstr(err.text, "builtin operator 29") != NULL, "%s", err.text);
+	ck_assert_msg(strstr(err.text, "CONCAT_EMBEDDINGS (tflite") != NULL, "%s", err.text);
+	ck_assert_msg(strstr(err.text, "builtin operator 120") == NULL, "%s", err.text);
+}
+END_TEST
+
+/* Complex numbers go to those that know of them; out of the model or to others they do not. */
+START_TEST(complex_numbers_out)
+{
+	struct rt_model *m = NULL;
+	int t[2], n;
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_F32, 2, (int[]){1, 4}, NULL, 0);
+	n = lite_tensor(&file, "n", LITE_I32, 1, (int[]){2}, (int32_t[]){1, 4}, 8);
+	t[1] = lite_tensor(&file, "z", LITE_C64, 2, (int[]){1, 3}, NULL, 0);
+	(void)lite_op(&file, 131, NULL, 2, (int[]){t[0], n}, 1, &t[1]);
+	ck_assert_int_eq(open_bytes(lite_end(&file, 1, t, 1, &t[1]), &m), RT_UNSUPPORTED);
+	ck_assert_msg(strstr(err.text, "output 'z' has element type 8") != NULL, "%s", err.text);
+}
+END_TEST
+
+START_TEST(complex_numbers_added)
+{
+	struct rt_model *m = NULL;
+	int t[4], n;
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_F32, 2, (int[]){1, 4}, NULL, 0);
+	n = lite_tensor(&file, "n", LITE_I32, 1, (int[]){2}, (int32_t[]){1, 4}, 8);
+	t[1] = lite_tensor(&file, "z", LITE_C64, 2, (int[]){1, 3}, NULL, 0);
+	t[2] = lite_tensor(&file, "s", LITE_C64, 2, (int[]){1, 3}, NULL, 0);
+	t[3] = lite_tensor(&file, "y", LITE_F32, 2, (int[]){1, 3}, NULL, 0);
+	(void)lite_op(&file, 131, NULL, 2, (int[]){t[0], n}, 1, &t[1]);
+	(void)lite_op(&file, 0, NULL, 2, (int[]){t[1], t[1]}, 1, &t[2]);
+	(void)lite_op(&file, 135, NULL, 1, &t[2], 1, &t[3]);
+	ck_assert_int_eq(open_bytes(lite_end(&file, 1, t, 1, &t[3]), &m), RT_UNSUPPORTED);
+	ck_assert_msg(strstr(err.text, "ADD (tflite, opset 1): not of complex numbers") != NULL,
+		      "%s", err.text);
 }
 END_TEST
 
@@ -449,9 +685,18 @@ Suite *check_runtime_tflite(void)
 	tcase_add_test(t, int16_fully_connected);
 	tcase_add_test(t, bytes_of_length_one);
 	tcase_add_loop_test(t, detections, 0, 2);
+	tcase_add_test(t, bytes_as_weights_of_floats);
+	tcase_add_test(t, spectrum);
+	tcase_add_test(t, cells_over_time);
+	tcase_add_loop_test(t, int16_curves, 0, 4);
+	tcase_add_test(t, int16_softmax);
+	tcase_add_test(t, pixels_between);
+	tcase_add_test(t, boxes_that_are_left);
 	suite_add_tcase(s, t);
 	t = tcase_create("refused");
 	tcase_add_test(t, all_that_is_missing_is_told);
+	tcase_add_test(t, complex_numbers_out);
+	tcase_add_test(t, complex_numbers_added);
 	tcase_add_test(t, a_file_cut_short);
 	tcase_add_test(t, detections_without_options);
 	tcase_add_test(t, a_tensor_that_nothing_makes);

@@ -25,6 +25,7 @@ enum {
 	LITE_I64 = 4,
 	LITE_BOOL = 6,
 	LITE_I16 = 7,
+	LITE_C64 = 8,
 	LITE_I8 = 9
 };
 
