@@ -2,17 +2,20 @@
 /*
  * team.c — a fixed set of threads that split one loop at a time.
  *
- * A job is n items cut into equal pieces.  Its state is one 64-bit word: the
- * job's number, how many pieces it has, the next one that nobody has taken.
+ * A job is n items cut into equal pieces, of which every thread has a run of its
+ * own: the same part of every loop, so that what it wrote in the last is still in its cache.
+ * Whoever has finished takes pieces from the ends of the others' runs.  A run is one
+ * 64-bit word: the job's number, the end, the next piece that nobody has taken.
  * Taking a piece is one compare-and-swap on that word: it succeeds only while
- * the same job still has pieces, so a thread that wakes late takes nothing and
+ * the same job still has pieces there, so a thread that wakes late takes nothing and
  * harms nothing, and the caller never waits for a thread that has no piece.
- * The fields of a job are written before its word is published and stay until
+ * The fields of a job are written before its words are published and stay until
  * its last piece is done; a late reader may see fields of two jobs, but then
  * its swap fails, hence the relaxed atomics.
  *
  * While a caller holds the team (rt_team_enter), idle threads spin for a short
- * time, because the next loop is microseconds away; then they sleep on a futex.
+ * time on their own word, because the next loop is microseconds away; then they
+ * sleep on a futex.
  */
 #include <config.h>
 
@@ -39,26 +42,34 @@ struct worker {
 	int index; /* 1..threads−1; the caller is 0 */
 };
 
+/* A thread's pieces of the job; on a line of its own. */
+struct run {
+	_Alignas(64) atomic_uint_least64_t word; /* number << 32 | end << 16 | next piece */
+};
+
 struct rt_team {
 	int threads;
 	pthread_mutex_t held; /* by the one caller between enter and leave */
 	struct worker *workers;
 	int started;
+	uint32_t number; /* of the job, the caller's */
 
 	/* the job */
-	_Alignas(64) atomic_uint_least64_t word; /* number << 32 | pieces << 16 | next piece */
-	_Atomic(rt_team_f *) fn;
+	_Alignas(64) _Atomic(rt_team_f *) fn;
 	_Atomic(void *) arg;
 	atomic_size_t n; /* items */
+	atomic_uint pieces;
 
 	_Alignas(64) atomic_uint done; /* pieces finished; the caller sleeps on it */
 	atomic_uint caller_sleeps;
 
-	_Alignas(64) atomic_uint bell; /* rung for each job; workers sleep on it */
+	_Alignas(64) atomic_uint bell; /* rung for those who sleep on it */
 	atomic_int sleepers;
 	atomic_bool busy; /* somebody holds the team: spin before sleeping */
 	atomic_bool quit;
 	atomic_bool damaged; /* see rt_team_damaged */
+
+	struct run runs[]; /* [threads] */
 };
 
 static void pause_a_little(void)
@@ -105,29 +116,54 @@ static void do_piece(struct rt_team *t, rt_team_f *fn, void *arg, size_t begin, 
 	}
 }
 
-/* Take and do pieces of the current job until it has none left. */
+/* Take a piece of ${run}, the first or, of others, the last; the word before, or 0: there is none.
+ */
+static uint64_t take(struct run *run, bool own)
+{
+	uint64_t word = atomic_load_explicit(&run->word, memory_order_acquire);
+
+	while ((word & 0xffff) < (word >> 16 & 0xffff)) {
+		if (atomic_compare_exchange_weak_explicit(
+			&run->word, &word, own ? word + 1 : word - 0x10000, memory_order_acq_rel,
+			memory_order_acquire))
+			return word;
+	}
+	return 0;
+}
+
+/* Do what is left of ${run}; returns how many pieces that were. */
+static unsigned work_off(struct rt_team *t, struct run *run, int thread, bool own)
+{
+	unsigned count = 0;
+	uint64_t word;
+
+	/* A piece that was taken keeps its job, hence the fields, until it is told as done. */
+	while ((word = take(run, own)) != 0) {
+		const unsigned i = (unsigned)((own ? word : (word >> 16) - 1) & 0xffff);
+		const unsigned pieces = atomic_load_explicit(&t->pieces, memory_order_relaxed);
+		const size_t n = atomic_load_explicit(&t->n, memory_order_relaxed);
+
+		do_piece(t, atomic_load_explicit(&t->fn, memory_order_relaxed),
+			 atomic_load_explicit(&t->arg, memory_order_relaxed),
+			 piece_begin(n, pieces, i), piece_begin(n, pieces, i + 1), thread);
+		count++;
+	}
+	return count;
+}
+
+/* Do pieces of the current job until it has none left. */
 static void work(struct rt_team *t, int thread)
 {
-	uint64_t word = atomic_load_explicit(&t->word, memory_order_acquire);
+	unsigned count = work_off(t, &t->runs[thread], thread, true), pieces;
 
-	for (;;) {
-		unsigned next = word & 0xffff, pieces = word >> 16 & 0xffff;
-		rt_team_f *fn = atomic_load_explicit(&t->fn, memory_order_relaxed);
-		void *arg = atomic_load_explicit(&t->arg, memory_order_relaxed);
-		size_t n = atomic_load_explicit(&t->n, memory_order_relaxed);
-
-		if (next >= pieces)
-			return;
-		if (!atomic_compare_exchange_weak_explicit(
-			&t->word, &word, word + 1, memory_order_acq_rel, memory_order_acquire))
-			continue; /* ${word} is fresh again */
-		word++;
-		do_piece(t, fn, arg, piece_begin(n, pieces, next), piece_begin(n, pieces, next + 1),
-			 thread);
-		if (atomic_fetch_add_explicit(&t->done, 1, memory_order_seq_cst) + 1 == pieces &&
-		    atomic_load_explicit(&t->caller_sleeps, memory_order_seq_cst) != 0)
-			futex_wake(&t->done, 1);
-	}
+	for (int i = 1; i < t->threads; i++)
+		count += work_off(t, &t->runs[(thread + i) % t->threads], thread, false);
+	if (count == 0)
+		return;
+	pieces = atomic_load_explicit(&t->pieces, memory_order_relaxed);
+	if (atomic_fetch_add_explicit(&t->done, count, memory_order_seq_cst) + count == pieces &&
+	    atomic_load_explicit(&t->caller_sleeps, memory_order_seq_cst) != 0)
+		futex_wake(&t->done, 1);
 }
 
 static void wait_for_done(struct rt_team *t, unsigned pieces)
@@ -145,9 +181,29 @@ static void wait_for_done(struct rt_team *t, unsigned pieces)
 	atomic_store_explicit(&t->caller_sleeps, 0, memory_order_relaxed);
 }
 
+/* Hand out ${pieces} of the next job, and wake who sleeps. */
+static void publish(struct rt_team *t, unsigned pieces)
+{
+	const unsigned threads = (unsigned)t->threads;
+
+	t->number++;
+	for (unsigned i = 0; i < threads; i++) {
+		const uint64_t first = (uint64_t)pieces * i / threads,
+			       end = (uint64_t)pieces * (i + 1) / threads;
+
+		atomic_store_explicit(&t->runs[i].word,
+				      (uint64_t)t->number << 32 | end << 16 | first,
+				      memory_order_seq_cst);
+	}
+	/* Either this sees a sleeper, or the sleeper the words. */
+	if (atomic_load_explicit(&t->sleepers, memory_order_seq_cst) > 0) {
+		atomic_fetch_add_explicit(&t->bell, 1, memory_order_seq_cst);
+		futex_wake(&t->bell, INT_MAX);
+	}
+}
+
 void rt_team_for(struct rt_team *t, size_t n, size_t grain, rt_team_f *fn, void *arg)
 {
-	uint64_t number;
 	size_t pieces;
 
 	if (n == 0)
@@ -161,49 +217,57 @@ void rt_team_for(struct rt_team *t, size_t n, size_t grain, rt_team_f *fn, void 
 	pieces = (size_t)t->threads * PIECES_PER_THREAD;
 	if (pieces > n / grain)
 		pieces = n / grain;
-	number = atomic_load_explicit(&t->word, memory_order_relaxed) >> 32;
 
 	atomic_store_explicit(&t->fn, fn, memory_order_relaxed);
 	atomic_store_explicit(&t->arg, arg, memory_order_relaxed);
 	atomic_store_explicit(&t->n, n, memory_order_relaxed);
+	atomic_store_explicit(&t->pieces, (unsigned)pieces, memory_order_relaxed);
 	atomic_store_explicit(&t->done, 0, memory_order_relaxed);
-	atomic_store_explicit(&t->word, ((number + 1) & UINT32_MAX) << 32 | (uint64_t)pieces << 16,
-			      memory_order_release);
-	atomic_fetch_add_explicit(&t->bell, 1, memory_order_seq_cst);
-	if (atomic_load_explicit(&t->sleepers, memory_order_seq_cst) > 0)
-		futex_wake(&t->bell, (int)pieces - 1);
-
+	publish(t, (unsigned)pieces);
 	work(t, 0);
 	wait_for_done(t, (unsigned)pieces);
 }
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
-/* Wait until the bell has rung since ${seen}. */
-static void wait_for_bell(struct rt_team *t, unsigned seen)
+static uint64_t job_of(const struct run *run)
 {
+	return atomic_load_explicit(&run->word, memory_order_acquire) >> 32;
+}
+
+/* Wait until there has been another job than ${seen}; returns its number. */
+static uint64_t wait_for_job(struct rt_team *t, const struct run *mine, uint64_t seen)
+{
+	unsigned bell;
+	uint64_t job;
+
 	for (int i = 0; i < SPINS; i++) {
-		if (atomic_load_explicit(&t->bell, memory_order_acquire) != seen)
-			return;
+		if ((job = job_of(mine)) != seen)
+			return job;
 		if (!atomic_load_explicit(&t->busy, memory_order_relaxed))
 			break;
 		pause_a_little();
 	}
 	atomic_fetch_add_explicit(&t->sleepers, 1, memory_order_seq_cst);
-	while (atomic_load_explicit(&t->bell, memory_order_seq_cst) == seen)
-		futex_wait(&t->bell, seen);
+	for (;;) {
+		bell = atomic_load_explicit(&t->bell, memory_order_seq_cst);
+		job = atomic_load_explicit(&mine->word, memory_order_seq_cst) >> 32;
+		if (job != seen)
+			break;
+		futex_wait(&t->bell, bell);
+	}
 	atomic_fetch_sub_explicit(&t->sleepers, 1, memory_order_seq_cst);
+	return job;
 }
 
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct rt_team *t = w->team;
-	unsigned seen = 0;
+	uint64_t seen = 0;
 
 	for (;;) {
-		wait_for_bell(t, seen);
-		seen = atomic_load_explicit(&t->bell, memory_order_acquire);
+		seen = wait_for_job(t, &t->runs[w->index], seen);
 		if (atomic_load_explicit(&t->quit, memory_order_acquire))
 			return NULL;
 		work(t, w->index);
@@ -214,11 +278,12 @@ struct rt_team *rt_team_new(int threads)
 {
 	struct rt_team *t;
 	sigset_t all, old;
-	size_t bytes = (sizeof(*t) + 63) / 64 * 64;
+	size_t bytes;
 
 	must(threads >= 1);
 	if (threads > TEAM_THREADS_MAX)
 		threads = TEAM_THREADS_MAX;
+	bytes = sizeof(*t) + (size_t)threads * sizeof(t->runs[0]);
 	t = aligned_alloc(64, bytes);
 	if (t == NULL)
 		return NULL;
@@ -258,8 +323,7 @@ void rt_team_free(struct rt_team *t)
 	if (t == NULL)
 		return;
 	atomic_store_explicit(&t->quit, true, memory_order_release);
-	atomic_fetch_add_explicit(&t->bell, 1, memory_order_seq_cst);
-	futex_wake(&t->bell, INT_MAX);
+	publish(t, 0);
 	for (int i = 1; i <= t->started; i++)
 		(void)pthread_join(t->workers[i].thread, NULL);
 	(void)pthread_mutex_destroy(&t->held);
