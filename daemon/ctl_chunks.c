@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/ctl.h"
@@ -44,8 +42,9 @@ static bool write_list(const char *path, const void *data, size_t size)
 	return ok;
 }
 
-static bool one_list(struct ctl *ctl, const char *path, const void *data, size_t size)
+static bool one_file(struct ctl *ctl, const char *path)
 {
+	int fd = open(path, O_RDONLY | O_CLOEXEC), status;
 	struct store_chunk_list list;
 	struct store_error err;
 	size_t bytes = 0;
@@ -53,7 +52,11 @@ static bool one_list(struct ctl *ctl, const char *path, const void *data, size_t
 	void *out = NULL;
 	bool ok;
 
-	if (store_chunk_list_make(data, size, &list, &err) != 0)
+	if (fd < 0)
+		return ctl_fail("%s: %s", path, strerror(errno)) == CTL_OK;
+	status = store_chunk_list_file(fd, &list, &err);
+	(void)close(fd);
+	if (status != 0)
 		return ctl_fail("%s: %s", path, err.text) == CTL_OK;
 	ok = store_chunk_list_print(&list, &out, &bytes, &err) == 0;
 	if (!ok)
@@ -65,32 +68,6 @@ static bool one_list(struct ctl *ctl, const char *path, const void *data, size_t
 		printf("%s.chunks: %zu chunks, %s\n", path, list.count, ctl_bytes(bytes, text));
 	free(out);
 	store_chunk_list_drop(&list);
-	return ok;
-}
-
-static bool one_file(struct ctl *ctl, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	void *data = MAP_FAILED;
-	bool ok;
-
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		(void)ctl_fail("%s: %s", path, strerror(errno));
-		if (fd >= 0)
-			(void)close(fd);
-		return false;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size == 0) {
-		(void)close(fd);
-		return ctl_fail("%s: not a file with something in it", path) == CTL_OK;
-	}
-	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	(void)close(fd);
-	if (data == MAP_FAILED)
-		return ctl_fail("%s: %s", path, strerror(errno)) == CTL_OK;
-	ok = one_list(ctl, path, data, (size_t)st.st_size);
-	(void)munmap(data, (size_t)st.st_size);
 	return ok;
 }
 

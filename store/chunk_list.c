@@ -8,15 +8,20 @@
 
 #include "store/chunk.h"
 #include "store/chunk_list.h"
+#include "store/digest.h"
 #include "store/status.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #define RECORD_BYTES (4 + STORE_DIGEST_BYTES)
 #define HEAD_BYTES_MAX 160u
+#define PAGE_IN_BYTES ((size_t)1 << 20)
 static const char head_line[] = "larder-chunks 1\n";
 
 void store_chunk_list_drop(struct store_chunk_list *list)
@@ -32,6 +37,7 @@ struct maker {
 	const struct store_chunk_source *src;
 	struct store_chunk_list *list;
 	size_t room;
+	struct store_hash *whole; /* that of all of it, too; NULL: it is known */
 };
 
 static int add(void *arg, size_t offset, size_t size)
@@ -52,21 +58,34 @@ static int add(void *arg, size_t offset, size_t size)
 	/* it was read a moment ago, but may not be in memory any more */
 	if (m->src->ready != NULL)
 		status = m->src->ready(m->src->arg, offset, size);
+	/* one after the other while the bytes are near: the second costs half of the first */
 	if (status == 0)
 		status =
 		    store_digest_of(m->src->data + offset, size, &list->chunk[list->count].digest);
+	if (status == 0 && m->whole != NULL)
+		status = store_digest_add(m->whole, m->src->data + offset, size, NULL);
 	if (status == 0)
 		list->chunk[list->count++].size = (uint32_t)size;
 	return status;
 }
 
+/* A ${digest} of NULL: it is made, too. */
 static int make(const struct store_chunk_source *src, const struct store_digest *digest,
 		struct store_chunk_list *out, struct store_error *err)
 {
-	struct store_chunk_list list = {.digest = *digest, .size = src->size};
+	struct store_chunk_list list = {.size = src->size};
 	struct maker m = {.src = src, .list = &list};
-	int status = store_chunk_cut(src, add, &m);
+	int status = digest == NULL ? store_digest_begin(&m.whole, err) : 0;
 
+	if (status != 0)
+		return status;
+	if (digest != NULL)
+		list.digest = *digest;
+	status = store_chunk_cut(src, add, &m);
+	if (status == 0 && m.whole != NULL)
+		status = store_digest_end(m.whole, &list.digest, err);
+	else
+		store_digest_drop(m.whole);
 	if (status != 0) {
 		store_chunk_list_drop(&list);
 		return store_status_fail(err, status, NULL);
@@ -79,10 +98,55 @@ int store_chunk_list_make(const void *data, size_t size, struct store_chunk_list
 			  struct store_error *err)
 {
 	struct store_chunk_source src = {.data = data, .size = size};
-	struct store_digest digest;
-	int status = store_digest_of(data, size, &digest);
 
-	return status == 0 ? make(&src, &digest, out, err) : store_status_fail(err, status, NULL);
+	return make(&src, NULL, out, err);
+}
+
+/* ---- of a file --------------------------------------------------------------------------- */
+
+struct paging {
+	unsigned char *data;
+	size_t size, done;
+};
+
+/* The kernel reads ahead of us: a bad disk is an error then, and pages come many at a time. */
+static int page_in(void *arg, size_t offset, size_t size)
+{
+	struct paging *p = arg;
+	size_t begin = p->done, n;
+
+	if (offset + size <= p->done)
+		return 0;
+	while (p->done < offset + size)
+		p->done += p->size - p->done < PAGE_IN_BYTES ? p->size - p->done : PAGE_IN_BYTES;
+	n = p->done - begin;
+	if (madvise(p->data + begin, n, MADV_POPULATE_READ) != 0 && errno != EINVAL)
+		return errno == ENOMEM ? STORE_MEMORY : STORE_IO;
+	return 0;
+}
+
+int store_chunk_list_file(int fd, struct store_chunk_list *out, struct store_error *err)
+{
+	struct store_chunk_source src = {.ready = page_in};
+	struct paging p = {.done = 0};
+	struct stat st;
+	int status;
+
+	if (fstat(fd, &st) != 0)
+		return store_status_errno(err, errno, "reading the file");
+	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		return store_status_fail(err, STORE_INVALID, "not a file with something in it");
+	if ((uintmax_t)st.st_size > SIZE_MAX / 2)
+		return store_status_fail(err, STORE_MEMORY, NULL);
+	p.size = src.size = (size_t)st.st_size;
+	p.data = mmap(NULL, p.size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p.data == MAP_FAILED)
+		return store_status_errno(err, errno, "mapping the file");
+	src.data = p.data;
+	src.arg = &p;
+	status = make(&src, NULL, out, err);
+	(void)munmap(p.data, p.size);
+	return status;
 }
 
 /* ---- bytes ------------------------------------------------------------------------------- */

@@ -371,9 +371,13 @@ struct store_chunk_list {
 };
 /*
  * store_chunk_list_make(data, size, out, err): cut and hash a file in memory.
- * Takes about a second per GB.  store_chunk_list_drop frees what is in it.
+ * Takes one or two seconds per GB.  store_chunk_list_drop frees what is in it.
+ * store_chunk_list_file: the same of an open file.  STORE_IO, STORE_INVALID when there is nothing
+ * in it.  Must not be cut short meanwhile.
  */
 int store_chunk_list_make(const void *data, size_t size, struct store_chunk_list *out,
+			  struct store_error *err) STORE_MUST_CHECK;
+int store_chunk_list_file(int fd, struct store_chunk_list *out,
 			  struct store_error *err) STORE_MUST_CHECK;
 void store_chunk_list_drop(struct store_chunk_list *list);
 /* store_chunk_list_print(list, ret, ret_size, err): as above; the caller frees *ret. */

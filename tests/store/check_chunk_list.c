@@ -4,7 +4,10 @@
 
 #include "tests/store/fixture.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define SIZE ((size_t)8 << 20)
 
@@ -40,6 +43,7 @@ static void teardown(void)
 START_TEST(there_and_back)
 {
 	struct store_chunk_list back;
+	struct store_digest whole;
 	uint64_t at = 0;
 	size_t size;
 	void *text;
@@ -59,10 +63,39 @@ START_TEST(there_and_back)
 		at += back.chunk[i].size;
 	}
 	ck_assert_uint_eq(at, SIZE);
+	ok(store_digest_of(old, SIZE, &whole));
+	ck_assert(store_digest_equal(&whole, &back.digest));
 	store_chunk_list_drop(&back);
 	/* a list is a small part of what it tells of */
 	ck_assert_uint_lt(size, SIZE / 1000);
 	free(text);
+}
+END_TEST
+
+START_TEST(of_a_file)
+{
+	struct store_chunk_list of_file;
+	const char *path = fixture_path("a-file");
+	int fd;
+
+	ok(store_chunk_list_make(old, SIZE, &list, &fx.err));
+	fixture_write_file(path, old, SIZE);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ok(store_chunk_list_file(fd, &of_file, &fx.err));
+	(void)close(fd);
+	ck_assert_uint_eq(of_file.size, SIZE);
+	ck_assert_uint_eq(of_file.count, list.count);
+	ck_assert(store_digest_equal(&of_file.digest, &list.digest));
+	ck_assert_mem_eq(of_file.chunk, list.chunk, list.count * sizeof(list.chunk[0]));
+	store_chunk_list_drop(&of_file);
+	fixture_write_file(path, "", 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fails(store_chunk_list_file(fd, &of_file, &fx.err), STORE_INVALID);
+	(void)close(fd);
+	fd = open(fx.dir, O_RDONLY | O_CLOEXEC);
+	fails(store_chunk_list_file(fd, &of_file, &fx.err), STORE_INVALID);
+	(void)close(fd);
+	fails(store_chunk_list_file(-1, &of_file, &fx.err), STORE_IO);
 }
 END_TEST
 
@@ -237,6 +270,7 @@ Suite *check_store_chunk_list(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, there_and_back);
+	tcase_add_test(c, of_a_file);
 	tcase_add_test(c, lists_that_are_none);
 	tcase_add_test(c, kept_beside_its_blob);
 	tcase_add_test(c, told_to_stop);
