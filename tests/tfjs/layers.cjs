@@ -62,6 +62,9 @@ const cases = {
     [some([2, 5, 2])]],
   repeat: [sequential(L.simpleRNN({ units: 4, inputShape: [5, 3] }), L.repeatVector({ n: 3 }), L.gru({ units: 4, returnSequences: true, recurrentActivation: 'sigmoid' }),
     L.timeDistributed({ layer: L.dense({ units: 2, activation: 'softmax' }) })), [some([2, 5, 3])]],
+  conv_lstm: [sequential(L.convLstm2d({ filters: 3, kernelSize: 3, inputShape: [4, 6, 5, 2] })), [some([2, 4, 6, 5, 2])]],
+  conv_lstm_all: [sequential(L.convLstm2d({ filters: 3, kernelSize: [2, 3], padding: 'same', strides: 2, returnSequences: true, goBackwards: true,
+    recurrentActivation: 'sigmoid', inputShape: [4, 6, 5, 2] }), L.convLstm2d({ filters: 2, kernelSize: 2, useBias: false, activation: 'relu' })), [some([2, 4, 6, 5, 2])]],
   // ---- images as they come ----
   rescaling: [sequential(L.rescaling({ scale: 1 / 127.5, offset: -1, inputShape: [6, 6, 3] })), [whole([2, 6, 6, 3], 0, 256).toFloat()]],
   resizing: alone(L.resizing({ height: 5, width: 9, interpolation: 'bilinear' }), some([2, 8, 6, 3])),
