@@ -14,6 +14,7 @@
 #include "daemon/hub.h"
 #include "daemon/job.h"
 #include "daemon/pull.h"
+#include "daemon/pull_mend.h"
 #include "daemon/range.h"
 #include "daemon/request.h"
 #include "daemon/shelf.h"
@@ -136,6 +137,8 @@ static int send_file(struct request *rq, const struct store_file *file, const ch
 	struct store_error err;
 	int rc = shelf_get(rq->ctx->store, file, path, &item, &err);
 
+	if (rc == STORE_DAMAGED)
+		pull_mend(rq->ctx, &file->digest);
 	if (rc != 0)
 		return fault_store(fault, rc, err.text);
 	return send_item(rq, item, fault);

@@ -10,18 +10,49 @@
 #include "daemon/job.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
+#include "daemon/pull_mend.h"
 #include "daemon/request.h"
 #include "daemon/text.h"
 #include "store/store.h"
 
+#define MEND_MAX 64                           /* of one run; more is for the scrub */
 #define VERIFY_TIMEOUT_MS (24u * 3600 * 1000) /* it takes as long as the disk takes */
+
+/* What may be fetched again when the request is over. */
+struct mending {
+	struct context *ctx;
+	struct store_digest digest[MEND_MAX];
+	unsigned count;
+};
 
 struct bad {
 	struct text t;
 	unsigned count;
+	struct mending *mending;
 };
 
-/* Where content that an upstream has will be fetched again. */
+/* Event loop. */
+static void mend(void *arg)
+{
+	const struct mending *m = arg;
+
+	for (unsigned i = 0; i < m->count; i++)
+		pull_mend(m->ctx, &m->digest[i]);
+}
+
+/* Pool.  What was found before somebody stopped it is mended, too. */
+static int begin_bad(struct request *rq, struct bad *bad, struct fault *fault)
+{
+	struct mending *m = arena_zalloc(&rq->arena, sizeof(*m));
+
+	if (m == NULL || arena_defer(&rq->arena, mend, m) != 0)
+		return fault_set(fault, 507, "out of memory");
+	m->ctx = rq->ctx;
+	*bad = (struct bad){.mending = m};
+	text_init(&bad->t, &rq->arena);
+	return 0;
+}
+
 static int bad_blob(void *arg, const struct store_digest *digest, const char *what)
 {
 	struct bad *bad = arg;
@@ -32,6 +63,8 @@ static int bad_blob(void *arg, const struct store_digest *digest, const char *wh
 		log_error("verify", "sha256=%s found=\"%s\"", hex, what);
 		metrics_add(METRIC_blobs_damaged, 1);
 	}
+	if (bad->mending->count < MEND_MAX)
+		bad->mending->digest[bad->mending->count++] = *digest;
 	text_printf(&bad->t, "%s{\"sha256\":\"%s\",\"what\":", bad->count++ == 0 ? "" : ",", hex);
 	text_json(&bad->t, what);
 	text_add(&bad->t, "}");
@@ -51,11 +84,12 @@ static int verify(struct request *rq, void *arg, struct fault *fault)
 {
 	struct store_verify v;
 	struct store_error err;
-	struct bad bad = {.count = 0};
+	struct bad bad;
 	struct text t;
 
 	(void)arg;
-	text_init(&bad.t, &rq->arena);
+	if (begin_bad(rq, &bad, fault) != 0)
+		return -1;
 	if (store_verify(rq->ctx->store, bad_blob, &bad, request_cancel_flag(rq), &v, &err) != 0)
 		return fault_store(fault, err.status, err.text);
 	text_init(&t, &rq->arena);
@@ -72,11 +106,12 @@ static int rebuild(struct request *rq, void *arg, struct fault *fault)
 {
 	struct store_rebuild r;
 	struct store_error err;
-	struct bad bad = {.count = 0};
+	struct bad bad;
 	struct text t;
 
 	(void)arg;
-	text_init(&bad.t, &rq->arena);
+	if (begin_bad(rq, &bad, fault) != 0)
+		return -1;
 	if (store_rebuild(rq->ctx->store, bad_blob, &bad, request_cancel_flag(rq), &r, &err) != 0) {
 		log_error("rebuild", "error=\"%s\"", err.text);
 		return fault_store(fault, err.status, err.text);

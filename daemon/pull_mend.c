@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pull_mend.c — a damaged blob: which file of which upstream it is, and one
- * fetch of that.  Called by scrub.c.  It must never change a name: only content
+ * fetch of that.  Called by whoever met the damage: scrub.c, handle_verify.c,
+ * handle_files.c.  It must never change a name: only content
  * is stored anew, and only with the digest that it had.
  */
 #include <config.h>
@@ -20,6 +21,9 @@
 #include "daemon/pull_names.h"
 #include "daemon/upstream.h"
 
+#define TRIED_MAX 64u
+#define TRIED_MS 10000u
+
 struct row {
 	char *model, *revision, *upstream;
 	char commit[41];
@@ -32,6 +36,7 @@ struct mend {
 	size_t count, room;
 	size_t hit; /* the row whose file it is; == count: nobody's */
 	char *path;
+	bool damaged;
 };
 
 static void drop(struct mend *m)
@@ -73,12 +78,29 @@ static int is_it(void *arg, const struct store_file_info *info)
 	return 0;
 }
 
+static int see(void *arg, const struct store_digest *digest, const char *what)
+{
+	struct mend *m = arg;
+	char hex[STORE_DIGEST_HEX + 1];
+
+	m->damaged = true;
+	store_digest_hex(digest, hex);
+	log_info("mend", "sha256=%s found=\"%s\"", hex, what);
+	return 0;
+}
+
 /* Pool. */
 static void find_work(void *arg)
 {
 	struct mend *m = arg;
 	struct store_error err;
 
+	/* a file that is missing or cut short is met before anybody noted it: as long as nobody
+	 * did, its content counts as stored */
+	if (store_verify_blob(m->ctx->store, &m->digest, see, m, NULL, &err) != 0)
+		log_debug("mend", "text=\"%s\"", err.text);
+	if (!m->damaged)
+		return;
 	for (m->hit = 0; m->hit < m->count && m->path == NULL; m->hit++) {
 		if (store_model_files(m->ctx->store, m->row[m->hit].model, m->row[m->hit].revision,
 				      is_it, m, &err) != 0)
@@ -124,11 +146,31 @@ static void found(void *arg)
 		drop(m);
 }
 
+/* Was it looked for a moment ago?  Every request for a damaged file asks for it. */
+static bool tried(const struct store_digest *digest, uint64_t now_ms)
+{
+	static struct {
+		struct store_digest digest;
+		uint64_t until_ms;
+	} last[TRIED_MAX]; /* event loop only */
+	static unsigned next;
+
+	for (unsigned i = 0; i < TRIED_MAX; i++) {
+		if (last[i].until_ms > now_ms && store_digest_equal(&last[i].digest, digest))
+			return true;
+	}
+	last[next].digest = *digest;
+	last[next].until_ms = now_ms + TRIED_MS;
+	next = (next + 1) % TRIED_MAX;
+	return false;
+}
+
 void pull_mend(struct context *ctx, const struct store_digest *digest)
 {
 	struct mend *m;
 
-	if (ctx->pull == NULL || pull_offline(ctx->pull) || job_stopping())
+	if (ctx->pull == NULL || pull_offline(ctx->pull) || job_stopping() ||
+	    tried(digest, uv_now(ctx->loop)))
 		return;
 	m = calloc(1, sizeof(*m));
 	must(m != NULL);

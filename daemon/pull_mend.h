@@ -9,7 +9,8 @@ struct context;
 
 /*
  * pull_mend(ctx, digest): if a file with that content has a name that is an upstream's, ask it
- * for that file.  What comes takes the damaged blob's place once its digest is right.  Event loop.
+ * for that file.  What comes takes the damaged blob's place once its digest is right.  Not more
+ * than once in ten seconds.  Event loop.
  */
 void pull_mend(struct context *ctx, const struct store_digest *digest);
 

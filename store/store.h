@@ -575,6 +575,10 @@ struct store_verify {
 typedef int store_verify_f(void *arg, const struct store_digest *digest, const char *what);
 int store_verify(struct store *store, store_verify_f *fn, void *arg, const atomic_bool *stop,
 		 struct store_verify *out, struct store_error *err) STORE_MUST_CHECK;
+/* store_verify_blob(store, digest, fn, arg, stop, err): the same of one.  STORE_NOT_FOUND.  Write.
+ */
+int store_verify_blob(struct store *store, const struct store_digest *digest, store_verify_f *fn,
+		      void *arg, const atomic_bool *stop, struct store_error *err) STORE_MUST_CHECK;
 
 /*
  * store_scrub_new → store_scrub_step* → store_scrub_free: the same, a little at

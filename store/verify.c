@@ -12,6 +12,7 @@
 #include "store/fsck.h"
 #include "store/map.h"
 #include "store/state.h"
+#include "store/status.h"
 #include "store/verify.h"
 
 #include <errno.h>
@@ -164,4 +165,38 @@ int store_verify(struct store *store, store_verify_f *fn, void *arg, const atomi
 	if (status == 0)
 		*out = run.seen;
 	return status;
+}
+
+/* What the index says of one blob; 1, 0 when it says nothing, or a status. */
+static int find_row(struct store *store, const struct store_digest *digest,
+		    struct store_blob_row *row, struct store_error *err)
+{
+	struct store_conn *conn;
+	int status = store_index_reader(store->index, &conn, err);
+
+	if (status != 0)
+		return status;
+	*row = (struct store_blob_row){.digest = *digest};
+	status = store_index_row(conn, STMT_BLOB_FIND, ARGS(A_DIGEST(digest)), err);
+	if (status == 1) {
+		row->size = store_index_int(conn, STMT_BLOB_FIND, 0);
+		row->damaged = store_index_int(conn, STMT_BLOB_FIND, 1) != 0;
+		store_index_stop(conn, STMT_BLOB_FIND);
+	}
+	store_index_done(store->index, conn);
+	return status;
+}
+
+int store_verify_blob(struct store *store, const struct store_digest *digest, store_verify_f *fn,
+		      void *arg, const atomic_bool *stop, struct store_error *err)
+{
+	struct run run = {.store = store, .fn = fn, .arg = arg, .stop = stop};
+	struct store_blob_row row;
+	int status = store_writable(store, err);
+
+	if (status == 0)
+		status = find_row(store, digest, &row, err);
+	if (status == 0)
+		return store_status_fail(err, STORE_NOT_FOUND, "no such blob");
+	return status < 0 ? status : look_at(&run, &row, err);
 }

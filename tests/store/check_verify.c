@@ -235,6 +235,32 @@ START_TEST(stopped_from_outside)
 }
 END_TEST
 
+/* One blob, as somebody found it who wanted to send it. */
+START_TEST(a_single_one)
+{
+	struct store_digest well = fixture_put("one that is well"), rotten = fixture_put("rotten");
+	struct store_digest gone = fixture_put("gone"), none = fixture_digest("never was");
+
+	flip(&rotten, 3);
+	ck_assert_int_eq(unlink(fixture_blob_path(&gone)), 0);
+	said[0] = '\0';
+	ok(store_verify_blob(fx.store, &well, say, NULL, NULL, &fx.err));
+	ck_assert_str_eq(said, "");
+	ok(store_verify_blob(fx.store, &rotten, say, NULL, NULL, &fx.err));
+	expect_said(&rotten, "damaged: the content does not match its digest");
+	ok(store_verify_blob(fx.store, &gone, say, NULL, NULL, &fx.err));
+	expect_said(&gone, "missing");
+	fails(store_verify_blob(fx.store, &none, say, NULL, NULL, &fx.err), STORE_NOT_FOUND);
+	/* so that they can come anew */
+	ck_assert(store_blob_has(fx.store, &well, NULL));
+	ck_assert(!store_blob_has(fx.store, &rotten, NULL));
+	ck_assert(!store_blob_has(fx.store, &gone, NULL));
+	said[0] = '\0';
+	ok(store_verify_blob(fx.store, &rotten, say, NULL, NULL, &fx.err));
+	expect_said(&rotten, "quarantined");
+}
+END_TEST
+
 Suite *check_store_verify(void)
 {
 	Suite *s = suite_create("store_verify");
@@ -244,6 +270,7 @@ Suite *check_store_verify(void)
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, a_sound_store);
 	tcase_add_test(t, damage_of_every_kind);
+	tcase_add_test(t, a_single_one);
 	tcase_add_test(t, a_mapping_of_damage_is_not_handed_out_again);
 	tcase_add_test(t, what_cannot_be_read_is_damaged);
 	tcase_add_test(t, failures_and_stopping);

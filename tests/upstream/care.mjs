@@ -82,6 +82,56 @@ export const cases = [
     assert.ok(hub.bytes - bytes < 200_000, `${hub.bytes - bytes} bytes came`);
   }],
 
+  ['content that is damaged comes again by itself: when somebody asks for it, and after a verify', async (defer) => {
+    const { hub, larder } = await pair(defer, {}, { scrub_rate: '0' });
+    const big = content(65, 3_000_000), small = Buffer.from('{"small":1}');
+    hub.put('org/m', A, { 'config.json': small, 'model.onnx': big });
+    assert.equal((await larder.jobOver(await larder.warm({ model: 'org/m' }))).state, 'done');
+    const blob = (data) => path.join(larder.dir, 'state', 'blobs', sha256(data).slice(0, 2), sha256(data));
+    const hurt = async (fn) => {
+      await larder.stop();
+      for (const file of [blob(big), blob(small)]) {
+        fs.chmodSync(file, 0o600);
+        fn(file);
+      }
+      await larder.start();
+    };
+    const mended = () => until('both are here again', async () => {
+      const [m, c] = [await larder.get(url('model.onnx')), await larder.get(url('config.json'))];
+      return m.status === 200 && c.status === 200 && sha256(m.body) === sha256(big) && c.body.equals(small);
+    });
+    const asked = [];
+    for (const fn of [(f) => fs.truncateSync(f, 5), (f) => fs.rmSync(f)]) {
+      await hurt(fn);
+      asked.push(hub.requests.length);
+      assert.equal((await larder.get(url('model.onnx'))).status, 503);
+      assert.equal((await larder.get(url('config.json'))).status, 503);
+      await mended();
+    }
+    // nobody asks for it: verify finds it
+    await hurt((f) => { const d = fs.readFileSync(f); d[3] ^= 1; fs.writeFileSync(f, d); });
+    asked.push(hub.requests.length);
+    const r = await larder.ctl('verify');
+    assert.equal(r.code, 1, r.out);
+    await until('both are here again', () => [big, small].every((d) => sha256(fs.readFileSync(blob(d))) === sha256(d)));
+    await mended();
+    assert.equal((await larder.ctl('verify')).code, 0);
+    asked.push(hub.requests.length);
+    for (let i = 1; i < asked.length; i++) assert.ok(asked[i] > asked[i - 1], 'from where?');
+    assert.equal(await larder.files('org/m'), 2);
+    // what only is here cannot come from anywhere: it stays away, and nobody is asked
+    const own = path.join(larder.dir, 'own.bin');
+    fs.writeFileSync(own, 'my own');
+    assert.equal((await larder.ctl('import', '--name', 'own', own)).code, 0);
+    await larder.stop();
+    fs.rmSync(blob(Buffer.from('my own')));
+    await larder.start();
+    const before = hub.requests.length;
+    for (let i = 0; i < 5; i++) assert.equal((await larder.get('/own/resolve/main/own.bin')).status, 503);
+    await sleep(300);
+    assert.equal(hub.requests.length, before);
+  }],
+
   ['content that rots is found and fetched again', async (defer) => {
     const { hub, larder } = await pair(defer, {}, { scrub_rate: '0' });
     const big = content(64, 3_000_000);
