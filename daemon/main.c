@@ -303,6 +303,7 @@ static int run(struct larderd *d)
 	    manifest_open(&d->ctx, &d->ctx.manifests) != 0 ||
 	    pull_open(&d->ctx, &d->ctx.pull) != 0 || warm_open(&d->ctx, &d->ctx.warm) != 0)
 		goto out;
+	pull_begin(d->ctx.pull);
 	pulse_start(&d->ctx);
 	patience_start(d->ctx.loop);
 	tenure_start(&d->ctx);

@@ -402,7 +402,6 @@ int pull_open(struct context *ctx, struct pull **out)
 	pull_flight_init(&p->flights, ctx, p->fetcher, p->names, p->marks);
 	p->flights.absent = on_absent;
 	p->flights.arg = p;
-	job_background(ctx, sweep, NULL, ctx);
 	*out = p;
 	return 0;
 
@@ -412,6 +411,11 @@ fail_names:
 fail_free:
 	free(p);
 	return -1;
+}
+
+void pull_begin(struct pull *p)
+{
+	job_background(p->ctx, sweep, NULL, p->ctx);
 }
 
 void pull_stop(struct pull *p)

@@ -21,6 +21,9 @@ struct request;
 
 /* pull_open(ctx, out): 0, or -1 (logged). */
 int pull_open(struct context *ctx, struct pull **out);
+/* pull_begin(p): old downloads are swept, on the pool: when nothing fails any more that is opened.
+ */
+void pull_begin(struct pull *p);
 /* pull_stop(p): the daemon stops: every flight fails, what has come stays. */
 void pull_stop(struct pull *p);
 /* pull_close(p): after the pool has ended its work.  NULL is allowed. */

@@ -179,4 +179,21 @@ export const cases = [
       assert.ok(r.json.error.includes(text), r.json.error);
     }
   }],
+
+  ['jobs that cannot be opened: larderd says so, and ends in order', async (defer) => {
+    const { larder } = await pair(defer);
+    await larder.stop();
+    const state = path.join(larder.dir, 'state'), partial = path.join(state, 'partial');
+    fs.rmSync(path.join(state, 'jobs'), { recursive: true });
+    fs.writeFileSync(path.join(state, 'jobs'), '');
+    fs.mkdirSync(partial, { recursive: true });
+    for (let i = 0; i < 3000; i++) fs.writeFileSync(path.join(partial, `old-${i}`), ''); // to be swept, if it came to that
+    const past = new Date(Date.now() - 30 * 86400e3);
+    for (const f of fs.readdirSync(partial)) fs.utimesSync(path.join(partial, f), past, past);
+    await assert.rejects(larder.startOnce(), /the folder of jobs cannot be opened/);
+    assert.deepEqual(await larder.ended, { code: 1, signal: null });
+    fs.rmSync(path.join(state, 'jobs'));
+    await larder.start();
+    await until('old downloads are swept', () => fs.readdirSync(partial).length === 0);
+  }],
 ];
