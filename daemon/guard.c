@@ -342,7 +342,10 @@ int guard_body(const struct guard_view *v, const struct route *route, uint64_t b
 	if (body == 0)
 		return 0;
 	json = type != NULL && type_is(type, "application/json");
-	bytes = type != NULL && type_is(type, "application/octet-stream");
+	/* clients of the inference protocol name none; a header that no simple request has is as
+	 * good */
+	bytes = type != NULL ? type_is(type, "application/octet-stream")
+			     : route->body == BYTES && v->header[HEADER_INFERENCE_HEADER] != NULL;
 	if (!(json && route->body != STREAM) && !(bytes && route->body != JSON))
 		return fault_set(fault, 415, "the Content-Type must be %s",
 				 route->body == JSON     ? "application/json"
