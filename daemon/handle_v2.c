@@ -6,6 +6,7 @@
  */
 #include <config.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/handle_v2_follow.h"
@@ -16,6 +17,7 @@
 #include "daemon/residency.h"
 #include "daemon/server.h"
 #include "daemon/text.h"
+#include "store/store.h"
 
 #define JSON_TYPE "application/json"
 
@@ -85,6 +87,36 @@ static void add_all_dim_names(struct text *t, const struct oip_ports *ports)
 	text_add(t, "}");
 }
 
+struct versions {
+	struct text *t;
+	const char *asked;
+	char before[STORE_COMMIT_HEX + 1];
+};
+
+/* Each snapshot once: those with several names come one after the other. */
+static int add_version(void *arg, const struct store_usage_snapshot *s)
+{
+	struct versions *v = arg;
+
+	if (strcmp(s->commit, v->asked) == 0 || strcmp(s->commit, v->before) == 0)
+		return 0;
+	(void)snprintf(v->before, sizeof v->before, "%s", s->commit);
+	text_add(v->t, ",");
+	text_json(v->t, s->commit);
+	return 0;
+}
+
+/* All snapshots that are stored, the one that was asked for first. */
+static void add_versions(struct text *t, struct store *store, const struct resident *m)
+{
+	struct versions v = {.t = t, .asked = residency_commit(m)};
+	struct store_error err;
+
+	text_json(t, v.asked);
+	if (store_usage_snapshots(store, residency_model(m), add_version, &v, &err) != 0)
+		return; /* removed meanwhile: then it is the only one that can be asked for */
+}
+
 int handle_v2_model(struct request *rq, struct fault *fault)
 {
 	struct resident *m;
@@ -97,7 +129,7 @@ int handle_v2_model(struct request *rq, struct fault *fault)
 	text_add(&t, "{\"name\":");
 	text_json(&t, residency_model(m));
 	text_add(&t, ",\"versions\":[");
-	text_json(&t, residency_commit(m));
+	add_versions(&t, rq->ctx->store, m);
 	text_add(&t, "],\"platform\":");
 	text_json(&t, residency_platform(m));
 	text_add(&t, ",");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * handle_v2_config.c — GET /v2/models/{model}/config: whether a stored model can
- * run and what it would need, without loading it.  On the pool.
+ * run and what it would need, without loading it; and what Triton's model
+ * configuration extension says of a model, in its words.  On the pool.
  *
  * The file is mapped and its graph read; weights are not touched, nothing is
  * packed, nothing stays.  What only the binding of an operator refuses (an
@@ -9,13 +10,16 @@
  */
 #include <config.h>
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/oip_ports.h"
 #include "daemon/request.h"
 #include "daemon/residency.h"
+#include "daemon/residency_batch.h"
 #include "daemon/residency_load.h"
+#include "daemon/settings.h"
 #include "daemon/text.h"
 
 #define JSON_TYPE "application/json"
@@ -58,8 +62,58 @@ static void add_reason(struct text *t, const char *reason)
 	add_lines(t, reason);
 }
 
+/* ---- Triton's ModelConfig (model_config.proto), as far as it means something here ---- */
+
+static void add_config_port(struct text *t, const struct rt_port *port, bool batched, bool input)
+{
+	const char *type = rt_dtype_oip(port->dtype);
+	const char *comma = "";
+
+	text_add(t, "{\"name\":");
+	text_json(t, port->name);
+	text_printf(t, ",\"data_type\":\"TYPE_%s\",",
+		    type[0] == '\0'              ? "INVALID"
+		    : strcmp(type, "BYTES") == 0 ? "STRING"
+						 : type);
+	if (input)
+		text_add(t, "\"format\":\"FORMAT_NONE\",");
+	text_add(t, "\"dims\":[");
+	for (int i = batched ? 1 : 0; i < port->shape.rank; i++) {
+		text_printf(t, "%s%" PRId64, comma, port->shape.dims[i]);
+		comma = ",";
+	}
+	text_printf(t, "]%s}",
+		    !input           ? ""
+		    : port->optional ? ",\"optional\":true"
+				     : ",\"optional\":false");
+}
+
+static void add_config(struct text *t, const struct oip_ports *ports, const char *path,
+		       const struct settings *settings)
+{
+	bool batched = residency_batch_fit(ports);
+
+	text_printf(t, ",\"max_batch_size\":%u,\"input\":[",
+		    batched ? (unsigned)settings->batch_max : 0);
+	for (size_t i = 0; i < ports->input_count; i++) {
+		text_add(t, i == 0 ? "" : ",");
+		add_config_port(t, ports->inputs[i], batched, true);
+	}
+	text_add(t, "],\"output\":[");
+	for (size_t i = 0; i < ports->output_count; i++) {
+		text_add(t, i == 0 ? "" : ",");
+		add_config_port(t, ports->outputs[i], batched, false);
+	}
+	text_add(t, "],\"version_policy\":{\"all\":{}},\"default_model_filename\":");
+	text_json(t, path);
+	text_add(t, ",\"instance_group\":[{\"kind\":\"KIND_CPU\",\"count\":1}]");
+	if (batched && settings->batch_window != 0)
+		text_printf(t, ",\"dynamic_batching\":{\"max_queue_delay_microseconds\":%u}",
+			    (unsigned)settings->batch_window * 1000);
+}
+
 static void add_file(struct text *t, const struct runnable *what, const struct residency_load *l,
-		     const struct rt_error *err, int status)
+		     const struct settings *settings, const struct rt_error *err, int status)
 {
 	text_add(t, ",\"versions\":[");
 	text_json(t, what->file.commit);
@@ -73,6 +127,7 @@ static void add_file(struct text *t, const struct runnable *what, const struct r
 	text_json(t, rt_model_platform(l->model));
 	text_add(t, ",\"runnable\":true,\"missing\":[],");
 	oip_ports_json(t, &l->ports);
+	add_config(t, &l->ports, what->path, settings);
 }
 
 int handle_v2_config(struct request *rq, struct fault *fault)
@@ -107,7 +162,7 @@ int handle_v2_config(struct request *rq, struct fault *fault)
 			free(err);
 			return -1;
 		}
-		add_file(&t, &what, &load, err, status);
+		add_file(&t, &what, &load, rq->settings, err, status);
 		residency_load_close(&load);
 	}
 	text_add(&t, "}");
