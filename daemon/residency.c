@@ -9,6 +9,7 @@
 
 #include "daemon/residency.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -212,10 +213,23 @@ static int check_cost(struct resident *m, struct rt_error *err)
 
 	if (cost <= budget)
 		return RT_OK;
+	tally_weighed(m->tally, cost);
 	residency_load_close(&m->load);
 	return rt_error_set(err, RT_BUDGET,
 			    "the model takes %llu bytes of memory, memory_budget is %llu bytes",
 			    (unsigned long long)cost, (unsigned long long)budget);
+}
+
+/* It was too much before it was known how much. */
+static int over_budget(struct resident *m, struct rt_error *err)
+{
+	uint64_t budget = m->owner->memory_budget;
+	char why[200];
+
+	(void)snprintf(why, sizeof why, "%.199s", err->text);
+	tally_weighed(m->tally, budget + 1);
+	return rt_error_set(err, RT_BUDGET, "%s; memory_budget is %llu bytes", why,
+			    (unsigned long long)budget);
 }
 
 static int open_model(struct resident *m, const struct runnable *what, struct rt_error *err)
@@ -229,6 +243,8 @@ static int open_model(struct resident *m, const struct runnable *what, struct rt
 	};
 	int status = residency_load_open(&m->load, what, &opts, err);
 
+	if (status == RT_BUDGET)
+		return over_budget(m, err);
 	return status == RT_OK ? check_cost(m, err) : status;
 }
 
@@ -432,15 +448,41 @@ const char *residency_platform(const struct resident *m)
 	return rt_model_platform(m->load.model);
 }
 
+/* ${w} waits behind those who came before.  Locked. */
+static void line_up(struct resident *m, struct resident_waiter *w)
+{
+	struct resident_waiter **link = &m->waiters;
+
+	while (*link != NULL)
+		link = &(*link)->next;
+	*w = (struct resident_waiter){NULL};
+	*link = w;
+}
+
+/* ${w} waits no longer; the next one may have been looking at it.  Locked. */
+static void step_out(struct resident *m, struct resident_waiter *w)
+{
+	struct resident_waiter **link = &m->waiters;
+
+	while (*link != w)
+		link = &(*link)->next;
+	*link = w->next;
+	if (m->waiters != NULL)
+		must(pthread_cond_broadcast(&m->owner->changed) == 0);
+}
+
 /* An idle session in *out, or leave for a new one (*out NULL); -1: cancelled. */
 static int find_session(struct resident *m, const atomic_bool *cancel, struct rt_session **out,
 			struct fault *fault)
 {
+	struct resident_waiter self;
 	int status = 0;
 
 	*out = NULL;
 	residency_table_lock(m->owner);
-	while (m->idle_count == 0 && m->session_count == SESSIONS_MAX && status == 0) {
+	line_up(m, &self);
+	while (status == 0 &&
+	       (m->waiters != &self || (m->idle_count == 0 && m->session_count == SESSIONS_MAX))) {
 		if (!residency_table_wait(m->owner, cancel))
 			status = fault_set(fault, 503, "cancelled before the model was free");
 	}
@@ -448,6 +490,7 @@ static int find_session(struct resident *m, const atomic_bool *cancel, struct rt
 		*out = m->idle[--m->idle_count];
 	else if (status == 0)
 		m->session_count++;
+	step_out(m, &self);
 	residency_table_unlock(m->owner);
 	return status;
 }

@@ -138,6 +138,10 @@ int residency_room_take(struct resident *m, const struct runnable *what, const a
 		return fault_set(fault, 507,
 				 "the model has %llu bytes, memory_budget is %llu bytes",
 				 (unsigned long long)files, (unsigned long long)r->memory_budget);
+	if (tally_cost(m->tally) > r->memory_budget)
+		return fault_set(fault, 507,
+				 "the model takes more memory than memory_budget, %llu bytes",
+				 (unsigned long long)r->memory_budget);
 	need = estimate(m, files);
 	if (need > r->memory_budget)
 		need = r->memory_budget;

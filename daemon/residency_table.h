@@ -31,6 +31,11 @@ struct tally_book;
 
 enum resident_state { LOADING, READY, FAILED };
 
+/* A thread that wants a session; on its stack. */
+struct resident_waiter {
+	struct resident_waiter *next;
+};
+
 struct resident {
 	struct residency *owner;
 	struct resident *next;
@@ -43,6 +48,7 @@ struct resident {
 	struct residency_load load; /* READY */
 	struct rt_session *idle[SESSIONS_MAX];
 	unsigned idle_count, session_count;
+	struct resident_waiter *waiters; /* for one of them, in the order they came */
 	struct residency_progress progress;
 	uint64_t runs, load_ns, arena_bytes;
 	uint64_t reserved;     /* LOADING: bytes that were granted to it */

@@ -230,6 +230,15 @@ void tally_unloaded(struct tally *t)
 	unlock(t->book);
 }
 
+void tally_weighed(struct tally *t, uint64_t cost)
+{
+	if (t == NULL)
+		return;
+	lock(t->book);
+	t->view.cost = cost;
+	unlock(t->book);
+}
+
 uint64_t tally_cost(struct tally *t)
 {
 	uint64_t cost;

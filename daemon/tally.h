@@ -71,7 +71,9 @@ void tally_run(struct tally *t, uint64_t rows, const struct tally_times *times);
 /* tally_loaded(t, ns, cost), tally_unloaded(t): into memory and out of it. */
 void tally_loaded(struct tally *t, uint64_t ns, uint64_t cost);
 void tally_unloaded(struct tally *t);
-/* tally_cost(t): bytes it took in memory the last time; 0 = not known. */
+/* tally_weighed(t, cost): what it would have taken; it was not let in. */
+void tally_weighed(struct tally *t, uint64_t cost);
+/* tally_cost(t): bytes it took in memory the last time, or would have; 0 = not known. */
 uint64_t tally_cost(struct tally *t);
 
 /*

@@ -32,8 +32,8 @@ static struct store *store;
 static struct residency *residency;
 static struct fault fault;
 
-/* ${model}@main is a file m.onnx with WEIGHTS floats of ${value}. */
-static void import(const char *model, float value)
+/* ${model}@main is a file m.onnx with ${n} floats of ${value}. */
+static void import_of(const char *model, float value, int64_t n)
 {
 	static float w[WEIGHTS];
 	struct pbuild m = {0};
@@ -45,11 +45,11 @@ static void import(const char *model, float value)
 	char commit[STORE_COMMIT_HEX + 1];
 	uint64_t size;
 
-	for (size_t i = 0; i < WEIGHTS; i++)
+	for (int64_t i = 0; i < n; i++)
 		w[i] = value;
 	pbuild_model(&m, 13);
 	pbuild_input(&m, "x", FLOAT, 1, (int64_t[]){1});
-	pbuild_init_f32(&m, "w", 1, (int64_t[]){WEIGHTS}, w);
+	pbuild_init_f32(&m, "w", 1, (int64_t[]){n}, w);
 	pbuild_node(&m, "Add", "x w", "y", NULL);
 	pbuild_output(&m, "y", FLOAT);
 	file = pbuild_finish(&m);
@@ -60,6 +60,11 @@ static void import(const char *model, float value)
 	ck_assert_int_eq(store_import_begin(store, model, "main", &im, &err), 0);
 	ck_assert_int_eq(store_import_add(im, "m.onnx", &digest, &err), 0);
 	ck_assert_msg(store_import_commit(im, commit, &err) == 0, "%s", err.text);
+}
+
+static void import(const char *model, float value)
+{
+	import_of(model, value, WEIGHTS);
 }
 
 static void open_with(uint64_t budget, int64_t keep_s)
@@ -198,6 +203,27 @@ START_TEST(never_fits)
 	ck_assert_ptr_nonnull(strstr(fault.text, "memory_budget"));
 	ck_assert_int_eq(get("a", NULL, &m, &fault), -1);
 	ck_assert_uint_eq(fault.http, 507);
+}
+END_TEST
+
+/*
+ * The file fits, but not what is made of it: that is found out once, and from then on
+ * nobody has to go for it.
+ */
+START_TEST(never_fits_loaded)
+{
+	struct resident *m;
+
+	import_of("small", 5, 64);
+	open_with(WEIGHTS * sizeof(float) + 4096, -1);
+	ck_assert_int_eq(get("a", NULL, &m, &fault), -1);
+	ck_assert_uint_eq(fault.http, 507);
+	ck_assert_msg(strstr(fault.text, "memory_budget") != NULL, "%s", fault.text);
+	use("small");
+	ck_assert_int_eq(get("a", NULL, &m, &fault), -1);
+	ck_assert_uint_eq(fault.http, 507);
+	ck_assert_msg(strstr(fault.text, "memory_budget") != NULL, "%s", fault.text);
+	ck_assert_str_eq(loaded(), "small");
 }
 END_TEST
 
@@ -432,6 +458,7 @@ Suite *check_residency_room(void)
 	tcase_add_test(t, oldest_makes_way);
 	tcase_add_test(t, budget_holds);
 	tcase_add_test(t, never_fits);
+	tcase_add_test(t, never_fits_loaded);
 	tcase_add_test(t, shards_count);
 	tcase_add_test(t, waits);
 	tcase_add_test(t, waits_in_vain);
