@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * patience.c — connections that are late are shut down.  Called by server.c.
- * Must never close a descriptor: it is libmicrohttpd's.  A request costs two
- * stores; all else is done every half second, over all connections.
+ * patience.c — connections that are late, or from which nothing more will
+ * come, are shut down.  Called by server.c.  Must never close a descriptor: it is
+ * libmicrohttpd's.  A request costs two stores; all else is done every half
+ * second, over all connections.
  */
 #include <config.h>
 
@@ -19,7 +20,8 @@
 #define SWEEP_MS 500
 
 struct patience {
-	uint64_t due_ms; /* by uv_now; UINT64_MAX = never */
+	uint64_t due_ms;   /* by uv_now; UINT64_MAX = never */
+	uint64_t ended_ms; /* what due_ms was when the last sweep found that it had ended */
 	int fd;
 	bool asked;
 	struct patience *next, **link;
@@ -30,16 +32,37 @@ static unsigned unasked;
 static uv_timer_t timer;
 static uv_loop_t *loop_of;
 
+/*
+ * Whether the client has said that nothing more will come.  libmicrohttpd (0.9.75) does not see
+ * it when it came together with the last bytes: its epoll is edge-triggered, and it takes a read
+ * that fills less than its buffer for the last one.
+ */
+static bool ended(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void on_sweep(uv_timer_t *handle)
 {
 	uint64_t now = uv_now(handle->loop);
 
 	for (struct patience *p = all; p != NULL; p = p->next) {
-		if (p->due_ms > now)
+		if (p->due_ms == UINT64_MAX)
 			continue;
+		if (p->due_ms <= now) {
+			metrics_add(METRIC_connections_slow, 1);
+			log_debug("connection", "error=\"too slow\"");
+		} else if (!ended(p->fd)) {
+			continue;
+		} else if (p->ended_ms != p->due_ms) {
+			/* its last bytes may be read, and not looked at before the next sweep
+			 */
+			p->ended_ms = p->due_ms;
+			continue;
+		}
 		p->due_ms = UINT64_MAX;
-		metrics_add(METRIC_connections_slow, 1);
-		log_debug("connection", "error=\"too slow\"");
 		(void)shutdown(p->fd, SHUT_RDWR);
 	}
 	if (all == NULL)

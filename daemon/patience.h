@@ -4,7 +4,7 @@
  * libmicrohttpd gives up a connection that is silent; one that sends a byte now
  * and then it waits for as long as it takes (slowloris).  Here a connection is
  * due by a time, and one that is late is shut down, which libmicrohttpd sees as
- * its end.  Event loop only.
+ * its end.  So is one whose client has ended it while it is due.  Event loop only.
  */
 #ifndef LARDER_DAEMON_PATIENCE_H
 #define LARDER_DAEMON_PATIENCE_H
