@@ -18,6 +18,7 @@ static struct sigaction former;
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
 	struct rt_guard *g = innermost;
+	sigset_t again;
 
 	(void)context;
 	if (g == NULL || info->si_code <= 0) { /* ≤ 0: sent by somebody, not by a read */
@@ -27,6 +28,10 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		return; /* the read is tried again, and ends the process */
 	}
 	innermost = g->outer;
+	/* whoever stands between the kernel and us (sanitizers) may have blocked it meanwhile */
+	(void)sigemptyset(&again);
+	(void)sigaddset(&again, sig);
+	(void)pthread_sigmask(SIG_UNBLOCK, &again, NULL);
 	siglongjmp(g->at, 1);
 }
 
