@@ -57,8 +57,7 @@ static void on_sweep(uv_timer_t *handle)
 		} else if (!ended(p->fd)) {
 			continue;
 		} else if (p->ended_ms != p->due_ms) {
-			/* its last bytes may be read, and not looked at before the next sweep
-			 */
+			/* its last bytes may be read, and not looked at yet */
 			p->ended_ms = p->due_ms;
 			continue;
 		}
