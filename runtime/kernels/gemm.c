@@ -139,6 +139,25 @@ static size_t share(size_t m, size_t tiles, size_t i)
 	return (size_t)((unsigned long long)m * i / tiles);
 }
 
+/* Is W made, a stretch of a panel at a time? */
+static bool is_made(const struct rt_gemm *g)
+{
+	return g->w16 || g->panel;
+}
+
+/* The longest stretch of K. */
+static size_t longest(const struct rt_gemm *g)
+{
+	return least(g->k, K_STRETCH + (g->panel ? g->k_unit : 0));
+}
+
+/* Where stretch ${s} of ${stretches} begins. */
+static size_t stretch(const struct rt_gemm *g, size_t stretches, size_t s)
+{
+	const size_t unit = g->panel ? g->k_unit : 1;
+	return least(g->k, share(ceil_div(g->k, unit), stretches, s) * unit);
+}
+
 /*
  * About ${want} items, so that threads share them evenly. Each cut of the rows reads all
  * weights again, each cut of the panels all of A, and where A is gathered that is done again.
@@ -150,7 +169,7 @@ static void share_out(const struct rt_gemm *g, size_t threads, size_t want, stru
 
 	if (items >= want)
 		return;
-	if (c->parts) { /* a cut makes parts of the other side again */
+	if (c->parts || is_made(g)) { /* a cut makes parts, or weights, again */
 		want = least(want, threads * 2);
 		if (g->n > g->m)
 			c->panel_cuts = least(c->panels, ceil_div(want, items));
@@ -190,13 +209,7 @@ static void cut(const struct rt_gemm *g, bool parts, size_t threads, struct cut 
 	c->rows_max = least(g->m, ceil_div(c->tiles, c->row_cuts) * mr);
 	/* An odd number of lines apart, so that rows do not fall on the same sets of the cache. */
 	c->ld = (ceil_div(g->k, 16) | 1) * 16;
-	c->ld_parts = (ceil_div(least(g->k, K_STRETCH), RT_SPLIT_STEP) | 1) * RT_SPLIT_STEP;
-}
-
-/* Floats of one stretch of one panel. */
-static size_t stretch_elems(const struct rt_gemm *g)
-{
-	return least(g->k, K_STRETCH) * g->kernels->f32_gemm->nr;
+	c->ld_parts = (ceil_div(longest(g), RT_SPLIT_STEP) | 1) * RT_SPLIT_STEP;
 }
 
 /* What a thread needs, in bytes, one behind the other; whole lines. */
@@ -206,12 +219,12 @@ struct room {
 
 static void room(const struct rt_gemm *g, const struct cut *c, struct room *r)
 {
-	const size_t panel = round_up(least(g->k, K_STRETCH), RT_SPLIT_STEP) * 2 * RT_SPLIT_HALF;
+	const size_t panel = round_up(longest(g), RT_SPLIT_STEP) * 2 * RT_SPLIT_HALF;
 	*r = (struct room){0};
 	if (!g->a)
 		r->gathered = c->rows_max * c->ld * sizeof(float);
-	if (g->w16)
-		r->wide = round_up(stretch_elems(g) * sizeof(float), 64);
+	if (is_made(g))
+		r->wide = round_up(longest(g) * g->kernels->f32_gemm->nr * sizeof(float), 64);
 	if (c->parts) {
 		r->a_parts = RT_SPLIT_PARTS * (c->rows_most + RT_SPLIT_HALF - 1) * c->ld_parts *
 			     sizeof(uint16_t);
@@ -251,15 +264,21 @@ struct item {
 	float *c;
 };
 
-/* ${n} of ${it->w16} from ${at} on, as float32. */
-static const float *widen(const struct rt_gemm *g, const struct item *it, size_t at, size_t n)
+/* Rows ${k_first} … ${k_end} − 1 of a panel that is ${width} wide, as floats. */
+static const float *weights(const struct rt_gemm *g, const struct item *it, size_t panel,
+			    size_t width, size_t k_first, size_t k_end)
 {
-	const uint16_t *from = it->w16 + at;
-	if (!g->w16_is_bf16)
-		g->kernels->f16_convert->to_f32(n, from, it->wide);
-	for (size_t i = 0; g->w16_is_bf16 && i < n; i++)
-		it->wide[i] = rt_bf16_to_f32(from[i]);
-	if (g->w16_scale != 1.0f)
+	const size_t at = panel * g->kernels->f32_gemm->nr * g->k + k_first * width;
+	const size_t n = (k_end - k_first) * width;
+	if (!is_made(g))
+		return it->w + at;
+	if (g->panel)
+		g->panel(g->panel_arg, panel, k_first, k_end - k_first, it->wide);
+	else if (!g->w16_is_bf16)
+		g->kernels->f16_convert->to_f32(n, it->w16 + at, it->wide);
+	for (size_t i = 0; !g->panel && g->w16_is_bf16 && i < n; i++)
+		it->wide[i] = rt_bf16_to_f32(it->w16[at + i]);
+	if (!g->panel && g->w16_scale != 1.0f)
 		g->kernels->f32_binary->vs[RT_BINARY_MUL](n, it->wide, &g->w16_scale, it->wide);
 	return it->wide;
 }
@@ -276,12 +295,12 @@ struct ahead {
  * fetch it, evenly.  With one tile there is no time for that: it runs ahead of
  * itself, which is the next panel in the end, for panels lie behind each other.
  */
-static void look_ahead(const struct rt_gemm *g, const struct item *it, const float *next,
-		       const float *w, size_t tiles, size_t width, struct ahead *to)
+static void look_ahead(const struct rt_gemm *g, const float *next, const float *w, size_t tiles,
+		       size_t width, struct ahead *to)
 {
 	const size_t nr = g->kernels->f32_gemm->nr;
 	*to = (struct ahead){.from = w, .shares = 1};
-	if (it->w16)
+	if (is_made(g))
 		return;
 	if (tiles == 1) {
 		*to = (struct ahead){w + AHEAD, 1, width, width - nr / 2};
@@ -339,17 +358,16 @@ static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t
 	    .segments = 1,
 	    .k = k_end - k_first,
 	    .lda = it->lda,
-	    .w = it->w16 ? widen(g, it, col * g->k + k_first * width, (k_end - k_first) * width)
-			 : it->w + col * g->k + k_first * width,
+	    .w = weights(g, it, panel, width, k_first, k_end),
 	    .c = it->c + col,
 	    .ldc = g->ldc,
 	    .accumulate = k_first > 0,
 	    .epilogue = k_end == g->k ? &e : NULL,
 	};
 	e.bias = it->bias ? it->bias + col : NULL;
-	if (parts && panel_parts(g, it, it->w16 ? NULL : next, &t, &e))
+	if (parts && panel_parts(g, it, next, &t, &e))
 		return;
-	look_ahead(g, it, next, t.w, tiles, width, &ahead);
+	look_ahead(g, next, t.w, tiles, width, &ahead);
 	t.prefetch_step = ahead.step;
 	t.prefetch_far = ahead.far;
 	for (size_t i = 0; i < tiles; i++) {
@@ -375,21 +393,24 @@ static const float *following(const struct rt_gemm *g, const struct item *it, si
 	} else {
 		p++;
 	}
+	if (is_made(g))
+		return NULL;
 	return it->w + p * g->kernels->f32_gemm->nr * g->k +
-	       share(g->k, stretches, s) * panel_width(g->kernels->f32_gemm->nr, g->n, p);
+	       stretch(g, stretches, s) * panel_width(g->kernels->f32_gemm->nr, g->n, p);
 }
 
 static void run_item(const struct rt_gemm *g, const struct item *it)
 {
 	size_t nr = g->kernels->f32_gemm->nr;
 	size_t stretches = 1;
-	if (it->rows > g->kernels->f32_gemm->mr || it->w16 || it->a_parts)
-		stretches = ceil_div(g->k, K_STRETCH);
+	if (it->rows > g->kernels->f32_gemm->mr || is_made(g) || it->a_parts)
+		stretches =
+		    least(ceil_div(g->k, K_STRETCH), g->panel ? ceil_div(g->k, g->k_unit) : g->k);
 	size_t from = it->first_panel * nr, to = least(g->n, it->end_panel * nr);
 	if (stretches == 0)
 		stretches = 1;
 	for (size_t s = 0; s < stretches; s++) {
-		const size_t begin = share(g->k, stretches, s), end = share(g->k, stretches, s + 1);
+		const size_t begin = stretch(g, stretches, s), end = stretch(g, stretches, s + 1);
 		const bool parts = it->a_parts && g->kernels->f32_split->rows(
 						      it->rows, end - begin, it->a + begin, it->lda,
 						      it->a_parts, it->ld_parts, it->part);
@@ -440,8 +461,9 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 			it.a = rows_here;
 			it.lda = c->ld;
 		}
-		if (g->w16) {
+		if (g->w16)
 			it.w16 = g->w16 + at[1];
+		if (is_made(g)) {
 			it.wide = (float *)(void *)(mine + room->gathered);
 		} else {
 			it.w = g->w + at[1];

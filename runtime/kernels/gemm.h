@@ -40,6 +40,12 @@ void rt_gemm_pack16(const struct rt_kernels *kernels, size_t n, size_t k, const 
 typedef void rt_gemm_rows_f(const void *arg, size_t item, size_t first, size_t count, float *to,
 			    size_t ld);
 
+/*
+ * rt_gemm_panel_f(arg, panel, first, count, to): write rows ${first} … ${first} + ${count} − 1 of a
+ * panel of W, as rt_gemm_pack would, to ${to}; also from several threads at once.
+ */
+typedef void rt_gemm_panel_f(const void *arg, size_t panel, size_t first, size_t count, float *to);
+
 /* C[i] = activation(clamp(A[i] · W[i] + bias + residual[i])) for a batch of products. */
 struct rt_gemm {
 	const struct rt_kernels *kernels;
@@ -56,6 +62,11 @@ struct rt_gemm {
 	const uint16_t *w16;
 	bool w16_is_bf16;
 	float w16_scale;
+	/* Instead of both: panels made by panel(), whose ${first} is a multiple of k_unit, at least
+	 * 1; of a batch all the same. */
+	rt_gemm_panel_f *panel;
+	const void *panel_arg;
+	size_t k_unit;
 	float *c; /* [m][n], row stride ldc */
 	size_t ldc;
 	/* From one item of the batch to the next, in elements; or ${at} says, if it is set. */
@@ -69,7 +80,7 @@ struct rt_gemm {
 	struct rt_unary_params activation_params;
 };
 /* rt_gemm_scratch_bytes(g, threads): what run needs, or is faster with; of ${g} the sizes and
- * a/rows are read (a and w16 only for being NULL). */
+ * a/rows are read (a and w16 only for being NULL), panel and k_unit. */
 size_t rt_gemm_scratch_bytes(const struct rt_gemm *g, int threads);
 /* rt_gemm_run(g, team, scratch): inside rt_team_enter … _leave; ${scratch} aligned to 64, or NULL
  * where A and W are in memory as floats. */

@@ -137,7 +137,7 @@ static int lay_out(struct rt_infer *f, const struct nbits *s, struct shape_state
 	if (wide > INT32_MAX)
 		return rt_error_set(err, RT_BUDGET, "K is %lld", (long long)s->k);
 	if (s->panels.w) {
-		f->scratch_bytes = rt_nbits_panels_scratch(&s->panels, z->rows);
+		f->scratch_bytes = rt_nbits_panels_scratch(&s->panels, z->rows, f->threads);
 		return RT_OK;
 	}
 	z->each = ((size_t)wide + 15) & ~(size_t)15;

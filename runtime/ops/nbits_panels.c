@@ -2,7 +2,7 @@
 /*
  * nbits_panels.c — see nbits_panels.h.  Scratch: rows of A as the kernel wants
  * them, their scales, their sums; or, with many rows and nothing of A to be lost, which
- * would be three products of bytes, some panels of W as floats.
+ * would be three products of bytes, what the GEMM driver needs.
  */
 #include <config.h>
 
@@ -13,9 +13,8 @@
 #include "runtime/ops/nbits_panels.h"
 #include "runtime/ops/walk.h"
 
-#define WIDTH 16              /* columns of a panel */
-#define MANY 32               /* rows for which floats are faster than three products of bytes */
-#define GROUP_ELEMS (1 << 18) /* of W as floats, about */
+#define WIDTH 16 /* columns of a panel */
+#define MANY 32  /* rows for which floats are faster than three products of bytes */
 
 enum { A, B, SCALES, ZEROS };
 
@@ -111,18 +110,45 @@ static bool by_floats(const struct rt_nbits_panels *p, int64_t rows)
 	return p->parts == 3 && rows >= MANY && p->kernels->f32_gemm->nr % WIDTH == 0;
 }
 
-/* Columns that are unpacked at a time: whole panels of the driver. */
-static size_t group_of(const struct rt_nbits_panels *p)
+/* rt_gemm_panel_f: of weights as kernel n4_gemm has them. */
+static void floats_of(const void *arg, size_t panel, size_t first, size_t count, float *to)
 {
-	const size_t nr = p->kernels->f32_gemm->nr, fit = GROUP_ELEMS / (count_of(p->k) * nr);
-	const size_t columns = (fit > 2 ? fit : 2) * nr;
-	return columns < count_of(p->n) ? columns : count_of(p->n);
+	const struct rt_nbits_panels *p = arg;
+	const size_t nr = p->kernels->f32_gemm->nr, block = count_of(p->block);
+	const size_t each = blocks_of(p) * WIDTH, begin = first / block * WIDTH;
+	/* the last of the driver's panels may be half as wide */
+	const size_t width = count_of(p->n) - panel * nr > nr / 2 ? nr : nr / 2;
+
+	for (size_t column = 0; column < width; column += WIDTH) {
+		const size_t at = (panel * nr + column) / WIDTH * each + begin;
+		p->kernels->n4_gemm->unpack(count, block, p->w + at * block / 2, p->scale + at,
+					    p->zero ? p->zero + at : NULL, to + column, width);
+	}
 }
 
-size_t rt_nbits_panels_scratch(const struct rt_nbits_panels *p, int64_t rows)
+/* The product with W as floats; pointers are put in by run. */
+static struct rt_gemm product(const struct rt_nbits_panels *p, int64_t rows)
 {
-	if (by_floats(p, rows))
-		return rt_gemm_pack_elems(p->kernels, group_of(p), count_of(p->k)) * sizeof(float);
+	return (struct rt_gemm){.kernels = p->kernels,
+				.m = count_of(rows),
+				.n = count_of(p->n),
+				.k = count_of(p->k),
+				.batch = 1,
+				.a = p->scale, /* in memory */
+				.lda = count_of(p->k),
+				.panel = floats_of,
+				.panel_arg = p,
+				.k_unit = count_of(p->block),
+				.ldc = count_of(p->n),
+				.epilogue = {.lo = -INFINITY, .hi = INFINITY}};
+}
+
+size_t rt_nbits_panels_scratch(const struct rt_nbits_panels *p, int64_t rows, int threads)
+{
+	if (by_floats(p, rows)) {
+		struct rt_gemm g = product(p, rows);
+		return rt_gemm_scratch_bytes(&g, threads);
+	}
 	const size_t all = count_of(rows) * blocks_of(p);
 	return lines(all * count_of(p->block) * (size_t)p->parts) + lines(all * sizeof(float)) +
 	       lines(all * sizeof(struct rt_n4_sums));
@@ -186,58 +212,6 @@ static void panels_range(void *arg, size_t begin, size_t end, int thread)
 	}
 }
 
-/* ---- many rows ------------------------------------------------------------------------------- */
-
-struct group {
-	const struct rt_nbits_panels *p;
-	size_t first, columns; /* of W */
-	float *to;             /* packed as gemm.h has it */
-};
-
-/* Panels ${begin} … of the group. */
-static void unpack_range(void *arg, size_t begin, size_t end, int thread)
-{
-	const struct group *g = arg;
-	const struct rt_nbits_panels *p = g->p;
-	const size_t nr = p->kernels->f32_gemm->nr, k = count_of(p->k), block = count_of(p->block);
-	const size_t each = blocks_of(p) * WIDTH;
-
-	(void)thread;
-	for (size_t i = begin; i < end; i++) {
-		const size_t column = i * WIDTH, whole = column / nr * nr,
-			     at = g->first / WIDTH + i;
-		/* the last of the driver's panels may be half as wide */
-		const size_t ld = g->columns - whole > nr / 2 ? nr : nr / 2;
-		p->kernels->n4_gemm->unpack(
-		    k, block, p->w + at * each * block / 2, p->scale + at * each,
-		    p->zero ? p->zero + at * each : NULL, g->to + whole * k + (column - whole), ld);
-	}
-}
-
-static void run_by_floats(const struct rt_nbits_panels *p, const struct rt_run *r, size_t rows,
-			  const float *bias)
-{
-	const size_t n = count_of(p->n), most = group_of(p);
-	struct group g = {.p = p, .to = r->scratch};
-	struct rt_gemm m = {.kernels = p->kernels,
-			    .m = rows,
-			    .k = count_of(p->k),
-			    .batch = 1,
-			    .a = r->in[A].data,
-			    .lda = count_of(p->k),
-			    .w = g.to,
-			    .ldc = n,
-			    .epilogue = {.lo = -INFINITY, .hi = INFINITY}};
-
-	for (; g.first < n; g.first += most) {
-		g.columns = m.n = n - g.first < most ? n - g.first : most;
-		m.c = (float *)r->out[0].data + g.first;
-		m.epilogue.bias = bias ? bias + g.first : NULL;
-		rt_team_for(r->team, (g.columns + WIDTH - 1) / WIDTH, 1, unpack_range, &g);
-		rt_gemm_run(&m, r->team, NULL);
-	}
-}
-
 void rt_nbits_panels_run(const struct rt_nbits_panels *p, const struct rt_run *r, int64_t rows,
 			 const float *bias)
 {
@@ -255,7 +229,11 @@ void rt_nbits_panels_run(const struct rt_nbits_panels *p, const struct rt_run *r
 	char *at = r->scratch;
 
 	if (by_floats(p, rows)) {
-		run_by_floats(p, r, j.rows, bias);
+		struct rt_gemm g = product(p, rows);
+		g.a = j.a;
+		g.c = j.y;
+		g.epilogue.bias = bias;
+		rt_gemm_run(&g, r->team, r->scratch);
 		return;
 	}
 	j.each = j.block * (size_t)p->parts;

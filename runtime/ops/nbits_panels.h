@@ -20,7 +20,8 @@ struct rt_nbits_panels {
  * stays NULL.  n, k, block and parts are set. */
 int rt_nbits_panels_bind(struct rt_bind *b, struct rt_nbits_panels *p,
 			 struct rt_error *err) RT_MUST_CHECK;
-size_t rt_nbits_panels_scratch(const struct rt_nbits_panels *p, int64_t rows); /* bytes */
+/* bytes */
+size_t rt_nbits_panels_scratch(const struct rt_nbits_panels *p, int64_t rows, int threads);
 /* rt_nbits_panels_run(p, r, rows, bias): input 0 [rows][k] → output 0 [rows][n]; bias [n] or NULL.
  */
 void rt_nbits_panels_run(const struct rt_nbits_panels *p, const struct rt_run *r, int64_t rows,
