@@ -12,6 +12,7 @@
 #include "daemon/manifest.h"
 #include "daemon/request.h"
 #include "daemon/server.h"
+#include "daemon/state_file.h"
 #include "daemon/text.h"
 #include "daemon/warm.h"
 #include "daemon/warm_keep.h"
@@ -47,7 +48,7 @@ struct begin {
 	struct warm *warm;
 	char id[WARM_ID_CHARS + 1];
 	char *text;
-	struct manifests *manifests; /* to be written down as well; or NULL */
+	struct state_file_keeper *manifests; /* to be written down as well; or NULL */
 	char *manifests_text;
 	uint64_t manifests_version;
 };
@@ -73,7 +74,7 @@ static int write_down(struct request *rq, void *arg, struct fault *fault)
 
 	if (!warm_keep_write(b->warm, b->id, b->text) ||
 	    (b->manifests != NULL &&
-	     !manifest_write(b->manifests, b->manifests_text, b->manifests_version)))
+	     !state_file_put(b->manifests, b->manifests_text, b->manifests_version)))
 		return fault_set(fault, 507, "the job could not be written down");
 	text_init(&t, &rq->arena);
 	text_printf(&t, "{\"job\":\"%s\"}\n", b->id);
@@ -91,9 +92,10 @@ static int begin(struct request *rq, struct warm_job *job, struct manifests *man
 	b->warm = rq->ctx->warm;
 	memcpy(b->id, warm_id(job), sizeof(b->id));
 	b->text = warm_keep_hold(job);
-	b->manifests = manifests;
-	if (manifests != NULL)
-		b->manifests_text = manifest_text(manifests, &b->manifests_version);
+	if (manifests != NULL) {
+		b->manifests = manifest_keeper(manifests);
+		b->manifests_text = state_file_text(b->manifests, &b->manifests_version);
+	}
 	if (arena_defer(&rq->arena, let_go, b) != 0)
 		return fault_set(fault, 507, "out of memory");
 	return job_start(rq, write_down, b, 0);
@@ -131,7 +133,7 @@ int handle_jobs_manifests(struct request *rq, struct fault *fault)
 }
 
 struct forget {
-	struct manifests *manifests;
+	struct state_file_keeper *manifests;
 	char *text;
 	uint64_t version;
 };
@@ -141,7 +143,7 @@ static int write_manifests(struct request *rq, void *arg, struct fault *fault)
 {
 	struct forget *f = arg;
 
-	if (!manifest_write(f->manifests, f->text, f->version))
+	if (!state_file_put(f->manifests, f->text, f->version))
 		return fault_set(fault, 507, "that could not be written down");
 	return reply_empty(rq, 204);
 }
@@ -162,8 +164,8 @@ int handle_jobs_forget(struct request *rq, struct fault *fault)
 		return fault_set(fault, 507, "out of memory");
 	if (manifests == NULL || !manifest_remove(manifests, rq->part[PART_ID]))
 		return fault_set(fault, 404, "there is no such manifest");
-	f->manifests = manifests;
-	f->text = manifest_text(manifests, &f->version);
+	f->manifests = manifest_keeper(manifests);
+	f->text = state_file_text(f->manifests, &f->version);
 	return job_start(rq, write_manifests, f, 0);
 }
 

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,6 @@
 
 #include "daemon/context.h"
 #include "daemon/fault.h"
-#include "daemon/job.h"
 #include "daemon/log.h"
 #include "daemon/manifest_sign.h"
 #include "daemon/must.h"
@@ -57,9 +55,7 @@ struct manifests {
 	unsigned count;
 	uv_timer_t timer;
 	bool stopped;
-	uint64_t version; /* of the text that was made last */
-	pthread_mutex_t lock;
-	uint64_t written; /* with the lock: the version that is on the disk */
+	struct state_file_keeper keeper;
 };
 
 static const char *text_of(const json_t *v, const char *key)
@@ -191,8 +187,9 @@ static struct warm_job *begin_job(struct manifests *m, struct kept *k, struct fa
 /* ---- over restarts
  * -------------------------------------------------------------------------------- */
 
-char *manifest_text(struct manifests *m, uint64_t *ret_version)
+static char *list_text(void *arg)
 {
+	const struct manifests *m = arg;
 	json_t *list = json_array();
 	char *text;
 
@@ -203,54 +200,12 @@ char *manifest_text(struct manifests *m, uint64_t *ret_version)
 	text = json_dumps(list, JSON_COMPACT);
 	json_decref(list);
 	must(text != NULL);
-	*ret_version = ++m->version;
 	return text;
 }
 
-bool manifest_write(struct manifests *m, const char *text, uint64_t version)
+struct state_file_keeper *manifest_keeper(struct manifests *m)
 {
-	bool ok = true;
-
-	(void)pthread_mutex_lock(&m->lock);
-	if (version > m->written) {
-		ok = state_file_write(m->dir, FILE_NAME, text);
-		m->written = ok ? version : m->written;
-	}
-	(void)pthread_mutex_unlock(&m->lock);
-	return ok;
-}
-
-struct writing {
-	struct manifests *m;
-	char *text;
-	uint64_t version;
-};
-
-static void write_work(void *arg)
-{
-	struct writing *w = arg;
-
-	if (!manifest_write(w->m, w->text, w->version))
-		log_warning("manifest", "error=\"it could not be written down: %s\"",
-			    strerror(errno));
-}
-
-static void written(void *arg)
-{
-	struct writing *w = arg;
-
-	free(w->text);
-	free(w);
-}
-
-static void write_soon(struct manifests *m)
-{
-	struct writing *w = malloc(sizeof(*w));
-
-	must(w != NULL);
-	w->m = m;
-	w->text = manifest_text(m, &w->version);
-	job_background(m->ctx, write_work, written, w);
+	return &m->keeper;
 }
 
 static void put(struct manifests *m, struct kept *k)
@@ -317,7 +272,7 @@ static void apply_again(struct manifests *m, struct kept *k)
 	log_info("manifest", "name=%s job=%s", k->name, k->job);
 	warm_keep_job(job);
 	warm_begin(job);
-	write_soon(m);
+	state_file_touch(&m->keeper);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -413,7 +368,6 @@ int manifest_open(struct context *ctx, struct manifests **out)
 
 	must(m != NULL);
 	m->ctx = ctx;
-	must(pthread_mutex_init(&m->lock, NULL) == 0);
 	m->dir = open(s->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->manifest_key != NULL)
 		m->key = manifest_sign_open(s->manifest_key);
@@ -426,10 +380,10 @@ int manifest_open(struct context *ctx, struct manifests **out)
 		if (m->dir >= 0)
 			(void)close(m->dir);
 		manifest_sign_close(m->key);
-		(void)pthread_mutex_destroy(&m->lock);
 		free(m);
 		return -1;
 	}
+	state_file_keep(&m->keeper, ctx, m->dir, FILE_NAME, list_text, m);
 	load(m);
 	must(uv_timer_init(ctx->loop, &m->timer) == 0);
 	m->timer.data = m;
@@ -457,6 +411,5 @@ void manifest_close(struct manifests *m)
 		free_kept(m->kept[i]);
 	(void)close(m->dir);
 	manifest_sign_close(m->key);
-	(void)pthread_mutex_destroy(&m->lock);
 	uv_close((uv_handle_t *)&m->timer, on_closed);
 }

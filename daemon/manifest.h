@@ -10,11 +10,11 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 struct context;
 struct fault;
 struct manifests;
+struct state_file_keeper;
 struct warm_job;
 
 #define MANIFEST_BYTES_MAX ((size_t)256 << 10)
@@ -34,13 +34,8 @@ void manifest_close(struct manifests *m); /* NULL is allowed */
  * signature is missing or wrong.
  */
 struct warm_job *manifest_add(struct manifests *m, const json_t *ask, struct fault *fault);
-/*
- * manifest_text(m, ret_version): what is kept now; the caller frees it.  manifest_write(m, text,
- * version): write that down, unless something newer was; any thread but the loop's; false with
- * errno: it could not be.
- */
-char *manifest_text(struct manifests *m, uint64_t *ret_version);
-bool manifest_write(struct manifests *m, const char *text, uint64_t version);
+/* manifest_keeper(m): for who answers for a change: state_file_text, then state_file_put. */
+struct state_file_keeper *manifest_keeper(struct manifests *m);
 
 /* manifest_list(m): [{name, models, signed, prune, applied, job}]; a new reference. */
 json_t *manifest_list(const struct manifests *m);

@@ -29,6 +29,7 @@
 #include "daemon/pull_lane.h"
 #include "daemon/pull_marks.h"
 #include "daemon/pull_names.h"
+#include "daemon/state_file.h"
 
 #define HELD_BACK_BYTES UINT64_C(1024)       /* of a body, until its digest is right */
 #define HASH_EACH_BYTES (UINT64_C(16) << 20) /* of what came out of order, with each batch */
@@ -334,6 +335,9 @@ static void end_work(void *arg)
 	struct pull_flight *f = arg;
 	struct pull_names_file file = {.path = f->path};
 
+	if (f->names != NULL &&
+	    !state_file_put(pull_names_keeper(f->all->names), f->names, f->names_version))
+		log_warning("upstream", "error=\"the list of names could not be written\"");
 	if (f->partial != NULL && f->verdict != VERDICT_STORED)
 		f->status = store_partial_commit(f->partial, f->has_digest ? &f->digest : NULL,
 						 &f->digest, &f->store_error);
@@ -343,6 +347,36 @@ static void end_work(void *arg)
 	if (f->status == 0 && f->publish)
 		f->status = pull_names_add(f->all->ctx->store, f->model, f->revision, &file, 1,
 					   false, &f->store_error);
+}
+
+static void ended(void *arg);
+
+/*
+ * Published, and named.  A name that is stored and not listed as an upstream's is somebody's own,
+ * for ever: so it is listed first.
+ */
+static void end(struct pull_flight *f)
+{
+	struct pull_names *names = f->all->names;
+	struct pull_name *name;
+
+	name = f->publish ? pull_names_find(names, f->model, f->revision) : NULL;
+	if (f->publish && (name == NULL || f->commit[0] != '\0'))
+		name = pull_names_set(names, f->model, f->revision, f->up->name, f->commit);
+	if (name != NULL && !name->kept) {
+		name->kept = true;
+		f->names = state_file_text(pull_names_keeper(names), &f->names_version);
+	}
+	on_pool(f, end_work, ended);
+}
+
+/* The name was listed for nothing. */
+static void unlist(struct pull_flight *f)
+{
+	struct pull_name *name = pull_names_find(f->all->names, f->model, f->revision);
+
+	if (f->names != NULL && name != NULL)
+		pull_names_drop(f->all->names, name);
 }
 
 static void begin_again(struct pull_flight *f);
@@ -364,6 +398,10 @@ static void ended(void *arg)
 	struct pull_name *name;
 
 	from_pool(f);
+	if (f->status != 0)
+		unlist(f);
+	free(f->names);
+	f->names = NULL;
 	if (f->status == STORE_DIGEST && (f->resumed || f->seeded) && !f->restarted) {
 		/* lost in a power cut, or a list that lied */
 		begin_again(f);
@@ -375,9 +413,6 @@ static void ended(void *arg)
 		metrics_add(METRIC_pulled_files, 1);
 		remember(f);
 		name = f->publish ? pull_names_find(f->all->names, f->model, f->revision) : NULL;
-		if (f->publish && (name == NULL || f->commit[0] != '\0'))
-			name = pull_names_set(f->all->names, f->model, f->revision, f->up->name,
-					      f->commit);
 		if (name != NULL)
 			pull_names_keep(f->all->names, name);
 		over(f);
@@ -420,7 +455,7 @@ static void checked(void *arg)
 	if (f->state != FLIGHT_OVER) {
 		f->verified = true;
 		tell(f);
-		on_pool(f, end_work, ended);
+		end(f);
 	}
 	pull_flight_unref(f);
 }
@@ -439,7 +474,7 @@ static bool judge(struct pull_flight *f)
 		pull_lane_cancel(f);
 		pull_lane_drop_queue(f);
 		f->state = FLIGHT_ENDING;
-		on_pool(f, end_work, ended);
+		end(f);
 		return true;
 	}
 	f->verdict = VERDICT_NONE;

@@ -125,6 +125,8 @@ struct pull_flight {
 	/* pool */
 	int status;
 	struct store_error store_error;
+	char *names; /* the list of names, with this one; written before it is stored */
+	uint64_t names_version;
 	struct pull_flight *next, **link;
 };
 

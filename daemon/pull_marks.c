@@ -206,8 +206,7 @@ struct pull_marks *pull_marks_open(struct context *ctx)
 
 	must(m != NULL);
 	m->dir = open(ctx->settings->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	m->keeper = (struct state_file_keeper){
-	    .ctx = ctx, .dir = m->dir, .name = FILE_NAME, .text = text_of, .arg = m};
+	state_file_keep(&m->keeper, ctx, m->dir, FILE_NAME, text_of, m);
 	must(uv_timer_init(ctx->loop, &m->timer) == 0);
 	m->timer.data = m;
 	if (m->dir >= 0)

@@ -119,7 +119,7 @@ static void parse_line(struct pull_names *n, char *line)
 	name = pull_names_set(n, field[0], field[1], field[2], field[3]);
 	if (name != NULL) {
 		name->checked_s = strtoll(field[4], NULL, 10);
-		name->kept = true;
+		name->kept = name->stored = true;
 	}
 }
 
@@ -156,8 +156,7 @@ struct pull_names *pull_names_open(struct context *ctx)
 		free(n);
 		return NULL;
 	}
-	n->keeper = (struct state_file_keeper){
-	    .ctx = ctx, .dir = n->dir, .name = FILE_NAME, .text = text_of, .arg = n};
+	state_file_keep(&n->keeper, ctx, n->dir, FILE_NAME, text_of, n);
 	text = rest = state_file_read(n->dir, FILE_NAME, FILE_BYTES_MAX);
 	if (text == NULL && errno != ENOENT)
 		log_error("upstream", "error=\"the list of names cannot be read: %s\"",
@@ -186,8 +185,21 @@ void pull_names_close(struct pull_names *n)
 
 void pull_names_keep(struct pull_names *n, struct pull_name *name)
 {
-	name->kept = true;
+	name->kept = name->stored = true;
 	state_file_touch(&n->keeper);
+}
+
+void pull_names_drop(struct pull_names *n, struct pull_name *name)
+{
+	if (name->stored)
+		return; /* by somebody else */
+	name->kept = false;
+	state_file_touch(&n->keeper);
+}
+
+struct state_file_keeper *pull_names_keeper(struct pull_names *n)
+{
+	return &n->keeper;
 }
 
 /* ---- files get a name --------------------------------------------------------------------- */

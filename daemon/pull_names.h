@@ -16,12 +16,14 @@
 
 struct context;
 struct pull_names;
+struct state_file_keeper;
 
 struct pull_name {
 	char *model, *revision, *upstream;
 	char commit[41];   /* of the upstream; "" = it has none */
 	int64_t checked_s; /* Unix time */
-	bool kept;         /* something of it is stored: it is written down */
+	bool kept;         /* it is written down: */
+	bool stored;       /* something of it is stored */
 	bool busy;         /* it is being looked up again */
 	struct pull_name *next;
 };
@@ -38,8 +40,12 @@ struct pull_name *pull_names_find(struct pull_names *n, const char *model, const
 /* pull_names_set: what it means now; found or made; NULL: out of memory.  Not written down yet. */
 struct pull_name *pull_names_set(struct pull_names *n, const char *model, const char *revision,
 				 const char *upstream, const char *commit);
-/* pull_names_keep: write it down, soon. */
+/* pull_names_keep: something of it is stored: write it down, soon. */
 void pull_names_keep(struct pull_names *n, struct pull_name *name);
+/* pull_names_drop: it was listed, but nothing of it could be stored. */
+void pull_names_drop(struct pull_names *n, struct pull_name *name);
+/* pull_names_keeper(n): for who has to know that it is written: state_file_text, state_file_put. */
+struct state_file_keeper *pull_names_keeper(struct pull_names *n);
 
 /* One more file of a name. */
 struct pull_names_file {

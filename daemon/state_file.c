@@ -119,11 +119,41 @@ bool state_file_write(int dir, const char *name, const char *text)
 /* ---- keepers ------------------------------------------------------------------------------------
  */
 
+void state_file_keep(struct state_file_keeper *k, struct context *ctx, int dir, const char *name,
+		     char *(*text)(void *arg), void *arg)
+{
+	*k = (struct state_file_keeper){
+	    .ctx = ctx, .dir = dir, .name = name, .text = text, .arg = arg};
+	must(pthread_mutex_init(&k->lock, NULL) == 0);
+}
+
+char *state_file_text(struct state_file_keeper *k, uint64_t *ret_version)
+{
+	char *text = k->text(k->arg);
+
+	must(text != NULL);
+	*ret_version = ++k->version;
+	return text;
+}
+
+bool state_file_put(struct state_file_keeper *k, const char *text, uint64_t version)
+{
+	bool ok = true;
+
+	(void)pthread_mutex_lock(&k->lock);
+	if (version > k->written) {
+		ok = state_file_write(k->dir, k->name, text);
+		k->written = ok ? version : k->written;
+	}
+	(void)pthread_mutex_unlock(&k->lock);
+	return ok;
+}
+
 static void write_down(void *arg)
 {
 	struct state_file_keeper *k = arg;
 
-	if (!state_file_write(k->dir, k->name, k->writing))
+	if (!state_file_put(k, k->writing, k->writing_version))
 		log_warning("state", "file=%s error=\"it could not be written down: %s\"", k->name,
 			    strerror(errno));
 }
@@ -143,7 +173,6 @@ void state_file_touch(struct state_file_keeper *k)
 	k->again = k->writing != NULL;
 	if (k->again)
 		return;
-	k->writing = k->text(k->arg);
-	must(k->writing != NULL);
+	k->writing = state_file_text(k, &k->writing_version);
 	job_background(k->ctx, write_down, written, k);
 }

@@ -6,8 +6,10 @@
 #ifndef LARDER_DAEMON_STATE_FILE_H
 #define LARDER_DAEMON_STATE_FILE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct context;
 
@@ -27,20 +29,38 @@ char *state_file_read(int dir, const char *name, size_t most);
  */
 bool state_file_write(int dir, const char *name, const char *text);
 
-/* A list that the event loop owns and that is written down by the pool whenever it changes. */
+/*
+ * A list that the event loop owns and that the pool writes down: soon after it changed, or at a
+ * moment that somebody waits for.  Texts have versions: one that is older than what was written
+ * is not written any more.
+ */
 struct state_file_keeper {
 	struct context *ctx;
 	int dir;
 	const char *name;         /* of the file, and in the log */
-	char *(*text)(void *arg); /* the list; on the loop; the keeper frees it */
+	char *(*text)(void *arg); /* the list; on the loop; malloc */
 	void *arg;
-	char *writing; /* what the pool has */
-	bool again;    /* it changed since */
+	char *writing; /* what the pool has, by touch, and its version */
+	uint64_t writing_version;
+	bool again;       /* it changed since */
+	uint64_t version; /* of the text that was made last */
+	pthread_mutex_t lock;
+	uint64_t written; /* with the lock */
 };
+/* state_file_keep(k, ctx, dir, name, text, arg): ${name} is borrowed, ${dir} too. */
+void state_file_keep(struct state_file_keeper *k, struct context *ctx, int dir, const char *name,
+		     char *(*text)(void *arg), void *arg);
 /*
  * state_file_touch(k): it has changed.  One write at a time; changes during a write are the next
  * one.  Event loop; ${k} must live until job_background_count() is 0.
  */
 void state_file_touch(struct state_file_keeper *k);
+/* state_file_text(k, ret_version): the list as it is now; the caller frees it.  Event loop. */
+char *state_file_text(struct state_file_keeper *k, uint64_t *ret_version);
+/*
+ * state_file_put(k, text, version): it is on the disk, or something newer is; false with errno.
+ * Any thread but the loop's.
+ */
+bool state_file_put(struct state_file_keeper *k, const char *text, uint64_t version);
 
 #endif

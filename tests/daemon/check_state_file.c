@@ -160,10 +160,10 @@ static char *text_of(void *arg)
 
 START_TEST(test_keeper)
 {
-	struct state_file_keeper k = {
-	    .ctx = &ctx, .dir = dir, .name = "list", .text = text_of, .arg = &number};
+	struct state_file_keeper k;
 
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
+	state_file_keep(&k, &ctx, dir, "list", text_of, &number);
 	texts = 0;
 	for (number = 1; number <= 5; number++) {
 		state_file_touch(&k);
@@ -182,6 +182,45 @@ START_TEST(test_keeper)
 }
 END_TEST
 
+/* Texts of several requests are written by several threads, in whichever order. */
+START_TEST(test_older_text_comes_later)
+{
+	struct state_file_keeper k;
+	uint64_t first, second, third;
+	char *text;
+
+	state_file_keep(&k, &ctx, dir, "list", text_of, &number);
+	number = 1;
+	text = state_file_text(&k, &first);
+	ck_assert_str_eq(text, "1");
+	free(text);
+	free(state_file_text(&k, &second));
+	free(state_file_text(&k, &third));
+	ck_assert(state_file_put(&k, "2", second));
+	ck_assert(state_file_put(&k, "1", first)); /* something newer is there: that will do */
+	has("2");
+	ck_assert(state_file_put(&k, "3", third));
+	has("3");
+}
+END_TEST
+
+/* A newer one that could not be written does not keep an older one out. */
+START_TEST(test_newer_text_fails)
+{
+	struct state_file_keeper k;
+	uint64_t first, second;
+
+	state_file_keep(&k, &ctx, dir, "list", text_of, &number);
+	free(state_file_text(&k, &first));
+	free(state_file_text(&k, &second));
+	ck_assert_int_eq(mkdirat(dir, "list", 0700), 0);
+	ck_assert(!state_file_put(&k, "2", second));
+	ck_assert_int_eq(unlinkat(dir, "list", AT_REMOVEDIR), 0);
+	ck_assert(state_file_put(&k, "1", first));
+	has("1");
+}
+END_TEST
+
 Suite *check_state_file(void)
 {
 	Suite *s = suite_create("state_file");
@@ -193,6 +232,8 @@ Suite *check_state_file(void)
 	tcase_add_test(tc, test_broken_off);
 	tcase_add_test(tc, test_no_place);
 	tcase_add_test(tc, test_keeper);
+	tcase_add_test(tc, test_older_text_comes_later);
+	tcase_add_test(tc, test_newer_text_fails);
 	suite_add_tcase(s, tc);
 	return s;
 }

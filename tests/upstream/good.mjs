@@ -230,4 +230,15 @@ export const cases = [
     hub.put('org/m', B, { 'a.json': Buffer.from('{"v":2}'), 'b.json': Buffer.from('{"v":2}') });
     assert.equal((await larder.get(url('b.json'))).body.toString(), '{"v":1}');
   }],
+
+  ['kill -9 right behind the first answer: the name still is its upstream\'s', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    for (let n = 0; n < 8; n++) {
+      hub.put(`org/m${n}`, A, { 'a.json': Buffer.from(`{"n":${n}}`), 'b.json': Buffer.from('{"b":1}') });
+      assert.equal((await larder.get(url('a.json', `org/m${n}`))).status, 200);
+      await larder.stop('SIGKILL');
+      await larder.start();
+      assert.equal((await larder.get(url('b.json', `org/m${n}`))).status, 200, `round ${n}`);
+    }
+  }],
 ];
