@@ -227,7 +227,7 @@ export class Larder extends EventTarget {
 
 	async infer(model, feeds, { outputs, file, stream, signal } = {}) {
 		const [body, length] = encode(feeds, outputs), HEAD = 'Inference-Header-Content-Length';
-		const reply = await this.#call(this._route(model, file, '/infer'), { model, signal, stream, method: 'POST', body,
+		const reply = await this.#call(this._route(model, file, '/infer'), { model, signal, stream, method: 'POST', priority: 'high', body,
 			headers: { 'Content-Type': 'application/octet-stream', [HEAD]: length, ...stream && { 'X-Larder-Stream': stream } } });
 		return decode(reply.body, reply.headers.get(HEAD) ?? reply.body.byteLength);
 	}

@@ -19,8 +19,8 @@ export const SOURCE = process.env.top_srcdir ?? path.resolve(HERE, '../..');
 export const BUILD = process.env.top_builddir ?? path.join(SOURCE, 'build');
 export const SHARED = process.env.LARDER_SHARED ?? path.join(SOURCE, '../shared');
 export const SHOTS = path.join(BUILD, 'tests/browser/shots');
-const CHROMIUM = '/usr/bin/chromium';
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+export const CHROMIUM = '/usr/bin/chromium';
+export const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 const require = createRequire(path.join(SOURCE, 'tests/package.json'));
@@ -181,7 +181,7 @@ export async function openPage(browser, url, options = {}) {
 
 /**
  * A web server on a loopback port of its own: `/` is an empty page, `pages` are others
- * ({ '/path': { body, headers, type } }), every other path a file of one of the `roots`
+ * ({ '/path': { body, headers, type } or a function of request and reply }), every other path a file of one of the `roots`
  * ({ '/prefix/': folder }); `/in_page.mjs` is there always. `asked` collects the paths.
  */
 export async function startSite(roots = {}, pages = {}) {
@@ -192,6 +192,10 @@ export async function startSite(roots = {}, pages = {}) {
   const server = http.createServer((request, reply) => {
     const { pathname } = new URL(request.url, 'http://site');
     asked.push(pathname);
+    if (typeof pages[pathname] === 'function') {
+      pages[pathname](request, reply);
+      return;
+    }
     if (pages[pathname]) {
       const { body, headers = {}, type = 'text/html' } = pages[pathname];
       reply.writeHead(200, { 'Content-Type': type, ...headers });
