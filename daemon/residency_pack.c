@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A weight that many nodes share is packed for each: so many times the files are not worth it. */
+#define TIMES_MAX 4
+
 static void kind_of(enum rt_cpu_level level, char kind[STORE_KIND_MAX + 1])
 {
 	snprintf(kind, STORE_KIND_MAX + 1, "packed:%s", rt_cpu_level_name(level));
@@ -74,7 +77,8 @@ void residency_pack_keep(const struct residency_load *l, struct store *store)
 	    rt_model_packed_parts(l->model, key.bytes, &packed) != RT_OK)
 		return;
 	parts = calloc(packed.count + 1, sizeof *parts);
-	if (parts != NULL && packed.size >= RESIDENCY_PACK_LEAST) {
+	if (parts != NULL && packed.size >= RESIDENCY_PACK_LEAST &&
+	    packed.size / TIMES_MAX <= l->mapped_bytes) {
 		for (size_t i = 0; i < packed.count; i++)
 			parts[i] = (struct store_part){packed.parts[i].data, packed.parts[i].size};
 		kind_of(rt_model_cpu_level(l->model), kind);

@@ -19,6 +19,7 @@
 #include "daemon/residency.h"
 #include "daemon/residency_alias.h"
 #include "store/store.h"
+#include "tests/lib/pbuild.h"
 
 Suite *check_residency(void);
 
@@ -670,6 +671,42 @@ START_TEST(packed_weights_are_kept)
 }
 END_TEST
 
+/* What would take many times the room of the model itself is not kept. */
+START_TEST(packed_weights_of_many_nodes)
+{
+	static float w[512 * 512];
+	char name[8], inputs[16], commit[STORE_COMMIT_HEX + 1], kind[STORE_KIND_MAX + 1];
+	struct pbuild m = {0};
+	struct store_digest digest;
+	struct store_derived packed;
+	struct store_import *im;
+	struct store_error err;
+	struct rt_bytes file;
+
+	for (int i = 0; i < 512; i++)
+		w[i * 513] = 1;
+	pbuild_model(&m, 13);
+	pbuild_input(&m, "x0", 1, 2, (int64_t[]){3, 512});
+	pbuild_init_f32(&m, "w", 2, (int64_t[]){512, 512}, w);
+	for (int i = 0; i < 6; i++) {
+		snprintf(name, sizeof name, "x%d", i + 1);
+		snprintf(inputs, sizeof inputs, "x%d w", i);
+		pbuild_node(&m, "MatMul", inputs, name, NULL);
+	}
+	pbuild_output(&m, "x6", 1);
+	file = pbuild_finish(&m);
+	digest = put_blob(file.data, file.size);
+	pbuild_free(&m);
+	ck_assert_int_eq(store_import_begin(store, "m", "main", &im, &err), 0);
+	ck_assert_int_eq(store_import_add(im, "m.onnx", &digest, &err), 0);
+	ck_assert_msg(store_import_commit(im, commit, &err) == 0, "%s", err.text);
+	residency_unref(got("m"));
+	residency_keep_packed(residency);
+	snprintf(kind, sizeof kind, "packed:%s", rt_cpu_level_name(rt_cpu_best()));
+	ck_assert_int_eq(store_derived_find(store, &digest, kind, &packed, &err), STORE_NOT_FOUND);
+}
+END_TEST
+
 Suite *check_residency(void)
 {
 	Suite *s = suite_create("residency");
@@ -690,6 +727,7 @@ Suite *check_residency(void)
 	tcase_add_test(c, a_session_that_is_lost);
 	tcase_add_test(c, together);
 	tcase_add_test(c, packed_weights_are_kept);
+	tcase_add_test(c, packed_weights_of_many_nodes);
 	suite_add_tcase(s, c);
 	return s;
 }
