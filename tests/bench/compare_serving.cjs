@@ -214,7 +214,7 @@ const metric = async (s, name) => Number((new RegExp(`^larder_${name} (\\S+)`, '
 
 const RAW = { 'Content-Type': 'application/octet-stream', 'Inference-Header-Content-Length': '0' };
 const floats = (n) => Buffer.from(Float32Array.from({ length: n }, (_, i) => ((i * 37 + 11) % 1000) / 1000).buffer);
-const rss = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+const rss = (pid, what = 'VmRSS') => Number(new RegExp(`${what}:\\s+(\\d+)`).exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 // nanoseconds on a processor, of all threads
 const onCpu = (pid) => fs.readdirSync(`/proc/${pid}/task`).reduce((sum, t) => {
   try { return sum + Number(fs.readFileSync(`/proc/${pid}/task/${t}/schedstat`, 'utf8').split(' ')[0]); } catch { return sum; }
@@ -335,10 +335,10 @@ async function crowd() {
 }
 
 async function disconnect() {
-  const s = await larder({ deep: { 'model.onnx': deep(1024, 160) } });
+  const s = await larder({ deep: { 'model.onnx': deep(480, 250) } }); // weights of less than 1 MiB: packed ones are not written to the store
   const url = `${s.url}/v2/models/deep/infer`, took = [];
-  await post(url, floats(1024), RAW);
-  const body = floats(1024 * 384);
+  await post(url, floats(480), RAW);
+  const body = floats(480 * 8192);
   let t = performance.now();
   await post(url, body, RAW);
   const full = performance.now() - t;
@@ -388,14 +388,15 @@ async function steady() {
   const served = () => metric(s, 'inferences_total');
   for (let i = 0; i < 1000; i++) await post(url, body, RAW);
   await wrk({ url, body, headers: RAW, connections: 4, seconds: 1 }); // as many connections as later
-  const before = rss(s.pid);
+  const before = rss(s.pid), own = rss(s.pid, 'RssAnon');
   let n = await served();
   while (n < o.count) {
     await wrk({ url, body, headers: RAW, connections: 4, seconds: Math.max(1, Math.min(10, o.seconds)) });
     n = await served();
   }
-  const after = rss(s.pid);
+  const after = rss(s.pid), ownAfter = rss(s.pid, 'RssAnon');
   row(`steady: memory after ${n} requests of the sample model`, `${before.toFixed(2)} → ${after.toFixed(2)} MB (${((after / before - 1) * 100).toFixed(1)} %)`, '± 2 %', Math.abs(after / before - 1) <= 0.02);
+  row('  of that its own, without pages of files', `${own.toFixed(2)} → ${ownAfter.toFixed(2)} MB`, '');
   await end(s);
 }
 
@@ -431,9 +432,9 @@ async function video() {
     }));
   }
   await Promise.all(waits);
-  const with_ = await beside, over = late.filter((x) => x > 1000 / 30 + 33).length;
+  const with_ = await beside, over = late.filter((x) => x > 33).length;
   late.sort((a, b) => a - b);
-  row(`video: 30 fps for ${seconds} s, frames late by more than 33 ms`, `${over} of ${late.length}; answer after p50 ${late[late.length >> 1].toFixed(1)}, most ${late[late.length - 1].toFixed(1)} ms`, '0', over === 0);
+  row(`video: 30 fps for ${seconds} s, answers more than 33 ms after their frame`, `${over} of ${late.length}; p50 ${late[late.length >> 1].toFixed(1)}, p99 ${late[Math.floor(late.length * 0.99)].toFixed(1)}, most ${late[late.length - 1].toFixed(1)} ms`, '0', over === 0);
   row('  downloads of 4 MB beside it, alone', `${with_.toFixed(0)}, ${alone.toFixed(0)} MB/s (${(with_ / alone).toFixed(2)} ×)`, '≥ 0.5 ×', with_ / alone >= 0.5);
   agent.destroy();
   await end(s);
