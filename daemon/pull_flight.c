@@ -31,7 +31,8 @@
 #include "daemon/pull_names.h"
 #include "daemon/state_file.h"
 
-#define HELD_BACK_BYTES UINT64_C(1024)       /* of a body, until its digest is right */
+#define HELD_BACK_BYTES UINT64_C(1024) /* of a body, until its digest is right */
+#define OPEN_AGAIN_MS 100u
 #define HASH_EACH_BYTES (UINT64_C(16) << 20) /* of what came out of order, with each batch */
 
 /* ---- listeners --------------------------------------------------------------------------- */
@@ -249,7 +250,10 @@ static void opened(void *arg)
 	uint64_t offset, size;
 
 	from_pool(f);
-	if (f->status != 0) {
+	if (f->status == STORE_BUSY) {
+		/* another flight has it, which was begun for another commit: its turn first */
+		f->retry_at_ms = uv_now(f->all->ctx->loop) + OPEN_AGAIN_MS;
+	} else if (f->status != 0) {
 		fail_store(f);
 	} else {
 		f->state = FLIGHT_ASKING;
@@ -516,6 +520,11 @@ static void go_on(struct pull_flight *f)
 {
 	if (judge(f))
 		return;
+	if (f->state == FLIGHT_OPENING && !f->busy && f->retry_at_ms <= uv_now(f->all->ctx->loop)) {
+		f->retry_at_ms = 0;
+		on_pool(f, open_work, opened);
+		return;
+	}
 	if (f->state == FLIGHT_ASKING && f->confirmed && !f->busy && !f->sizeless) {
 		if (f->resumed) {
 			f->state = FLIGHT_COMING;

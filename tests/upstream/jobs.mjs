@@ -196,4 +196,16 @@ export const cases = [
     await larder.start();
     await until('old downloads are swept', () => fs.readdirSync(partial).length === 0);
   }],
+
+  ['a page, a job that knows the commit and one that does not, all for one file', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    const big = content(25, 6_000_000);
+    hub.put('org/m', A, { 'model.onnx': big });
+    hub.rate = 6_000_000;
+    const page = larder.get(url('model.onnx')), jobs = [];
+    for (const ask of [{}, { files: ['model.onnx'] }, { commit: A }]) jobs.push(await larder.warm({ model: 'org/m', ...ask }));
+    for (const id of jobs) assert.equal((await larder.jobOver(id)).error, null);
+    assert.equal(sha256((await page).body), sha256(big));
+    assert.equal(hub.bytes, big.length);
+  }],
 ];
