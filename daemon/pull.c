@@ -32,6 +32,7 @@
 #define BLIND_BYTES (UINT64_C(16) << 20) /* the same for files whose digest nobody said */
 #define PROBE_BYTES UINT64_C(4096)       /* who asks for no more does not want the rest */
 #define ABSENT_SLOTS 1024
+#define CLOSED_RETRY_S 300          /* what a page is told that asks outside the schedule */
 #define PARTIAL_KEPT_S (14 * 86400) /* of a download that nobody takes up again */
 
 /* A file that was not there. */
@@ -250,6 +251,12 @@ int pull_miss(struct request *rq, struct fault *fault)
 		return 1;
 	if (p->offline)
 		return fault_set(fault, 504, "that is not stored, and the daemon is offline");
+	if (upstream_rate(up, (int64_t)time(NULL)) == UPSTREAM_CLOSED) {
+		(void)fault_set(fault, 503, "upstream %s is not asked at this time of day",
+				up->name);
+		fault->retry_after_s = CLOSED_RETRY_S;
+		return -1;
+	}
 	if (up->down_until_ms > uv_now(p->ctx->loop)) {
 		(void)fault_set(fault, 503, "upstream %s cannot be reached", up->name);
 		fault->retry_after_s = 2;

@@ -38,7 +38,8 @@ bool pull_check_due(const struct upstream *up, const struct pull_name *name)
 {
 	return !name->busy && name->kept && up->revalidate_s != UPSTREAM_NEVER &&
 	       strcmp(name->revision, name->commit) != 0 &&
-	       (int64_t)time(NULL) - name->checked_s >= (int64_t)up->revalidate_s;
+	       (int64_t)time(NULL) - name->checked_s >= (int64_t)up->revalidate_s &&
+	       upstream_rate(up, (int64_t)time(NULL)) != UPSTREAM_CLOSED;
 }
 
 static void unlink_check(struct pull_check *c)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 
 #include "daemon/context.h"
@@ -218,7 +219,8 @@ void warm_listing_ask(struct warm_job *job, struct warm_item *item)
 	char *url;
 
 	if (job->fetch != NULL || job->retry_at_ms > uv_now(job->warm->ctx->loop) ||
-	    item->up->active >= item->up->concurrency)
+	    item->up->active >= item->up->concurrency ||
+	    upstream_rate(item->up, (int64_t)time(NULL)) == UPSTREAM_CLOSED)
 		return;
 	url = upstream_api_url(item->up, item->model, item->revision, item->tree);
 	opts.url = url;

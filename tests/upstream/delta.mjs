@@ -127,7 +127,9 @@ export const cases = [
     seeds[137] = 5000;
     data = safetensors(seeds);
     await give(first, data);
+    proxy.asked.length = 0;
     bytes = await update(second, proxy, data);
+    assert.ok(proxy.asked.length <= 6, `few requests: ${proxy.asked.join(' ')}`);
     console.log(`# one tensor of 256 KB: ${((bytes / data.length) * 100).toFixed(3)} %`);
     share(bytes, data, 0.015);
 
@@ -140,7 +142,9 @@ export const cases = [
     for (let i = 0; i < TENSORS; i++) if ((i * 7919) % TENSORS < TENSORS / 5) seeds[i] = 6000 + i;
     data = safetensors(seeds, 'x'.repeat(100));
     await give(first, data);
+    proxy.asked.length = 0;
     bytes = await update(second, proxy, data);
+    console.log(`# 20 % of the tensors: ${proxy.asked.length} requests`);
     console.log(`# 20 % of the tensors: ${((bytes / data.length) * 100).toFixed(3)} %`);
     share(bytes, data, 0.22);
 

@@ -56,13 +56,85 @@ export const cases = [
     assert.equal(hub.bytes, big.length);
   }],
 
-  ['a file of several segments, by several transfers', async (defer) => {
+  ['bytes are passed on while they come, to who was first and to who comes later', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    const big = content(71, 20_000_000);
+    hub.put('org/m', A, { 'model.onnx': big });
+    hub.rate = 10_000_000;
+    const one = larder.get(url('model.onnx'));
+    await sleep(700);
+    const two = larder.get(url('model.onnx')), tail = larder.get(url('model.onnx'), { range: 'bytes=1000-4999999' });
+    for (const r of await Promise.all([one, two])) {
+      assert.equal(sha256(r.body), sha256(big));
+      assert.ok(r.first < 400, `the first byte after ${r.first} ms`);
+      assert.ok(r.ms > 1000, `${r.ms} ms for what takes the hub 2 s`);
+    }
+    const r = await tail;
+    assert.ok(r.ms < 700, `${r.ms} ms for bytes that were here already`);
+    assert.equal(sha256(r.body), sha256(big.subarray(1000, 5000000)));
+    assert.equal(hub.bodies, 1);
+  }],
+
+  ['a file of several segments, by several transfers where one is slow', async (defer) => {
     const { hub, larder } = await pair(defer);
     const big = content(3, 80_000_001);
     hub.put('org/m', A, { 'model.onnx': big });
+    hub.rate = 20_000_000; // each
     const r = await larder.get(url('model.onnx'));
     assert.equal(sha256(r.body), sha256(big));
     assert.ok(hub.bytes <= big.length * 1.01, `${hub.bytes} bytes`);
+    assert.ok(hub.most >= 3 && hub.most <= 4, `${hub.most} at once`);
+    assert.ok(r.ms < 3200, `${r.ms} ms; one after the other it would be 4000`);
+  }],
+
+  ['concurrency: no more transfers at once, whoever asks for what', async (defer) => {
+    const { hub, larder } = await pair(defer, { concurrency: 2 });
+    const files = { 'large.onnx': content(72, 80_000_000) };
+    for (let i = 0; i < 5; i++) files[`${i}.bin`] = content(73 + i, 3_000_000);
+    hub.put('org/m', A, files);
+    hub.rate = 25_000_000;
+    const id = await larder.warm({ model: 'org/m', files: ['large.onnx', '0.bin', '1.bin'] });
+    for (const r of await Promise.all(['2.bin', '3.bin', '4.bin'].map((f) => larder.get(url(f))))) assert.equal(r.status, 200);
+    assert.equal((await larder.jobOver(id)).state, 'done');
+    assert.equal(hub.most, 2);
+  }],
+
+  ['schedule: nothing is asked for while it says off', async (defer) => {
+    const { hub, larder } = await pair(defer, { schedule: '00:00-24:00=off', revalidate: '0s' });
+    hub.put('org/m', A, { 'a.json': Buffer.from('{}'), 'b.bin': content(78, 2_000_000) });
+    const id = await larder.warm({ model: 'org/m' });
+    const named = await larder.warm({ model: 'org/m', files: ['a.json'] });
+    const r = await larder.get(url('a.json'));
+    assert.equal(r.status, 503);
+    assert.match(r.body.toString(), /time of day/);
+    assert.ok(r.headers['retry-after']);
+    await sleep(1000);
+    for (const job of [id, named]) assert.equal((await larder.job(job)).state, 'running');
+    assert.equal(hub.requests.length, 0);
+    await larder.stop();
+    larder.section.schedule = '00:00-24:00=0';
+    await larder.start();
+    for (const job of [id, named]) assert.equal((await larder.jobOver(job)).error, null);
+    // and what is here is not looked up again then
+    await larder.stop();
+    larder.section.schedule = '00:00-24:00=off';
+    await larder.start();
+    const asked = hub.requests.length;
+    assert.equal((await larder.get(url('a.json'))).status, 200);
+    await sleep(300);
+    assert.equal(hub.requests.length, asked);
+  }],
+
+  ['revalidate = never: what is here is here', async (defer) => {
+    const { hub, larder } = await pair(defer, { revalidate: 'never' });
+    hub.put('org/m', A, { 'a.json': Buffer.from('{"v":1}') });
+    await larder.get(url('a.json'));
+    await until('it is stored', async () => (await larder.files('org/m')) === 1);
+    hub.put('org/m', B, { 'a.json': Buffer.from('{"v":2}') });
+    const asked = hub.requests.length;
+    for (let i = 0; i < 5; i++) assert.equal((await larder.get(url('a.json'))).body.toString(), '{"v":1}');
+    await sleep(300);
+    assert.equal(hub.requests.length, asked);
   }],
 
   ['a range in the middle of a cold file comes first, the rest is left until somebody wants it', async (defer) => {
@@ -131,6 +203,13 @@ export const cases = [
     assert.ok(JSON.parse(r.body).error);
     assert.ok(r.ms < 200, `${r.ms} ms`);
     assert.equal((await larder.admin('POST', '/admin/v1/warm', { model: 'org/m' })).status, 504);
+    assert.equal(hub.requests.length, asked);
+    // the same by the configuration
+    await larder.stop();
+    larder.global.offline = 'yes';
+    await larder.start();
+    assert.equal((await larder.get(url('config.json'))).status, 200);
+    assert.equal((await larder.get(url('more.json'))).status, 504);
     assert.equal(hub.requests.length, asked);
   }],
 

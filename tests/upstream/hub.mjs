@@ -42,6 +42,7 @@ export class Hub {
     this.bytes = 0; // of bodies, as handed to the kernel
     this.requests = [];
     this.bodies = 0; // answers to GET with a body of a file
+    this.sending = this.most = 0; // bodies on their way, and how many at once
     this.fault = () => null;
     this.rate = 0;
     this.listing = null;
@@ -211,6 +212,8 @@ export class Hub {
     rs.writeHead(status, head);
     if (rq.method === 'HEAD') return rs.end();
     this.bodies++;
+    this.most = Math.max(this.most, ++this.sending);
+    rs.on('close', () => { this.sending--; });
     const die = fault?.dieAfter ?? Infinity;
     const stall = fault?.stallAfter ?? Infinity;
     const begin = Date.now();
