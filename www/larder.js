@@ -148,7 +148,7 @@ function daemonError(status, message, { model, stream, retryAfter }) {
 		return modelError(CODES[status], model, message, status);
 	const [Kind, code] = { 400: [LarderInputError, 'input'], 409: [LarderError, 'replaced'],
 		503: [LarderBusy, 'busy'] }[status] ?? [LarderError];
-	return new Kind(message, { code, status, retryAfter });
+	return new Kind(message, { code, status, ...status === 503 && { retryAfter } });
 }
 
 const asModel = ({ id, sha, runnable = false, siblings }) => {
@@ -197,6 +197,7 @@ function start({ InferenceSession }, provider) {
 
 export class Larder extends EventTarget {
 	#closing = new AbortController();
+	#paths = {}; // of models that the daemon ran: their files
 	_reachable = true;
 
 	constructor(url, version, onprogress) {
@@ -284,6 +285,7 @@ export class Larder extends EventTarget {
 		this._progress('load', model, 0, 1, onprogress);
 		const { id, revision, inputs, outputs, dimNames, file: path } = await this.describe(model, { file, signal });
 		this._progress('load', model, 1, 1, onprogress);
+		this.#paths[`${id}@${parseModel(model, this.url).revision}`] = path;
 		const infer = (feeds, o) => this.infer(`${id}@${revision}`, feeds, { ...o, file: path });
 		const send = batch && inputs.every((i) => i.dims[0] === -1) ? await this.#more('batcher', [infer, batch]) : infer;
 		let begun = 0, ended = 0, looking;
@@ -412,11 +414,17 @@ export class Larder extends EventTarget {
 		if (/^\w+:|^[./]/.test(model) && !`${model}`.startsWith(`${this.url}/`))
 			return { url: new URL(model, globalThis.location?.href) };
 		const { id, revision, file } = parseModel(model, this.url, given);
-		const { files } = asModel(await this._json(
-			`/api/models/${id}/revision/${quote(revision)}?blobs=true`, { signal, model }));
+		const known = file ?? this.#paths[`${id}@${revision}`];
+		const { files } = await this._json(`/api/models/${id}/revision/${quote(revision)}?blobs=true`, { signal, model })
+			.then(asModel, (error) => {
+				if (!known || error.reason !== 'connection lost')
+					throw error;
+				return { files: [] };
+			});
 		// as the daemon chooses (daemon/runnable.h)
 		const found = files.map((f) => f.path).filter((p) => /\.(onnx|tflite)$|(^|\/)model\.json$/.test(p));
-		const path = file ?? (found[1] ? ['model.onnx', 'onnx/model.onnx'].find((p) => found.includes(p)) : found[0]);
+		const path = file ?? (!files[0] ? known
+			: found[1] ? ['model.onnx', 'onnx/model.onnx'].find((p) => found.includes(p)) : found[0]);
 		if (!path)
 			throw modelError(found[0] ? 'ambiguous' : 'not-runnable', model,
 				`${model} has ${found[0] ? `several models, file must name one: ${found}` : 'no model file'}`);

@@ -4,10 +4,13 @@
 // storage, two tabs, a reload while a model loads, a daemon that stalls, an origin taken away.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import { noBrowser, openPage, SOURCE, stage, startLarder } from './lib.mjs';
+import { onnxModel, weights } from './onnx_model.mjs';
 
 const ICON = '<!doctype html><link rel="icon" href="data:,">';
 
@@ -123,6 +126,61 @@ describe('faults', { skip: noBrowser() }, () => {
     assert.deepEqual(await attempt(page, slow.url), [1, 10]);
     await page.context().close();
     await slow.stop();
+  });
+
+  test('answers that are cut off, short or not JSON are errors, never tensors', async () => {
+    const head = Buffer.from(JSON.stringify({ outputs: [{ name: 'y', shape: [2], datatype: 'FP32', parameters: { binary_data_size: 8 } }] }));
+    const send = (reply, body, { size = body.length, status = 200 } = {}) => {
+      reply.writeHead(status, { 'Content-Type': 'application/octet-stream', 'Content-Length': size, 'Inference-Header-Content-Length': head.length });
+      size > body.length ? reply.write(body, () => setTimeout(() => reply.destroy(), 20)) : reply.end(body);
+    };
+    const answers = { whole: (r) => send(r, Buffer.concat([head, Buffer.alloc(8, 1)])),
+      cut: (r) => send(r, Buffer.concat([head, Buffer.alloc(4)]), { size: head.length + 8 }), short: (r) => send(r, Buffer.concat([head, Buffer.alloc(4)])),
+      none: (r) => r.destroy(), html: (r) => send(r, Buffer.from('<html>it works'.padEnd(head.length))), broken: (r) => send(r, Buffer.from('oops'), { status: 500 }),
+      full: (r) => send(r, Buffer.from('{"error":"full"}'), { status: 503 }) };
+    it.site.pages['/healthz'] = { type: 'application/json', body: '{"server":"larder","version":"1.2.3"}' };
+    for (const [name, answer] of Object.entries(answers))
+      it.site.pages[`/v2/models/${name}/infer`] = (request, reply) => request.resume().on('end', () => answer(reply));
+    const page = await openPage(it.browser, it.site.url);
+    const got = await page.evaluate(async (names) => {
+      const { connect } = await import('/www/larder.js');
+      const larder = await connect({ url: location.origin });
+      return Promise.all(names.map((name) => larder.infer(name, { x: { type: 'float32', dims: [1], data: new Float32Array(1) } })
+        .then((r) => r.y.data.length, (e) => [e.name, e.reason ?? e.code, e.retryAfter ?? e.status ?? ''].join(' '))));
+    }, Object.keys(answers));
+    assert.deepEqual(Object.fromEntries(Object.keys(answers).map((name, i) => [name, got[i]])), {
+      whole: 2, cut: 'LarderUnavailable connection lost ', short: 'LarderError internal ', none: 'LarderUnavailable connection lost ',
+      html: 'LarderError internal ', broken: 'LarderError internal 500', full: 'LarderBusy busy 1' });
+    await page.context().close();
+  });
+
+  test('a model that the daemon has put out of memory is loaded again, and the page is told', async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-large-')), side = 3000;
+    fs.writeFileSync(path.join(dir, 'large.onnx'), onnxModel({ inputs: [['x', 'float32', ['n', side]]], outputs: [['y', 'float32', ['n', side]]],
+      nodes: Array.from({ length: 6 }, (_, i) => ['MatMul', [i ? `h${i}` : 'x', `w${i}`], [i < 5 ? `h${i + 1}` : 'y']]),
+      weights: Array.from({ length: 6 }, (_, i) => weights(`w${i}`, [side, side], i + 1)) }));
+    await it.larder.ctl('import', '--name', 'large', path.join(dir, 'large.onnx'));
+    fs.rmSync(dir, { recursive: true });
+    const page = await openPage(it.browser, it.site.url);
+    const run = () => page.evaluate(async () => {
+      const y = await window.session.run({ x: { type: 'float32', dims: [1, 3000], data: new Float32Array(3000) } });
+      return [y.y.data.length, window.steps.splice(0).filter((p) => p.phase === 'load')];
+    });
+    await page.evaluate(async (url) => {
+      const larder = await (await import('/www/larder.js')).connect({ url });
+      window.steps = [];
+      window.session = await larder.createSession(null, 'large', { onprogress: (p) => window.steps.push(p) });
+    }, it.larder.url);
+    assert.deepEqual((await run())[1].map((p) => p.loaded / p.total), [0, 1]);
+    assert.deepEqual(await run(), [3000, []]);
+    await it.larder.ctl('unload', 'large');
+    const [size, steps] = await run();
+    assert.equal(size, 3000);
+    assert.ok(steps.length > 0, 'told');
+    assert.ok(steps.every((p, i) => p.loaded <= p.total && p.total === steps[0].total && (!i || p.loaded >= steps[i - 1].loaded)), JSON.stringify(steps));
+    assert.equal(steps.at(-1).loaded, steps.at(-1).total);
+    assert.ok(steps[0].total > 1000000, `${steps[0].total} bytes`);
+    await page.context().close();
   });
 
   test('an origin that is taken away', async () => {

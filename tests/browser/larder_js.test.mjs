@@ -176,6 +176,12 @@ describe('larder.js', { skip: noBrowser() }, () => {
     const mute = net.createServer(() => {}).listen(0, '127.0.0.1');
     await new Promise((ready) => mute.once('listening', ready));
     try {
+      const at = await page.evaluate(async (url) => {
+        const from = performance.now();
+        await window.failure(window.module.connect({ url, timeout: 20000 }));
+        return performance.now() - from;
+      }, `http://127.0.0.1:${nobody}`);
+      assert.ok(at < 2000, `${at} ms until it is said that nothing listens`);
       const [gone, other, silent] = await page.evaluate(({ ports, self }) => Promise.all([
         window.failure(window.module.connect({ url: `http://127.0.0.1:${ports[0]}` })),
         window.failure(window.module.connect({ url: self })),

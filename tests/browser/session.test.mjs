@@ -205,6 +205,8 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
     await page.evaluate(async () => {
       window.one = await window.larder.createSession(window.ort, '/www/sample/model.onnx', { model: 'digits' });
       window.two = await window.larder.createSession(window.ort, 'digits', { fallback: 'always' });
+      window.visited = await window.larder.createSession(window.ort, 'digits', { fallback: 'never' });
+      window.three = await window.larder.createSession(window.ort, 'digits');
       await window.one.run(window.digit([Array(784).fill(0)]));
     });
     await short.kill();
@@ -214,13 +216,17 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
       const second = window.plain(await window.one.run(window.digit(pictures))).probabilities.data;
       const strict = [await window.failure(window.two.run(window.digit(pictures))),
         await window.failure(window.two.run(window.digit(pictures)))];
-      return { first, before, second, after: window.one.backend, strict, events: window.events };
+      const cached = [window.three.backend, await window.failure(window.three.run(window.digit(pictures)))];
+      const kept = window.plain(await window.three.run(window.digit(pictures))).probabilities.data;
+      return { first, before, second, after: window.one.backend, strict, cached: [...cached, window.three.backend], kept, events: window.events };
     }, images);
     assert.deepEqual([got.first.name, got.first.reason, got.before, got.after],
       ['LarderUnavailable', 'connection lost', 'larder', 'wasm']);
     assert.ok(right(got.second));
+    assert.deepEqual([got.cached[0], got.cached[1].reason, got.cached[2]], ['larder', 'connection lost', 'wasm']);
+    assert.ok(right(got.kept), 'from the browser\'s cache');
     assert.deepEqual(got.strict.map((e) => e.reason), ['connection lost', 'connection lost']);
-    assert.deepEqual(got.events.filter((e) => e.type === 'fallback').map((e) => [e.from, e.to]), [['larder', 'wasm']]);
+    assert.deepEqual(got.events.filter((e) => e.type === 'fallback').map((e) => [e.from, e.to]), Array(2).fill(['larder', 'wasm']));
     const again = await startLarder({ origins: [it.site.url], port: short.port });
     try {
       assert.deepEqual(await page.evaluate(async (pictures) => {

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import {
-  compare, filesCame, floats, folder, golden, inside, noBrowser, openReady, readGolden, stage,
+  compare, filesCame, floats, folder, golden, inside, noBrowser, openReady, readGolden, stage, startLarder,
 } from './lib.mjs';
 
 const TFJS = folder('@tensorflow/tfjs');
@@ -29,8 +29,8 @@ describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
     await larder.ctl('import', '--name', 'mobilenet', path.join(MOBILENET, 'mobilenet_model.onnx'));
   } });
 
-  async function visit() {
-    const page = await openReady(it);
+  async function visit(url) {
+    const page = await openReady(it, { url });
     await page.addScriptTag({ url: '/tfjs/tf.min.js' });
     await page.evaluate(async () => {
       await window.tf.setBackend('cpu');
@@ -142,6 +142,84 @@ describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
     }
     assert.deepEqual(got[1].runs, [[0, 1], [0, 2], [1, 2], [2, 2]]);
     assert.equal((await filesCame(page.files, 1, (f) => f.path.endsWith('weights.bin'))).length, 1);
+    await page.context().close();
+  });
+
+  test('several outputs: their order, their names, a named map of inputs, as TensorFlow.js has them', async () => {
+    const float = { type: 'DT_FLOAT' }, dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-outputs-'));
+    const shape = (...dims) => ({ dim: dims.map((size) => ({ size: `${size}` })) });
+    const input = (name) => ({ name, op: 'Placeholder', attr: { dtype: float, shape: { shape: shape(-1, 2) } } });
+    const both = (name, op) => ({ name, op, input: ['a', 'b'], attr: { T: float } });
+    const io = (...names) => Object.fromEntries(names.map((name) => [name, { name: `${name}:0`, dtype: 'DT_FLOAT', tensorShape: shape(-1, 2) }]));
+    const model = { format: 'graph-model', modelTopology: { versions: { producer: 808 }, node: [input('a'), input('b'),
+      { name: 'k', op: 'Const', attr: { dtype: float, value: { tensor: { dtype: float, tensorShape: shape(2) } } } },
+      both('sum', 'AddV2'), both('less', 'Sub'), { name: 'product', op: 'Mul', input: ['a', 'k'], attr: { T: float } }] },
+    signature: { inputs: io('b', 'a'), outputs: io('product', 'less', 'sum') },
+    weightsManifest: [{ paths: ['k.bin'], weights: [{ name: 'k', shape: [2], dtype: 'float32' }] }] };
+    for (const [name, more] of [['plain', {}], ['named', { userDefinedMetadata: { structuredOutputKeys: ['first', 'second', 'third'] } }]]) {
+      fs.mkdirSync(path.join(dir, name));
+      fs.writeFileSync(path.join(dir, name, 'model.json'), JSON.stringify({ ...model, ...more }));
+      fs.writeFileSync(path.join(dir, name, 'k.bin'), Buffer.from(Float32Array.of(10, 100).buffer));
+      await it.larder.ctl('import', '--name', `outputs/${name}`, path.join(dir, name));
+    }
+    fs.rmSync(dir, { recursive: true });
+    const page = await visit();
+    const got = await page.evaluate(async () => {
+      const { tf } = window, [a, b] = [tf.tensor([[1, 2]]), tf.tensor([[5, 7]])], runs = {};
+      const plain = async (out) => (Array.isArray(out) ? Promise.all(out.map(plain)) : out instanceof tf.Tensor ? [...await out.data()]
+        : Object.fromEntries(await Promise.all(Object.entries(out).map(async ([k, t]) => [k, await plain(t)]))));
+      for (const fallback of ['never', 'always']) {
+        for (const name of ['plain', 'named']) {
+          const model = await window.larder.loadGraphModel(tf, `outputs/${name}`, { fallback });
+          runs[`${model.backend} ${name}`] = { listed: await plain(await model.predictAsync([b, a])), mapped: await plain(await model.predictAsync({ a, b })),
+            all: await plain(await model.executeAsync({ a, b })), one: await plain(await model.executeAsync([b, a], 'less')),
+            two: await plain(await model.executeAsync([b, a], ['sum', 'product'])), inputs: model.inputs.map((i) => i.name.replace(/:0$/, '')) };
+        }
+      }
+      return runs;
+    });
+    const [product, less, sum] = [[10, 200], [-4, -5], [6, 9]];
+    assert.deepEqual(got['cpu plain'], { listed: [product, less, sum], mapped: [product, less, sum], all: [product, less, sum],
+      one: less, two: [sum, product], inputs: ['b', 'a'] });
+    assert.deepEqual(got['cpu named'].mapped, { first: product, second: less, third: sum });
+    assert.deepEqual([got['larder plain'], got['larder named']], [got['cpu plain'], got['cpu named']]);
+    assert.deepEqual((await filesCame(page.files, 1, (f) => f.path.endsWith('k.bin'))).length, 2, 'weights for the page only');
+    await page.context().close();
+  });
+
+  test('auto with WebGL: the page; where it fails with the model, the daemon; where the daemon goes, the page', async () => {
+    const short = await startLarder({ origins: [it.site.url] });
+    await short.ctl('import', '--name', 'abalone', path.join(ABALONE, 'model.json'), path.join(ABALONE, 'weights.bin'));
+    const { inputs: [input], outputs: [output] } = readGolden(path.join(ABALONE, 'golden/model'));
+    const page = await visit(short.url);
+    await page.evaluate(async ({ file, shape }) => {
+      const { tf } = window;
+      window.x = await window.tensor(file, shape);
+      window.open = async () => {
+        window.model = await window.larder.loadGraphModel(tf, 'abalone');
+        return [window.model.backend, await window.plain(await window.model.predictAsync(window.x))];
+      };
+    }, { file: `/abalone/${input.file}`, shape: input.shape });
+    const runs = await page.evaluate(async () => {
+      const { tf } = window, { loadLayersModel } = tf;
+      await tf.setBackend('webgl');
+      const own = await window.open();
+      window.tf = { ...tf, loadLayersModel: () => Promise.reject(new Error('no kernel')) };
+      const refused = await window.larder.loadGraphModel(window.tf, 'abalone');
+      window.tf = tf;
+      await tf.setBackend('cpu');
+      return [own, [refused.backend, await window.plain(await refused.predictAsync(window.x))], await window.open(), typeof loadLayersModel];
+    });
+    await short.kill();
+    const [lost, own] = await page.evaluate(async () => [await window.failure(window.model.predictAsync(window.x)),
+      await window.model.predictAsync(window.x).then(async (y) => [window.model.backend, await window.plain(y)], (e) => [e.message])]);
+    assert.deepEqual(runs.slice(0, 3).map(([backend]) => backend), ['webgl', 'larder', 'larder']);
+    assert.equal(lost.reason, 'connection lost');
+    assert.equal(own[0], 'cpu', 'from the browser\'s cache');
+    for (const [, out] of [...runs.slice(0, 3), own])
+      within(out, output);
+    const moves = await page.evaluate(() => window.events.filter((e) => e.type === 'fallback').map((e) => [e.from, e.to]));
+    assert.deepEqual(moves, [['webgl', 'larder'], ['larder', 'cpu']]);
     await page.context().close();
   });
 

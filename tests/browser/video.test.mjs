@@ -77,6 +77,35 @@ describe('video', { skip: noBrowser() || (!MOBILENET && 'no models in ../shared'
     });
   }
 
+  test('its signal and close() end it; one that is aborted before does not begin', async () => {
+    const page = await openPage(it.browser, it.site.url);
+    const got = await page.evaluate(async ({ url, transform }) => {
+      const { connect } = await import(`${url}/larder.js`);
+      const larder = await connect({ url }), canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 64 });
+      canvas.getContext('2d').fillRect(0, 0, 9, 9);
+      const stop = new AbortController(), wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
+      let results = 0;
+      const play = (signal) => larder.video(canvas, 'mobilenet', { transform, signal, onresult: () => { results++; } });
+      const early = await play(AbortSignal.abort()).then(() => 'began', (e) => e.name);
+      const counts = [];
+      for (const end of [() => stop.abort(), () => larder.close()]) {
+        const seen = await play(stop.signal.aborted ? undefined : stop.signal);
+        while (results < 3)
+          await wait(20);
+        end();
+        await wait(100);
+        const { sent } = seen.count;
+        results = 0;
+        await wait(400);
+        counts.push([seen.count.sent - sent, results]);
+      }
+      return { early, counts };
+    }, { url: it.larder.url, transform: TRANSFORM });
+    assert.equal(got.early, 'AbortError');
+    assert.deepEqual(got.counts, [[0, 0], [0, 0]]);
+    await page.context().close();
+  });
+
   test('a page whose policy allows no such worker does it itself', async () => {
     const page = await openPage(it.browser, `${it.site.url}/strict`);
     const { ids, errors } = await play(page, 10, 'canvas');
