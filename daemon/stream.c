@@ -100,6 +100,15 @@ static void send_piece(struct stream *s)
 	must(uv_queue_work(rq->ctx->loop, &s->work, work, after) == 0);
 }
 
+/*
+ * No answer can be given before the body is over (libmicrohttpd).  Whoever administers this machine
+ * and uploads to a disk that fails is to hear so, however much there is to swallow before.
+ */
+static bool may_hear_why(const struct request *rq, const struct stream *s)
+{
+	return rq->local_admin && s->fault.http != 413;
+}
+
 ssize_t stream_data(struct request *rq, const void *data, size_t size)
 {
 	struct stream *s = inlet(rq);
@@ -115,7 +124,9 @@ ssize_t stream_data(struct request *rq, const void *data, size_t size)
 	if (s->failed) {
 		s->discarded += size;
 		rq->close_after = true;
-		return s->discarded > REQUEST_DISCARD_MAX ? -1 : (ssize_t)size;
+		if (s->discarded > REQUEST_DISCARD_MAX && !may_hear_why(rq, s))
+			return -1;
+		return (ssize_t)size;
 	}
 	n = PIECE_BYTES - s->size;
 	if (n > size)

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# A disk that fills up, and models whose files are cut short while they are in memory. Each time:
-# what was acknowledged stays, what can be served is served, and nobody has to restart anything. A
-# disk of its own takes root and a mount namespace.
+# A disk that fills up or becomes read-only, and models whose files are cut short while they are in
+# memory. Each time: what was acknowledged stays, what can be served is served, and nobody has to
+# restart anything. A disk of its own takes root and a mount namespace.
 set -u
 . "$top_srcdir/tests/conventions/tap.sh"
 command -v curl >/dev/null || skip_all 'curl is not installed'
@@ -105,4 +105,42 @@ is 'with everything that it had said was stored' \
   '200 200'
 larderd_stop
 is 'and stops in order' $? 0
+
+# ---- a disk that becomes read-only under the daemon, as ext4 does after an error
+umount -l "$larderd_dir/state"
+head -c 60000000 /dev/zero >"$larderd_dir/disk"
+if ! mkfs.ext4 -q "$larderd_dir/disk" 2>/dev/null ||
+  ! mount -o loop "$larderd_dir/disk" "$larderd_dir/state" 2>/dev/null; then
+  skip 'a disk that becomes read-only' 'it takes mkfs.ext4 and a loop device'
+  done_testing
+fi
+rmdir "$larderd_dir/state/lost+found"
+larderd_start --offline --scrub-rate 0
+ok 'on a disk with ext4: larderd starts' $?
+"$ctl" import --name kept "$in/small.bin" >/dev/null 2>&1
+is 'a model is stored' $? 0
+mount -o remount,abort "$larderd_dir/state"
+timeout 60 "$ctl" import --name late "$in/large.bin" >"$larderd_dir/said" 2>&1
+is 'the disk becomes read-only: an import is refused' $? 1
+grep -qi 'cannot be written' "$larderd_dir/said"
+ok "in words ($(head -n 1 "$larderd_dir/said"))" $?
+is 'what was there is served' \
+  "$(curl -s "http://$larderd_addr/kept/resolve/main/small.bin" | cmp - "$in/small.bin" && echo same)" same
+is 'the daemon says that something is wrong' "$(health)" degraded
+is 'and lists' "$("$ctl" list 2>/dev/null | grep -c '^kept')" 1
+larderd_stop
+is 'it stops in order' $? 0
+umount "$larderd_dir/state"
+e2fsck -fp "$larderd_dir/disk" >/dev/null 2>&1
+mount -o loop "$larderd_dir/disk" "$larderd_dir/state"
+larderd_start --offline --scrub-rate 0
+ok 'checked and mounted again: it starts' $?
+is 'with what was stored' \
+  "$(curl -s "http://$larderd_addr/kept/resolve/main/small.bin" | cmp - "$in/small.bin" && echo same)" same
+timeout 60 "$ctl" import --name late "$in/large.bin" >/dev/null 2>&1
+is 'and stores' $? 0
+"$ctl" verify >/dev/null 2>&1
+is 'nothing is damaged' $? 0
+larderd_stop
+is 'the last one stops in order' $? 0
 done_testing
