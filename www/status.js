@@ -4,10 +4,10 @@
 // as long as the page is looked at.
 
 import { connect } from '/larder.js';
+import { $ } from '/demo/page.js';
 
 const EVERY = 2000; // milliseconds between two looks
 const KEPT = 60; // looks that a curve goes back
-const $ = (id) => document.getElementById(id);
 
 /** What is shown of /metrics: [title, unit, (now, past) => { value, note, curve }] */
 const GAUGES = [

@@ -42,6 +42,17 @@ test('pages refer to assets only, and to nothing inline', () => {
   }
 });
 
+test('the heads and the menus of the pages differ in nothing but themselves', () => {
+  const pages = assets.filter((a) => a.file.endsWith('.html')).map((a) => ({ ...a, text: read(a.file) }));
+  const common = ({ text, url }) => [/<meta charset[^]*?<meta name="description"/.exec(text)[0],
+    /<header[^]*?<\/header>/.exec(text)[0].replace(`href="${url}" aria-current="page"`, `href="${url}"`)].join('');
+  assert.equal(pages.length, 4);
+  for (const page of pages) {
+    assert.match(page.text, new RegExp(`href="${page.url}" aria-current="page"`), page.file);
+    assert.equal(common(page), common(pages[0]), page.file);
+  }
+});
+
 test('larder.js is at most 25 KB', () => {
   assert.ok(fs.statSync(path.join(www, 'larder.js')).size <= 25 * 1024);
 });

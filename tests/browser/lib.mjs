@@ -255,6 +255,12 @@ export async function filesCame(files, n, wanted = () => true) {
   return files.filter(wanted);
 }
 
+/** What came of files, where none is expected: the browser gets time to tell of one. */
+export async function filesEver(page) {
+  await page.waitForTimeout(300);
+  return page.files;
+}
+
 export const floats = (bytes) => new Float32Array(
   bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 

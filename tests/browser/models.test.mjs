@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { folder, golden, inside, noBrowser, openReady, SHARED, stage } from './lib.mjs';
+import { filesEver, folder, golden, inside, noBrowser, openReady, SHARED, stage } from './lib.mjs';
 
 const MODELS = golden('.');
 
@@ -50,7 +50,7 @@ describe('real models', { skip: noBrowser() || missing }, () => {
         }
         return runs;
       }, { id, model, dir, inputs: about.inputs });
-      assert.deepEqual(page.files, [], 'no weights from the daemon');
+      assert.deepEqual(await filesEver(page), [], 'no weights from the daemon');
       const quantised = /QLinear|QuantizeLinear|Integer/.test(fs.readFileSync(file, 'latin1'));
       for (const { name: output, noopt_max_abs_diff: moves = 0 } of about.outputs) {
         const [a, b] = [got.larder[output], got.wasm[output]];

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -44,6 +45,7 @@ describe('pages', { skip: noBrowser() }, () => {
     assert.ok(read.size >= 3, `it saw only ${[...read]}`);
     await page.click('#camera');
     await page.waitForFunction(() => /bundled clip/.test(document.querySelector('#source').textContent));
+    await page.waitForFunction(() => /^the digit \d/.test(document.querySelector('#verdict').textContent));
     await shot(page, 'camera-light');
     assert.ok(asked.every((url) => url.startsWith(larder.url) || url.startsWith('blob:')), 'no external request');
     assert.deepEqual(page.complaints, []);
@@ -85,7 +87,9 @@ describe('pages', { skip: noBrowser() }, () => {
       await page.keyboard.press('Enter');
       await page.waitForFunction(() => /fastest|Nobody|takes/.test(document.querySelector('#caption').textContent), { timeout: 60000 });
       const rows = await page.locator('#rungs tr').evaluateAll((all) => all.map((r) => [...r.children].map((c) => c.textContent)));
-      assert.deepEqual(rows.slice(0, 2).map((r) => r[0]), ['the daemon', 'wasm, 1 thread']);
+      assert.deepEqual(rows.slice(0, 3).map((r) => r[0]), ['the daemon', 'wasm, 1 thread', `wasm, ${Math.min(4, os.availableParallelism())} threads`]);
+      const [bar, row] = await page.locator('#rungs meter').first().evaluate((m) => [m, m.closest('tr')].map((e) => e.getBoundingClientRect().height));
+      assert.ok(bar < row / 2, 'a bar, no block');
       assert.ok(rows.every((r) => Number(r[2]) > 0), JSON.stringify(rows));
       await fits(page, width);
       await shot(page, `bench-${colorScheme}`);

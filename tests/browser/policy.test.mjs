@@ -9,7 +9,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 
-import { compare, folder, inside, noBrowser, openReady, SOFT_GPU, SOURCE, stage, startLarder } from './lib.mjs';
+import {
+  compare, filesEver, folder, inside, noBrowser, openReady, SOFT_GPU, SOURCE, stage, startLarder,
+} from './lib.mjs';
 import { onnxModel, weights } from './onnx_model.mjs';
 
 const missing = !folder('onnxruntime-web') && 'onnxruntime-web is not installed';
@@ -122,7 +124,7 @@ describe('policy', { skip: noBrowser() || missing }, () => {
     assert.equal(got.backend, 'larder');
     assert.ok(right(got.out));
     assert.deepEqual(got.moves, [['webnn', 'wasm'], ['wasm', 'larder']]);
-    assert.deepEqual(page.files, []);
+    assert.deepEqual(await filesEver(page), []);
     await page.context().close();
   });
 

@@ -5,7 +5,8 @@
 //     node tests/browser/run.mjs [part of a file name]…
 //
 // Called by `make check`, which sets top_srcdir and top_builddir; by hand they default to this
-// tree and its build/. Screenshots are left in build/tests/browser/shots/.
+// tree and its build/. CK_RUN_CASE runs only tests with that in their names. Screenshots are left in
+// build/tests/browser/shots/.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -37,7 +38,7 @@ function reason(error) {
 
 const isFile = (test) => files.includes(test.name) || files.includes(path.resolve(test.name));
 
-const stream = run({ files, concurrency: 1, timeout: 600000 });
+const stream = run({ files, concurrency: 1, timeout: 600000, testNamePatterns: process.env.CK_RUN_CASE });
 stream.on('test:pass', (test) => {
   const why = test.skip ?? test.todo;
   if ((test.details?.type === 'suite' && why === undefined) || isFile(test))

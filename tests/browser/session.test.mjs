@@ -10,8 +10,8 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import {
-  compare, floats, folder, golden, inside, noBrowser, openPage, openReady, readGolden, ready, SOURCE, stage, startLarder,
-  watchFiles,
+  compare, filesEver, floats, folder, golden, inside, noBrowser, openPage, openReady, readGolden, ready, SOURCE,
+  stage, startLarder, watchFiles,
 } from './lib.mjs';
 import { onnxModel, weights } from './onnx_model.mjs';
 
@@ -54,7 +54,7 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
     assert.deepEqual(got.inputMetadata, [{ name: 'image', isTensor: true, type: 'float32', shape: ['N', 1, 28, 28] }]);
     assert.equal(got.outputMetadata[0].name, 'probabilities');
     assert.equal(got.untouched, 7840);
-    assert.deepEqual(page.files, [], 'no request for a file of the store');
+    assert.deepEqual(await filesEver(page), [], 'no request for a file of the store');
     await page.context().close();
   });
 
@@ -195,7 +195,7 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
     });
     assert.equal(got.backend, 'larder');
     assert.deepEqual(got.moves.map((m) => [m.from, m.to]), [['webgpu', 'larder']]);
-    assert.deepEqual(page.files, []);
+    assert.deepEqual(await filesEver(page), []);
     await page.context().close();
   });
 
@@ -420,7 +420,7 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
       assert.ok(right(run.data) && run.tensor);
     assert.deepEqual([got.names, got.meta[0].name], [['image'], 'image']);
     assert.deepEqual([got.unknown.name, got.unknown.code], ['LarderModelError', 'not-found']);
-    assert.deepEqual(page.files, []);
+    assert.deepEqual(await filesEver(page), []);
     await page.context().close();
   });
 

@@ -9,7 +9,8 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import {
-  compare, filesCame, floats, folder, golden, inside, noBrowser, openReady, readGolden, stage, startLarder,
+  compare, filesCame, filesEver, floats, folder, golden, inside, noBrowser, openReady, readGolden, stage,
+  startLarder,
 } from './lib.mjs';
 
 const TFJS = folder('@tensorflow/tfjs');
@@ -97,7 +98,7 @@ describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
     assert.equal(got.left, 'AbortError');
     assert.deepEqual(got.sync.slice(0, 2), ['LarderError', 'sync']);
     assert.match(got.sync[2], /predictAsync/);
-    assert.deepEqual(page.files, []);
+    assert.deepEqual(await filesEver(page), []);
     await page.context().close();
   });
 
@@ -110,7 +111,7 @@ describe('TensorFlow.js', { skip: noBrowser() || missing }, () => {
     }, { file: `/human/${input.file}`, shape: input.shape, url: `${it.larder.url}/org/emotion/resolve/main/emotion.json` });
     within(got.out, output);
     assert.equal(got.backend, 'larder');
-    assert.deepEqual(page.files.filter((f) => !f.path.endsWith('.json')), [], 'no weights');
+    assert.deepEqual((await filesEver(page)).filter((f) => !f.path.endsWith('.json')), [], 'no weights');
     await page.context().close();
   });
 

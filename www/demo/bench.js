@@ -4,18 +4,12 @@
 // the other, because ONNX Runtime keeps its number of threads for the life of a realm.
 
 import { connect } from '/larder.js';
+import { $, notice } from '/demo/page.js';
 
-const $ = (id) => document.getElementById(id);
 const larder = await connect();
 const models = (await larder.models()).filter((m) => m.runnable);
 for (const { id } of models)
   $('model').append(new Option(id));
-
-function notice(title, text = '') {
-  $('notice').hidden = !title;
-  $('notice').firstElementChild.textContent = title;
-  $('notice').lastElementChild.textContent = text;
-}
 
 /** ONNX Runtime Web as it is stored here: its folder's URL and what it can do. */
 async function findOrt() {
@@ -34,7 +28,7 @@ if (!ort) {
   notice('The page cannot run models itself yet.', 'ONNX Runtime Web is not stored here: '
     + 'larderctl import --name onnxruntime-web node_modules/onnxruntime-web/dist');
 }
-const cores = Math.min(4, Math.ceil(navigator.hardwareConcurrency / 2));
+const cores = Math.min(4, navigator.hardwareConcurrency);
 const gpu = ort?.gpu && await navigator.gpu?.requestAdapter().catch(() => null);
 const RUNGS = [
   { name: 'the daemon', provider: 'larder' },

@@ -5,15 +5,9 @@
 // the daemon makes of the frame.
 
 import { connect } from '/larder.js';
+import { $, notice } from '/demo/page.js';
 
-const $ = (id) => document.getElementById(id);
 const video = $('video');
-
-function notice(title, text = '') {
-  $('notice').hidden = !title;
-  $('notice').firstElementChild.textContent = title;
-  $('notice').lastElementChild.textContent = text;
-}
 
 // --- what is said about a frame -------------------------------------------------------------------
 
@@ -111,6 +105,12 @@ function watchGray({ id, name, width, height }) {
     const light = Float32Array.from({ length: width * height }, (_, i) => (data[4 * i] + data[4 * i + 1] + data[4 * i + 2]) / 765);
     const sorted = light.toSorted(), paper = sorted[Math.floor(sorted.length * 0.7)];
     const ink = light.map((v) => Math.min(1, Math.max(0, (paper - v - 0.08) / Math.max(0.2, paper - sorted[0] - 0.1))));
+    if (Math.max(...ink) < 0.5) { // blank paper
+      $('verdict').textContent = 'Nothing to read.';
+      $('bars').replaceChildren();
+      busy = false;
+      return;
+    }
     try {
       const out = await larder.infer(id, { [name]: { type: 'float32', dims: [1, 1, height, width], data: ink } });
       show([...Object.values(out)[0].data]);

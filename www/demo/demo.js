@@ -4,11 +4,11 @@
 // is under way; while it is, only the newest drawing waits.
 
 import { connect, LarderModelError, LarderUnavailable } from '/larder.js';
+import { $, notice } from '/demo/page.js';
 import { Pad } from '/demo/pad.js';
 import { frame, rasterise, SIDE } from '/demo/raster.js';
 
 const MODEL = 'digits';
-const $ = (id) => document.getElementById(id);
 const pad = new Pad($('pad'));
 const bars = Array.from({ length: 10 }, (_, digit) => makeBar(digit));
 
@@ -150,35 +150,31 @@ async function read() {
       const { probabilities } = await larder.infer(MODEL, {
         image: { type: 'float32', dims: [1, 1, SIDE, SIDE], data: picture },
       });
-      notice(null);
+      complain(null);
       if (pad.strokes.length)
         showAnswer(probabilities.data);
       else
         showNothing();
     } while (waiting && pad.strokes.length);
   } catch (error) {
-    notice(error);
+    complain(error);
   } finally {
     busy = false;
   }
   return undefined;
 }
 
-function notice(error) {
-  $('notice').hidden = error === null;
-  if (error === null)
-    return;
-  const [title, text] = $('notice').children;
-  if (error instanceof LarderUnavailable) {
+/** What went wrong, and what to do; null: nothing. */
+function complain(error) {
+  if (error === null) {
+    notice('');
+  } else if (error instanceof LarderUnavailable) {
     larder = null;
-    title.textContent = 'The daemon does not answer.';
-    text.textContent = `${error.message}. Draw again once it runs.`;
+    notice('The daemon does not answer.', `${error.message}. Draw again once it runs.`);
   } else if (error instanceof LarderModelError && error.code === 'not-found') {
-    title.textContent = 'The sample model is not in the store.';
-    text.textContent = 'Start the daemon with larderd --sample, then draw again.';
+    notice('The sample model is not in the store.', 'Start the daemon with larderd --sample, then draw again.');
   } else {
-    title.textContent = 'That did not work.';
-    text.textContent = error.message;
+    notice('That did not work.', error.message);
   }
 }
 
@@ -201,7 +197,7 @@ async function playDigit(digit) {
     await pad.play(ways[Math.floor(Math.random() * ways.length)]);
   } catch (error) {
     shapes = null;
-    notice(error);
+    complain(error);
   }
 }
 
@@ -241,4 +237,4 @@ connect().then((found) => {
   return found.infer(MODEL, {
     image: { type: 'float32', dims: [1, 1, SIDE, SIDE], data: new Float32Array(SIDE * SIDE) },
   });
-}).catch(notice);
+}).catch(complain);
