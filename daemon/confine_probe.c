@@ -398,6 +398,7 @@ static void set_scene(struct scene *s, const struct settings *settings)
 	const char *dir = settings->state_dir;
 
 	*s = (struct scene){.settings = settings};
+	(void)mkdir(dir, 0700); /* builds that are not confined do not make it */
 	(void)snprintf(s->inside, sizeof(s->inside), "%s/.confinement", dir);
 	(void)snprintf(s->moved, sizeof(s->moved), "%s/.confinement-moved", dir);
 	(void)snprintf(s->outside, sizeof(s->outside), "%s/../.larder-confinement", dir);
