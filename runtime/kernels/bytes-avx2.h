@@ -62,6 +62,22 @@ static inline void vi_to_bytes(uint8_t *p, vi x)
 	    _mm_unpacklo_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
 }
 
+static inline vi vi_halves(const int32_t *p, const int32_t *q)
+{
+	return _mm256_inserti128_si256(
+	    _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p)),
+	    _mm_loadu_si128((const __m128i *)(const void *)q), 1);
+}
+static inline v v_halves(const float *p, const float *q)
+{
+	return _mm256_castsi256_ps(
+	    vi_halves((const int32_t *)(const void *)p, (const int32_t *)(const void *)q));
+}
+static inline vi vi_two(int32_t a, int32_t b)
+{
+	return _mm256_inserti128_si256(_mm256_set1_epi32(a), _mm_set1_epi32(b), 1);
+}
+
 #define VI_PAIR
 static inline void vi_pair_to_bytes(uint8_t *p, vi x, vi y, int32_t zero, int32_t least,
 				    const bool is_signed)

@@ -56,6 +56,22 @@ static inline void vi_to_bytes(uint8_t *p, vi x)
 	_mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(x));
 }
 
+static inline vi vi_halves(const int32_t *p, const int32_t *q)
+{
+	return _mm512_inserti64x4(
+	    _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)p)),
+	    _mm256_loadu_si256((const __m256i *)(const void *)q), 1);
+}
+static inline v v_halves(const float *p, const float *q)
+{
+	return _mm512_castsi512_ps(
+	    vi_halves((const int32_t *)(const void *)p, (const int32_t *)(const void *)q));
+}
+static inline vi vi_two(int32_t a, int32_t b)
+{
+	return _mm512_inserti64x4(_mm512_set1_epi32(a), _mm256_set1_epi32(b), 1);
+}
+
 #define VI_PAIR
 static inline void vi_pair_to_bytes(uint8_t *p, vi x, vi y, int32_t zero, int32_t least,
 				    const bool is_signed)

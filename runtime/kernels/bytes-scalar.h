@@ -11,7 +11,9 @@
  *	vi_to_bytes(p, x) the low byte of each lane to V bytes
  *	vi_pair_to_bytes(p, x, y, zero, least, is_signed)
  *	                  where VI_PAIR is defined: 2·V bytes, lanes of x, then of y, each + zero,
- *	                  not below least, saturated
+ *	                  not below least, saturated; there are also
+ *	vi_halves(p, q)   V/2 lanes from each; v_halves: of floats
+ *	vi_two(a, b)      V/2 times each
  */
 #ifndef LARDER_RUNTIME_KERNELS_BYTES_SCALAR_H
 #define LARDER_RUNTIME_KERNELS_BYTES_SCALAR_H

@@ -199,6 +199,49 @@ static inline void pair_columns(const struct rt_i8_finish *f, size_t at, const b
 	}
 }
 
+/* V or V/2 columns and no more, whose rows lie side by side in Y: as many rows at once as fill two
+ * vectors.  How many rows. */
+static inline size_t side_by_side(const struct rt_i8_finish *f, const bool rows, const bool half,
+				  const bool is_signed)
+{
+	const vi more = half ? vi_halves(f->add, f->add) : vi_load(f->add);
+	const vi times = !rows  ? vi_set1(0)
+			 : half ? vi_halves(f->row_mul, f->row_mul)
+				: vi_load(f->row_mul);
+	const v by = half ? v_halves(f->scale, f->scale) : v_load(f->scale), hi = v_set1(f->hi);
+	const int32_t zero = f->zero, least = (int32_t)f->lo + zero;
+	const size_t each = half ? 2 : 1, ld = f->ld_sum;
+	size_t r = 0;
+	for (; r + 2 * each <= f->m; r += 2 * each) {
+		const int32_t *from = f->sum + r * ld;
+		vi sum[2];
+		for (size_t i = 0; i < 2; i++, from += each * ld) {
+			sum[i] = vi_add(half ? vi_halves(from, from + ld) : vi_load(from), more);
+			if (rows) {
+				const int32_t *row = f->row + r + i * each;
+				sum[i] = vi_add(sum[i], vi_mul(times, half ? vi_two(row[0], row[1])
+									   : vi_set1(row[0])));
+			}
+		}
+		vi_pair_to_bytes((uint8_t *)f->y + r * f->ldy,
+				 vi_nearest(v_min(hi, v_mul(vi_floats(sum[0]), by))),
+				 vi_nearest(v_min(hi, v_mul(vi_floats(sum[1]), by))), zero, least,
+				 is_signed);
+	}
+	return r;
+}
+
+static inline size_t narrow_rows(const struct rt_i8_finish *f, const bool rows)
+{
+	const bool is_signed = f->lo + (float)f->zero < 0;
+	if (f->ldy != f->n || (f->n != V && f->n != V / 2))
+		return 0;
+	if (f->n == V)
+		return is_signed ? side_by_side(f, rows, false, true)
+				 : side_by_side(f, rows, false, false);
+	return is_signed ? side_by_side(f, rows, true, true) : side_by_side(f, rows, true, false);
+}
+
 /* As many columns as are whole pairs; how many. */
 static inline size_t whole_pairs(const struct rt_i8_finish *f, const bool rows)
 {
@@ -209,6 +252,11 @@ static inline size_t whole_pairs(const struct rt_i8_finish *f, const bool rows)
 	return i;
 }
 #else
+static inline size_t narrow_rows(const struct rt_i8_finish *f, const bool rows)
+{
+	(void)f, (void)rows;
+	return 0;
+}
 static inline size_t whole_pairs(const struct rt_i8_finish *f, const bool rows)
 {
 	(void)f, (void)rows;
@@ -252,7 +300,15 @@ static void to_f32(const struct rt_i8_finish *f)
 
 static void to_i8(const struct rt_i8_finish *f)
 {
-	f->row ? finish(f, I8, true) : finish(f, I8, false);
+	const size_t done = f->row ? narrow_rows(f, true) : narrow_rows(f, false);
+	struct rt_i8_finish rest = *f;
+	if (done > 0) {
+		rest.m -= done;
+		rest.sum += done * f->ld_sum;
+		rest.row = f->row ? f->row + done : NULL;
+		rest.y = (uint8_t *)f->y + done * f->ldy;
+	}
+	rest.row ? finish(&rest, I8, true) : finish(&rest, I8, false);
 }
 
 const struct rt_i8_row VARIANT = {.quantise = quantise,

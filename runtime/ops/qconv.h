@@ -27,12 +27,16 @@ struct rt_qconv_nhwc {
 	int64_t group, out_channels, in_per_group;
 	int64_t kernel[2]; /* height, width */
 	bool x_signed, w_signed, is_depthwise;
+	bool flips;             /* rows of X are copied, int8 as uint8 */
+	bool a_signed;          /* what the product is of, then */
 	const uint8_t *w;       /* NULL: this form can't be used */
 	const int32_t *sums;    /* [out_channels] of packed weights */
 	size_t each;            /* bytes of a packed group */
 	int32_t *add, *row_mul; /* [out_channels], when everything they are made of is constant */
 	float *scale;
 	bool rows; /* row_mul is not all 0 */
+	int64_t
+	    fold; /* pixels that are one (qconv_fold.h), else 0; weights, add and scale are so */
 	struct rt_activation act;
 	float lo, hi; /* of a quantised result, before the zero point is added; ±inf */
 };
@@ -41,6 +45,7 @@ struct rt_qconv_nhwc_shape {
 	int64_t batch;
 	size_t columns, pointers, sums, each; /* bytes of scratch: of columns; per thread */
 	int64_t pixels;                       /* depthwise: of a run */
+	size_t line;                          /* of qconv_fold.c: bytes of a row of input */
 };
 
 /* rt_qconv_nhwc_bind(b, at, c, err): packs where this form can be used (constant weights, one or

@@ -17,6 +17,7 @@
 
 #include "runtime/ops/convert.h"
 #include "runtime/ops/qconv.h"
+#include "runtime/ops/qconv_fold.h"
 #include "runtime/ops/walk.h"
 
 #define RUN_SUMS 4096 /* sums of a depthwise run, about */
@@ -54,9 +55,10 @@ static float float_at(const struct rt_tensor *t, int64_t i)
 static bool make_columns(const struct rt_qconv_nhwc *c, const struct numbers *n, int32_t *add,
 			 int32_t *row_mul, float *scale)
 {
-	const int32_t x_zero = int_at(n->x_zero, 0) + (c->is_depthwise && c->x_signed ? 128 : 0);
+	const bool flips = c->is_depthwise ? c->x_signed : c->flips;
+	const int32_t x_zero = int_at(n->x_zero, 0) + (flips ? 128 : 0);
 	const int32_t offset = c->is_depthwise ? (c->w_signed ? 0 : 128)
-					       : rt_i8_product_offset(c->x_signed, c->w_signed);
+					       : rt_i8_product_offset(c->a_signed, c->w_signed);
 	const uint32_t k = (uint32_t)(c->kernel[0] * c->kernel[1] * c->in_per_group);
 	bool rows = false;
 
@@ -174,7 +176,7 @@ static int pack_products(struct rt_bind *b, struct rt_qconv_nhwc *c, const uint8
 						 .row = 1,
 						 .col = k,
 						 .is_signed = c->w_signed,
-						 .a_signed = c->x_signed};
+						 .a_signed = c->a_signed};
 		for (size_t m = 0; m < n; m++)
 			for (int64_t i = 0; i < in * taps; i++)
 				last[m * k + count_of(i % taps * in + i / taps)] =
@@ -231,9 +233,14 @@ int rt_qconv_nhwc_bind(struct rt_bind *b, const struct rt_qconv_inputs *at, stru
 			  c->kernel[0] * c->kernel[1] <= 1024;
 	if (c->is_depthwise && !depthwise_fits(b, c))
 		return RT_OK;
+	/* rows that are copied anyway become uint8, which needs no sums of rows with int8 weights
+	 */
+	c->flips = c->x_signed && c->w_signed && c->kernel[0] * c->kernel[1] > 1;
+	c->a_signed = c->x_signed && !c->flips;
 	rc = c->is_depthwise ? pack_depthwise(b, c, w->data, err)
 			     : pack_products(b, c, w->data, err);
-	return rc ? rc : fix_columns(b, c, err);
+	rc = rc ? rc : fix_columns(b, c, err);
+	return rc ? rc : rt_qconv_fold_bind(b, c, w->data, err);
 }
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
@@ -258,7 +265,7 @@ static struct rt_i8_product describe(const struct rt_qconv_nhwc *c,
 	    .k = count_of(c->kernel[0] * c->kernel[1] * c->in_per_group),
 	    .batch = count_of(c->group),
 	    .lda = count_of(c->in_per_group * c->group),
-	    .a_signed = c->x_signed,
+	    .a_signed = c->a_signed,
 	    .w = c->w,
 	    .a_step = count_of(c->in_per_group),
 	    .w_step = c->each,
@@ -294,6 +301,8 @@ int rt_qconv_nhwc_infer(struct rt_infer *f, const struct rt_qconv_nhwc *c,
 	st->batch = f->in[0].shape.dims[0];
 	st->columns = c->add ? 0 : lines(channels * sizeof(int32_t)) * 3;
 	*out = st;
+	if (c->fold > 0)
+		return rt_qconv_fold_infer(f, c, st, err);
 	if (!c->is_depthwise) {
 		g = describe(c, st);
 		g.a = is_pointwise(s) ? &some : NULL;
@@ -320,17 +329,30 @@ struct windows {
 	const struct rt_qconv_nhwc *c;
 	const struct rt_qconv_nhwc_shape *st;
 	const uint8_t *x, *end; /* of the input */
-	uint8_t zero;
+	uint8_t zero;           /* as copied */
+	uint8_t flip;           /* of every byte that is copied: 0 or 0x80 */
 };
+
+static inline void copy_16(uint8_t *to, const uint8_t *from, uint64_t flip)
+{
+	uint64_t x[2];
+
+	memcpy(x, from, 16);
+	x[0] ^= flip, x[1] ^= flip;
+	memcpy(to, x, 16);
+}
 
 /* Small copies are most of them: sixteen bytes at once where both sides have the room. */
 static inline void copy(const struct windows *win, uint8_t *to, const uint8_t *from, size_t n,
 			size_t room)
 {
 	if (n <= 16 && room >= 16 && win->end - from >= 16)
-		memcpy(to, from, 16);
-	else
+		copy_16(to, from, win->flip * UINT64_C(0x0101010101010101));
+	else if (win->flip == 0)
 		memcpy(to, from, n);
+	else
+		for (size_t i = 0; i < n; i++)
+			to[i] = from[i] ^ win->flip;
 }
 
 /* One row of a window of output column ${ow}: kw pixels of a group from input row ${x}. */
@@ -352,7 +374,39 @@ static void window_row(const struct windows *win, const uint8_t *x, int64_t ow, 
 		if (w < 0 || w >= s->in[2])
 			memset(to, win->zero, run);
 		else
-			memcpy(to, x + w * pixel, run);
+			copy(win, to, x + w * pixel, run, run);
+	}
+}
+
+/* The same for ${n} output columns from ${ow} on, each ${ld} bytes after the one before. */
+static void window_run(const struct windows *win, const uint8_t *x, int64_t ow, int64_t n,
+		       uint8_t *to, size_t ld, size_t room)
+{
+	const struct rt_qconv_nhwc *c = win->c;
+	const struct rt_spatial *s = &win->st->s;
+	const int64_t pixel = c->in_per_group * c->group, end = ow + n;
+	const size_t run = count_of(s->kernel[2] * c->in_per_group);
+	const bool small = run <= 16 && room >= 16 && s->dilation[2] == 1 && c->group == 1;
+	const uint64_t flip = win->flip * UINT64_C(0x0101010101010101);
+
+	while (ow < end) {
+		const int64_t at = ow * s->stride[2] - s->begin[2];
+		const uint8_t *from = x + at * pixel;
+		int64_t inside = (s->in[2] - s->kernel[2] - at) / s->stride[2] + 1;
+		const int64_t whole = at >= 0 && from < win->end - 16
+					  ? (win->end - 16 - from) / (s->stride[2] * pixel)
+					  : 0;
+
+		inside = inside < whole ? inside : whole;
+		inside = inside < end - ow ? inside : end - ow;
+		if (!small || at < 0 || at + s->kernel[2] > s->in[2] || inside < 1) {
+			window_row(win, x, ow++, to, room);
+			to += ld;
+			continue;
+		}
+		ow += inside;
+		for (; inside > 0; inside--, to += ld, from += s->stride[2] * pixel)
+			copy_16(to, from, flip);
 	}
 }
 
@@ -367,20 +421,27 @@ static void window_rows(const void *arg, size_t group, size_t first, size_t coun
 	const size_t run = count_of(s->kernel[2] * c->in_per_group);
 	int64_t ow = (int64_t)first % s->out[2], line = (int64_t)first / s->out[2];
 
-	for (; count > 0; count--, to += ld) {
+	while (count > 0) {
+		const int64_t left = s->out[2] - ow;
+		const int64_t columns = left < (int64_t)count ? left : (int64_t)count;
 		const int64_t n = line / s->out[1], oh = line % s->out[1];
 		const uint8_t *x =
 		    win->x + (n * s->in[1] * s->in[2]) * pixel + (int64_t)group * c->in_per_group;
+
 		for (int64_t kh = 0; kh < s->kernel[1]; kh++) {
 			const int64_t h = oh * s->stride[1] - s->begin[1] + kh * s->dilation[1];
 			const size_t at = count_of(kh) * run;
-			if (h < 0 || h >= s->in[1])
-				memset(to + at, win->zero, run);
+
+			if (h >= 0 && h < s->in[1])
+				window_run(win, x + h * s->in[2] * pixel, ow, columns, to + at, ld,
+					   ld - at);
 			else
-				window_row(win, x + h * s->in[2] * pixel, ow, to + at, ld - at);
+				for (int64_t i = 0; i < columns; i++)
+					memset(to + count_of(i) * ld + at, win->zero, run);
 		}
-		if (++ow == s->out[2])
-			ow = 0, line++;
+		to += count_of(columns) * ld;
+		count -= count_of(columns);
+		ow = 0, line++;
 	}
 }
 
@@ -523,12 +584,18 @@ void rt_qconv_nhwc_run(const struct rt_run *r, const struct rt_qconv_nhwc *c,
 	const struct rt_i8_finish f = finish_of(r, c, st);
 	struct rt_i8_product g = describe(c, st);
 	char *scratch = (char *)r->scratch + st->columns;
-	struct windows win = {.c = c, .st = st, .x = r->in[0].data, .zero = (uint8_t)x_zero};
+	const uint8_t flip = c->flips ? 0x80 : 0;
+	struct windows win = {
+	    .c = c, .st = st, .x = r->in[0].data, .zero = (uint8_t)x_zero ^ flip, .flip = flip};
 
 	g.finish = f;
 	g.to = y == RT_I32 ? ends->to_i32 : y == RT_F32 ? ends->to_f32 : ends->to_i8;
 	g.y_bytes = y == RT_I32 || y == RT_F32 ? 4 : 1;
 	win.end = win.x + elems;
+	if (c->fold > 0) {
+		rt_qconv_fold_run(r, c, st, &f, (uint8_t)x_zero);
+		return;
+	}
 	if (c->is_depthwise) {
 		struct depthwise d = {.c = c,
 				      .st = st,

@@ -109,6 +109,8 @@ const struct rt_op rt_op_quant_softmax = {
 
 /* ---- QuantAveragePool ------------------------------------------------------------------------ */
 
+#define POOL_LANES 64 /* channels at a time */
+
 struct pool {
 	int32_t lo, hi;
 };
@@ -146,14 +148,54 @@ static int64_t away(int64_t sum, int64_t n)
 	return sum > 0 ? (sum + n / 2) / n : (sum - n / 2) / n;
 }
 
+static void add_i8(int64_t n, const int8_t *x, int32_t *sum)
+{
+	for (int64_t i = 0; i < n; i++)
+		sum[i] += x[i];
+}
+
+static void add_u8(int64_t n, const uint8_t *x, int32_t *sum)
+{
+	for (int64_t i = 0; i < n; i++)
+		sum[i] += x[i];
+}
+
+/* ${n} ≤ POOL_LANES channels of a pixel: ${rows} by ${cols} taps from element ${from} on, to
+ * element ${to}.  Of int16 sums might leave 32 bits, so these are 64. */
+static void pool_block(const struct rt_run *r, int64_t from, int64_t rows, int64_t cols, int64_t to,
+		       int64_t n)
+{
+	const struct pool *p = r->state;
+	const int64_t *dims = r->in[0].shape.dims, taps = rows * cols;
+	const enum rt_dtype t = r->in[0].dtype;
+	int32_t sum[POOL_LANES] = {0};
+	int64_t wide[POOL_LANES] = {0};
+
+	for (int64_t k = 0; k < taps; k++) {
+		const int64_t at = from + (k / cols * dims[2] + k % cols) * dims[3];
+
+		if (t == RT_I8)
+			add_i8(n, (const int8_t *)r->in[0].data + at, sum);
+		else if (t == RT_U8)
+			add_u8(n, (const uint8_t *)r->in[0].data + at, sum);
+		for (int64_t i = 0; t == RT_I16 && i < n; i++)
+			wide[i] += ((const int16_t *)r->in[0].data)[at + i];
+	}
+	for (int64_t i = 0; i < n; i++) {
+		const int64_t all = t == RT_I16 ? wide[i] : sum[i];
+
+		rt_quant_result_put(t, r->out[0].data, to + i,
+				    taps == 0 ? p->lo
+					      : rt_fixed_clamp(away(all, taps), p->lo, p->hi));
+	}
+}
+
 /* Output pixels of all images, one after the other. */
 static void pool_range(void *arg, size_t begin, size_t end, int thread)
 {
 	const struct rt_run *r = arg;
-	const struct pool *p = r->state;
 	const struct rt_spatial *s = r->shape_state;
 	const int64_t channels = r->in[0].shape.dims[3];
-	const enum rt_dtype t = r->in[0].dtype;
 	int64_t h0, w0, rows, cols;
 
 	(void)thread;
@@ -165,21 +207,10 @@ static void pool_range(void *arg, size_t begin, size_t end, int thread)
 		rt_spatial_taps(s, 2, ow, &w0, &cols);
 		h0 += oh * s->stride[1] - s->begin[1];
 		w0 += ow * s->stride[2] - s->begin[2];
-		for (int64_t c = 0; c < channels; c++) {
-			int64_t sum = 0;
-
-			for (int64_t k = 0; k < rows * cols; k++) {
-				const int64_t h = h0 + k / cols, w = w0 + k % cols;
-				sum += rt_quant_result_get(
-				    t, r->in[0].data,
-				    ((n * s->in[1] + h) * s->in[2] + w) * channels + c);
-			}
-			rt_quant_result_put(
-			    t, r->out[0].data, i * channels + c,
-			    rows * cols == 0
-				? p->lo
-				: rt_fixed_clamp(away(sum, rows * cols), p->lo, p->hi));
-		}
+		for (int64_t c = 0; c < channels; c += POOL_LANES)
+			pool_block(r, ((n * s->in[1] + h0) * s->in[2] + w0) * channels + c, rows,
+				   cols, i * channels + c,
+				   channels - c < POOL_LANES ? channels - c : POOL_LANES);
 	}
 }
 

@@ -185,10 +185,10 @@ END_TEST
 /* All three ends of a sum, with and without sums of rows, bias and residual. */
 static void try_finish(const struct rt_i8_row *v, size_t n, unsigned parts)
 {
-	enum { M = 3, LD = N_MAX + 5 };
+	enum { M = 7, LD = N_MAX + 5 };
 	int32_t sum[M * LD], add[N_MAX], mul[N_MAX], row[M], i32[M * LD];
 	float scale[N_MAX], bias[N_MAX], residual[M * LD], f32[M * LD];
-	uint8_t i8[M * LD];
+	uint8_t i8[M * LD], tight[M * N_MAX + 1];
 	const bool is_signed = parts & 8;
 	const int zero = is_signed ? 3 : 128;
 	struct rt_i8_finish f = {.m = M,
@@ -219,6 +219,11 @@ static void try_finish(const struct rt_i8_row *v, size_t n, unsigned parts)
 	f.y = i32, v->to_i32(&f);
 	f.y = f32, v->to_f32(&f);
 	f.y = i8, v->to_i8(&f);
+	tight[M * n] = 5;
+	f.y = tight, f.ldy = n, v->to_i8(&f);
+	ck_assert(tight[M * n] == 5);
+	for (size_t i = 0; i < M; i++)
+		ck_assert_mem_eq(tight + i * n, i8 + i * LD, n);
 	for (size_t i = 0; i < M * LD; i++) {
 		const size_t r = i / LD, c = i % LD;
 		if (c >= n) {

@@ -186,6 +186,38 @@ cases.hybrid_channels = () => { // one scale: those of channels are 0 to this Te
   return m;
 };
 
+// ---- convolutions of bytes: few channels, edges, steps ----
+/** window: [kernel, stride, dilation, same]; depthwise where there is no number of outputs. */
+function convolution(shape, outputs, [k, stride, dilation, same], type = 'int8') {
+  const m = new Model(), [n, h, w, c] = shape, zero = type === 'int8' ? 7 : 130, o = outputs ?? c, reach = (k - 1) * dilation + 1;
+  const size = (v) => (same ? Math.ceil(v / stride) : Math.floor((v - reach) / stride) + 1);
+  const limits = type === 'int8' ? [-128, 127] : [0, 255];
+  const x = m.input('x', type, shape, whole(count(shape), ...limits, seed++), { scale: [0.05], zero: [zero] });
+  const scale = Array.from({ length: o }, (_, i) => 0.01 + 0.001 * (i % 7)), channels = { scale, axis: outputs ? 0 : 3 };
+  const one = { scale: [0.01], zero: [120] };
+  const dims = outputs ? [o, k, k, c] : [1, k, k, c];
+  const weights = m.constant('w', type, dims, whole(count(dims), type === 'int8' ? -127 : 0, limits[1], seed++), type === 'int8' ? channels : one);
+  const bias = m.constant('b', 'int32', [o], whole(o, -2000, 2000, seed++), { scale: type === 'int8' ? scale.map((v) => v * 0.05) : [0.0005], axis: 0 });
+  const y = m.tensor('y', type, [n, size(h), size(w), o], { scale: [0.3], zero: [zero - 12] });
+  const common = [byte(same ? 0 : 1), int(stride), int(stride)];
+  if (outputs)
+    m.op(3, [x, weights, bias], [y], { 0: common[0], 1: common[1], 2: common[2], 3: byte(1), 4: int(dilation), 5: int(dilation) }, 1);
+  else
+    m.op(4, [x, weights, bias], [y], { 0: common[0], 1: common[1], 2: common[2], 3: int(1), 4: byte(3), 5: int(dilation), 6: int(dilation) }, 2);
+  m.outputs(y);
+  return m;
+}
+for (const c of [3, 5, 8, 16, 24, 32, 40]) {
+  for (const window of [[3, 1, 1, 1], [3, 2, 1, 1], [3, 2, 1, 0], [5, 1, 1, 0], [3, 1, 2, 1], [3, 3, 1, 1]])
+    cases[`exact_depthwise_${c}_${window.join('')}`] = () => convolution([2, 9, 13, c], null, window);
+}
+cases.exact_depthwise_uint8 = () => convolution([1, 9, 13, 16], null, [3, 2, 1, 1], 'uint8');
+for (const [c, o] of [[1, 8], [3, 8], [3, 16], [8, 16], [5, 12], [16, 8]]) {
+  for (const window of [[3, 2, 1, 1], [3, 1, 1, 1], [3, 1, 1, 0], [5, 2, 1, 1], [1, 1, 1, 0], [3, 1, 2, 1]])
+    cases[`exact_conv_${c}_${o}_${window.join('')}`] = () => convolution([2, 9, 13, c], o, window);
+}
+cases.exact_conv_uint8 = () => convolution([1, 9, 13, 3], 8, [3, 2, 1, 1], 'uint8');
+
 (async () => {
   const [dir, wanted = ''] = process.argv.slice(2), lite = await load();
   let bad = 0;
