@@ -32,7 +32,12 @@
 #define HOPS_MAX 5
 #define CONNECT_MS 10000L
 #define REDIRECT_BODY_MAX (64u << 10)
-#define BUFFER_BYTES (256L << 10) /* what one transfer reads in one turn; of TLS 100 records */
+#define BUFFER_BYTES (64L << 10)
+/*
+ * What all transfers together may take in one turn of the loop.  libcurl reads on within one call
+ * for as long as there is something: 4 MB and more where the line is faster than we are.
+ */
+#define TURN_BYTES ((size_t)1 << 20)
 
 struct fetcher {
 	uv_loop_t *loop;
@@ -45,6 +50,8 @@ struct fetcher {
 	 */
 	uv_idle_t soon;
 	bool due, some_ended; /* libcurl is to be woken; ends are to be told */
+	uv_check_t turn;
+	size_t taken; /* bytes, in this turn */
 	struct fetch *all;
 	int added;     /* transfers that libcurl has */
 	unsigned open; /* handles that are not closed */
@@ -66,7 +73,7 @@ struct fetch {
 	struct fetch_head head;
 	bool told;     /* head() was called */
 	uint64_t seen; /* bytes of this hop's body */
-	bool wants_room, wants_rate, stalled, unreachable;
+	bool wants_room, wants_rate, wants_turn, stalled, unreachable;
 	const char *refusal; /* why it was broken off by us */
 	char refused_text[400];
 	char error[CURL_ERROR_SIZE];
@@ -272,6 +279,13 @@ static bool tell(struct fetch *t)
 	return why == NULL;
 }
 
+/* One thing that it waited for is there. */
+static void go_on(struct fetch *t)
+{
+	if (!t->wants_room && !t->wants_rate && !t->wants_turn)
+		(void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+}
+
 static void on_rate(uv_timer_t *timer)
 {
 	struct fetcher *f = timer->data;
@@ -279,11 +293,38 @@ static void on_rate(uv_timer_t *timer)
 	for (struct fetch *t = f->all; t != NULL; t = t->next) {
 		if (t->wants_rate) {
 			t->wants_rate = false;
-			if (!t->wants_room)
-				(void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+			go_on(t);
 		}
 	}
 	check_ended(f);
+}
+
+static void on_turn(uv_check_t *check)
+{
+	struct fetcher *f = check->data;
+
+	f->taken = 0;
+}
+
+/* false: the others' turn; the next one is in the next turn of the loop. */
+static bool turn_allows(struct fetch *t)
+{
+	if (t->fetcher->taken < TURN_BYTES)
+		return true;
+	t->wants_turn = true;
+	(void)uv_idle_start(&t->fetcher->soon, on_soon);
+	return false;
+}
+
+static void next_turn(struct fetcher *f)
+{
+	for (struct fetch *t = f->all; t != NULL; t = t->next) {
+		if (t->wants_turn) {
+			t->wants_turn = false;
+			go_on(t);
+			check_ended(f);
+		}
+	}
 }
 
 static bool rate_allows(struct fetch *t, size_t size)
@@ -315,13 +356,14 @@ static size_t on_data(char *data, size_t one, size_t size, void *cls)
 		refuse(t, "its answer is larger than it said or may be");
 		return 0;
 	}
-	if (!rate_allows(t, size))
+	if (!turn_allows(t) || !rate_allows(t, size))
 		return CURL_WRITEFUNC_PAUSE;
 	if (!t->ops.data(t->arg, data, size)) {
 		t->wants_room = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
 	t->seen += size;
+	t->fetcher->taken += size;
 	return size;
 }
 
@@ -402,7 +444,7 @@ static bool hop(struct fetch *t)
 	t->own =
 	    upstream_origin_of(t->url, &origin) && upstream_origin_same(&origin, &t->up->origin);
 	fetch_head_again(&t->lines);
-	t->told = t->wants_room = t->wants_rate = false;
+	t->told = t->wants_room = t->wants_rate = t->wants_turn = false;
 	t->seen = 0;
 	t->error[0] = '\0';
 	SET(CURLOPT_URL, t->url);
@@ -571,6 +613,7 @@ static void on_soon(uv_idle_t *idle)
 	struct fetcher *f = idle->data;
 
 	(void)uv_idle_stop(idle);
+	next_turn(f);
 	if (f->due) {
 		f->due = false;
 		act(f, CURL_SOCKET_TIMEOUT, 0);
@@ -598,9 +641,11 @@ int fetch_open(uv_loop_t *loop, struct fetcher **out)
 	f->multi = curl_multi_init();
 	must(f->multi != NULL);
 	must(uv_timer_init(loop, &f->timer) == 0 && uv_timer_init(loop, &f->rate) == 0 &&
-	     uv_idle_init(loop, &f->soon) == 0);
-	f->timer.data = f->rate.data = f->soon.data = f;
-	f->open = 3;
+	     uv_idle_init(loop, &f->soon) == 0 && uv_check_init(loop, &f->turn) == 0);
+	f->timer.data = f->rate.data = f->soon.data = f->turn.data = f;
+	f->open = 4;
+	(void)uv_check_start(&f->turn, on_turn);
+	uv_unref((uv_handle_t *)&f->turn);
 	(void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_want);
 	(void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
 	(void)curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
@@ -629,6 +674,7 @@ void fetch_close(struct fetcher *f)
 	uv_close((uv_handle_t *)&f->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&f->rate, on_handle_closed);
 	uv_close((uv_handle_t *)&f->soon, on_handle_closed);
+	uv_close((uv_handle_t *)&f->turn, on_handle_closed);
 	curl_global_cleanup();
 }
 
@@ -672,7 +718,6 @@ void fetch_resume(struct fetch *t)
 	if (!t->wants_room)
 		return;
 	t->wants_room = false;
-	if (!t->wants_rate)
-		(void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+	go_on(t);
 	check_ended(t->fetcher);
 }
