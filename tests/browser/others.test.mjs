@@ -18,7 +18,7 @@ const MEDIAPIPE = folder('@mediapipe/tasks-vision');
 describe('other clients', { skip: noBrowser() }, () => {
   const it = stage({ roots: { '/tfjs/': inside('@tensorflow/tfjs', 'dist'),
     '/tflite/': inside('@tensorflow/tfjs-tflite', 'wasm'), '/tflite-js/': inside('@tensorflow/tfjs-tflite', 'dist'),
-    '/wllama/': inside('@wllama/wllama', 'esm'), '/mediapipe/': inside('@mediapipe/tasks-vision') } });
+    '/webllm/': inside('@mlc-ai/web-llm', 'lib'), '/wllama/': inside('@wllama/wllama', 'esm'), '/mediapipe/': inside('@mediapipe/tasks-vision') } });
 
   test('tfjs-tflite loads a model from larder', {
     skip: (!TFLITE_JS && '@tensorflow/tfjs-tflite is not installed') || (!TFLITE && 'no models in ../shared'),
@@ -36,20 +36,36 @@ describe('other clients', { skip: noBrowser() }, () => {
     await page.context().close();
   });
 
-  test('what WebLLM does to files, Cache.add and the raw pointer, works on larder', async () => {
-    const shard = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'larder-shard-')), 'params_shard_0.bin');
-    fs.writeFileSync(shard, Buffer.alloc(1 << 20, 7));
-    await it.larder.ctl('import', '--name', 'org/llm', shard);
-    fs.rmSync(path.dirname(shard), { recursive: true });
+  test('WebLLM takes configuration, code and shards from larder, finds them in its cache, and takes them out again', {
+    skip: !folder('@mlc-ai/web-llm') && '@mlc-ai/web-llm is not installed',
+  }, async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'larder-llm-')), shards = ['params_shard_0.bin', 'params_shard_1.bin'];
+    const write = (file, data) => fs.writeFileSync(path.join(dir, file), data);
+    shards.forEach((file, i) => write(file, Buffer.alloc(1 << 20, 7 + i)));
+    write('mlc-chat-config.json', JSON.stringify({ model_type: 'llama', tokenizer_files: ['tokenizer.json'], context_window_size: 64 }));
+    write('tensor-cache.json', JSON.stringify({ records: shards.map((dataPath) => ({ dataPath, nbytes: 1 << 20, records: [] })) }));
+    write('lib.wasm', Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])); // a module of nothing
+    await it.larder.ctl('import', '--name', 'org/llm', dir);
+    fs.rmSync(dir, { recursive: true });
     const page = await openPage(it.browser, it.site.url);
-    const got = await page.evaluate(async (base) => {
-      const cache = await caches.open('webllm/model');
-      await cache.add(new Request(`${base}/resolve/main/params_shard_0.bin`));
-      const kept = await (await cache.match(`${base}/resolve/main/params_shard_0.bin`)).arrayBuffer();
-      const raw = await (await fetch(`${base}/raw/main/params_shard_0.bin`)).text();
-      return { bytes: kept.byteLength, oid: /^oid sha256:([0-9a-f]{64})$/m.test(raw) };
-    }, `${it.larder.url}/org/llm`);
-    assert.deepEqual(got, { bytes: 1 << 20, oid: true });
+    const got = await page.evaluate(async ({ base, shards }) => {
+      const { MLCEngine, hasModelInCache, deleteModelAllInfoInCache } = await import('/webllm/index.js');
+      const appConfig = { model_list: [{ model: base, model_id: 'llm', model_lib: `${base}/resolve/main/lib.wasm` }] };
+      const failed = await new MLCEngine({ appConfig, logLevel: 'SILENT' }).reload('llm').then(() => 'it runs', (e) => e.message);
+      const kept = async () => (await Promise.all(['config', 'wasm', 'model'].map(async (c) => (await (await caches.open(`webllm/${c}`)).keys())
+        .map((r) => r.url.replace(`${base}/resolve/main/`, ''))))).flat();
+      const loaded = await kept();
+      // what its engine does once its code runs
+      await (await caches.open('webllm/model')).addAll(['tensor-cache.json', ...shards].map((f) => `${base}/resolve/main/${f}`));
+      const has = await hasModelInCache('llm', appConfig);
+      await deleteModelAllInfoInCache('llm', appConfig);
+      const raw = await (await fetch(`${base}/raw/main/${shards[0]}`)).text();
+      return { failed, loaded, has, after: [await hasModelInCache('llm', appConfig).catch((e) => e.message), (await kept()).filter((f) => f !== 'tensor-cache.json')],
+        oid: /^oid sha256:([0-9a-f]{64})$/m.test(raw) };
+    }, { base: `${it.larder.url}/org/llm`, shards });
+    assert.deepEqual(got.loaded, ['mlc-chat-config.json', 'lib.wasm']);
+    assert.match(got.failed, /import|export|memory|WASI|tvm|_initialize|undefined/i, 'its code is not one of WebLLM');
+    assert.deepEqual([got.has, got.after, got.oid], [true, [false, []], true]);
     await page.context().close();
   });
 

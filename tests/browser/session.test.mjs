@@ -142,6 +142,36 @@ describe('sessions', { skip: noBrowser() || (!ORT && 'onnxruntime-web is not ins
     await own.context().close();
   });
 
+  test('a module worker of an isolated page: the daemon, its own wasm, a remembered choice', async () => {
+    it.site.pages['/worker.js'] = { type: 'text/javascript', headers: ISOLATED, body: `
+      import * as ort from '/ort/ort.wasm.min.mjs';
+      import { connect } from '${it.larder.url}/larder.js';
+      onmessage = async ({ data }) => {
+        try {
+          ort.env.wasm.numThreads = 1;
+          const larder = await connect(), answers = {};
+          for (const fallback of ['auto', 'never']) {
+            const session = await larder.createSession(ort, 'digits', { fallback });
+            const { probabilities } = await session.run({ image: new ort.Tensor('float32', Float32Array.from(data.flat()), [data.length, 1, 28, 28]) });
+            answers[session.backend] = [...probabilities.data];
+          }
+          const choices = [await larder.choose({ model: 'digits', ort }), await larder.choose({ model: 'digits', ort })];
+          postMessage({ answers, isolated: crossOriginIsolated, remembered: choices.map((c) => c.remembered) });
+        } catch (error) { postMessage({ failed: error.stack }); }
+      };` };
+    const page = await openPage(it.browser, `${it.site.url}/isolated`);
+    const got = await page.evaluate((pictures) => new Promise((done) => {
+      const worker = new Worker('/worker.js', { type: 'module' });
+      worker.onmessage = (e) => done(e.data);
+      worker.onerror = (e) => done({ failed: e.message ?? 'the worker did not start' });
+      worker.postMessage(pictures);
+    }), images);
+    assert.equal(got.failed, undefined);
+    assert.deepEqual([Object.keys(got.answers), got.isolated, got.remembered], [['larder', 'wasm'], true, [false, true]]);
+    assert.ok(Object.values(got.answers).every(right));
+    await page.context().close();
+  });
+
   test('feeds are checked before anything is sent', async () => {
     const page = await visit();
     let sent = 0;
