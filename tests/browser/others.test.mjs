@@ -8,7 +8,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { folder, golden, inside, noBrowser, openPage, stage } from './lib.mjs';
+import { compare, folder, golden, inside, noBrowser, openPage, openReady, stage } from './lib.mjs';
+import { withMetadata } from './tflite_metadata.mjs';
 
 const TFLITE = golden('tflite-mlperf-tiny');
 const TFLITE_JS = folder('@tensorflow/tfjs-tflite');
@@ -93,21 +94,34 @@ describe('other clients', { skip: noBrowser() }, () => {
     await page.context().close();
   });
 
-  test('MediaPipe takes its wasm files and a model from larder', {
+  test('MediaPipe takes its wasm files and a model from larder, and sees what larderd sees', {
     skip: (!MEDIAPIPE && '@mediapipe/tasks-vision is not installed') || (!TFLITE && 'no models in ../shared'),
   }, async () => {
     await it.larder.ctl('import', '--name', 'org/mediapipe', path.join(MEDIAPIPE, 'wasm'));
-    await it.larder.ctl('import', '--name', 'vww', path.join(TFLITE, 'vww_96_float.tflite'));
-    const page = await openPage(it.browser, it.site.url);
-    const said = await page.evaluate(async ({ wasm, model }) => {
+    const file = path.join(os.tmpdir(), `larder-vww-${process.pid}.tflite`);
+    fs.writeFileSync(file, withMetadata(fs.readFileSync(path.join(TFLITE, 'vww_96_float.tflite')), [0], [255]));
+    await it.larder.ctl('import', '--name', 'vww', file);
+    fs.rmSync(file);
+    const page = await openReady(it);
+    const got = await page.evaluate(async ({ wasm, model }) => {
       const { FilesetResolver, ImageClassifier } = await import('/mediapipe/vision_bundle.mjs');
       const files = await FilesetResolver.forVisionTasks(wasm);
-      return ImageClassifier.createFromOptions(files, { baseOptions: { modelAssetPath: model, delegate: 'CPU' } })
-        .then(() => 'ready', (e) => e.message);
-    }, { wasm: `${it.larder.url}/org/mediapipe/resolve/main`, model: `${it.larder.url}/vww/resolve/main/vww_96_float.tflite` });
-    console.log(`MediaPipe says: ${said}`);
-    // the model is read; it has no metadata that say how a picture is to be scaled
-    assert.match(said, /NormalizationOptions|^ready$/);
+      const classifier = await ImageClassifier.createFromOptions(files, { baseOptions: { modelAssetPath: model, delegate: 'CPU' } });
+      const canvas = Object.assign(document.createElement('canvas'), { width: 96, height: 96 }), pen = canvas.getContext('2d');
+      for (let i = 0; i < 96; i++) {
+        pen.fillStyle = `hsl(${i * 7} 60% ${30 + i / 3}%)`;
+        pen.fillRect(i, (i * 37) % 50, 3, 60);
+      }
+      const theirs = classifier.classify(canvas).classifications[0].categories;
+      const { data } = pen.getImageData(0, 0, 96, 96);
+      const pixels = Float32Array.from({ length: 96 * 96 * 3 }, (_, i) => data[Math.floor(i / 3) * 4 + i % 3] / 255);
+      const [{ name }] = (await window.larder.describe('vww')).inputs;
+      const [ours] = Object.values(await window.larder.infer('vww', { [name]: { type: 'float32', dims: [1, 96, 96, 3], data: pixels } }));
+      return { theirs: theirs.sort((a, b) => a.index - b.index).map((c) => c.score), ours: [...ours.data] };
+    }, { wasm: `${it.larder.url}/org/mediapipe/resolve/main`, model: `${it.larder.url}/vww/resolve/main/${path.basename(file)}` });
+    const { worst, limit } = compare(got.theirs, got.ours);
+    assert.ok(worst <= limit, JSON.stringify(got));
+    assert.equal(got.ours.length, 2);
     await page.context().close();
   });
 });
