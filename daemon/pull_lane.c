@@ -427,11 +427,9 @@ static void lane_done(void *arg, const struct fetch_result *r)
 	}
 	if (r->status == 416 && !f->unranged && lane->begin == 0 && !f->confirmed) {
 		f->unranged = true; /* of an empty file no range can be had */
-	} else if (r->end == FETCH_ABSENT && !f->confirmed && !f->resumed) {
-		f->absent = true;
-		pull_flight_fail(f, 404, "%s", r->text);
-	} else if (r->end == FETCH_ABSENT && !f->confirmed && r->status != 404 &&
+	} else if (r->end == FETCH_ABSENT && !f->confirmed && f->resumed && r->status != 404 &&
 		   r->status != 410) {
+		/* it was there: that it is not for us now is not to be believed for long */
 		pull_flight_fail(f, 502, "%s", r->text);
 	} else if (r->end == FETCH_ABSENT && !f->confirmed) {
 		f->absent = true;
