@@ -82,7 +82,7 @@ export const cases = [
   ['kill -9 again and again: the job goes on, few bytes come twice', async (defer) => {
     const { hub, larder } = await pair(defer);
     const rounds = Number(process.env.KILL_ROUNDS ?? 10);
-    const big = content(15, 2_400_000 * rounds), small = Buffer.from('{"small":1}');
+    const big = content(15, 4_500_000 * rounds), small = Buffer.from('{"small":1}');
     hub.put('org/m', A, { 'config.json': small, 'model.onnx': big });
     hub.rate = 6_000_000;
     const id = await larder.warm({ model: 'org/m' });
