@@ -46,11 +46,17 @@ void rt_tflite_quant_bounds(const struct rt_tflite_tensor *t, int activation, in
 		bounds[0] = bounds[1];
 }
 
+/* What store() and the operators write: a file may give a scale to anything. */
+static bool is_integer(enum rt_dtype t)
+{
+	return t == RT_I8 || t == RT_U8 || t == RT_I16 || t == RT_I32;
+}
+
 bool rt_tflite_quant_scalar(struct rt_tflite_op *o, const struct rt_tflite_tensor *t)
 {
 	int64_t limits[2];
 
-	if (t != NULL && t->scales == 1 && t->scale[0] > 0) {
+	if (t != NULL && t->scales == 1 && t->scale[0] > 0 && is_integer(t->dtype)) {
 		rt_tflite_quant_limits(t->dtype, limits);
 		if (t->zero[0] >= limits[0] && t->zero[0] <= limits[1])
 			return true;
@@ -295,6 +301,10 @@ void rt_tflite_lower_dequantize(struct rt_tflite_op *o)
 
 	if (!rt_tflite_expects(o, 1))
 		return;
+	if (t->scales > 0 && t->dtype != RT_F16 && !is_integer(t->dtype)) {
+		rt_tflite_refuse(o, "not from that element type");
+		return;
+	}
 	v = rt_tflite_value(o, 0);
 	if (t->scales > 0 && t->dtype != RT_F16)
 		v = rt_tflite_quant_dequantize(o, v, t);

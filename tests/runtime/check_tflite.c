@@ -579,6 +579,29 @@ START_TEST(complex_numbers_out)
 }
 END_TEST
 
+/* A scale does not make an element type one to compute with: int4, text, bool, int64. */
+START_TEST(scales_of_anything)
+{
+	static const struct {
+		int code, from, to;
+	} cases[] = {{114, LITE_F32, 17},       {114, LITE_I8, 17},       {114, LITE_I8, 5},
+		     {114, LITE_BOOL, LITE_I8}, {6, 5, LITE_F32},         {6, LITE_I64, LITE_F32},
+		     {19, LITE_I8, 17},         {28, LITE_I16, LITE_I64}, {28, LITE_I8, 5}};
+	static const float one = 1;
+	struct rt_model *m = NULL;
+	int t[2];
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", cases[_i].from, 1, (int[]){4}, NULL, 0);
+	t[1] = lite_tensor(&file, "y", cases[_i].to, 1, (int[]){4}, NULL, 0);
+	lite_quant(&file, t[0], 1, &one, 0, 0);
+	lite_quant(&file, t[1], 1, &one, 0, 0);
+	(void)lite_op(&file, cases[_i].code, NULL, 1, t, 1, &t[1]);
+	ck_assert_int_eq(open_bytes(lite_end(&file, 1, t, 1, &t[1]), &m), RT_UNSUPPORTED);
+	ck_assert_msg(strstr(err.text, "(tflite, opset 1): not ") != NULL, "%s", err.text);
+}
+END_TEST
+
 START_TEST(complex_numbers_added)
 {
 	struct rt_model *m = NULL;
@@ -697,6 +720,7 @@ Suite *check_runtime_tflite(void)
 	tcase_add_test(t, all_that_is_missing_is_told);
 	tcase_add_test(t, complex_numbers_out);
 	tcase_add_test(t, complex_numbers_added);
+	tcase_add_loop_test(t, scales_of_anything, 0, 9);
 	tcase_add_test(t, a_file_cut_short);
 	tcase_add_test(t, detections_without_options);
 	tcase_add_test(t, a_tensor_that_nothing_makes);
