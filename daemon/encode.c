@@ -41,10 +41,10 @@ bool encode_varies(const char *type, uint64_t size)
 
 static struct twin {
 	struct store_digest source;
-	enum negotiate_coding coding; /* CODING_IDENTITY: the slot is empty */
-	struct store_map *map;        /* a reference; NULL: do without until ${again_ms} */
-	uint64_t again_ms;            /* of uv_now */
+	struct store_map *map; /* a reference; NULL: do without until ${again_ms} */
+	uint64_t again_ms;     /* of uv_now */
 	char etag[STORE_DIGEST_HEX + 3], digest[64];
+	enum negotiate_coding coding; /* CODING_IDENTITY: the slot is empty */
 } twins[TWINS];
 static uint64_t generation; /* of the store that they are from */
 

@@ -669,7 +669,7 @@ void fetch_close(struct fetcher *f)
 		return;
 	f->closing = true;
 	while (f->all != NULL)
-		drop(f->all);
+		drop(f->all); /* NOLINT(clang-analyzer-unix.Malloc): it is off the list then */
 	(void)curl_multi_cleanup(f->multi);
 	uv_close((uv_handle_t *)&f->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&f->rate, on_handle_closed);

@@ -269,6 +269,7 @@ int handle_files_chunks(struct request *rq, struct fault *fault)
 
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): rc said that there is a c */
 	if (c->file.size < STORE_CHUNK_FILE_MIN)
 		return fault_set(fault, 404, "a file of less than 1 MiB has no chunk list");
 	if (store_derived_find(rq->ctx->store, &c->file.digest, STORE_CHUNK_KIND, &list, &err) == 0)

@@ -22,7 +22,7 @@
 
 #include "daemon/must.h"
 
-#define EVERY_MS (5 * 1000)
+#define EVERY_MS UINT64_C(5000)
 
 static uv_timer_t timer;
 static bool busy;                /* loop only */
