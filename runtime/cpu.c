@@ -8,6 +8,7 @@
  */
 #include <config.h>
 
+#include <pthread.h>
 #include <string.h>
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -138,7 +139,7 @@ static bool built(enum rt_cpu_level level)
 	}
 }
 
-bool rt_cpu_has(enum rt_cpu_level level)
+static bool has(enum rt_cpu_level level)
 {
 	if (!built(level))
 		return false;
@@ -161,6 +162,22 @@ bool rt_cpu_has(enum rt_cpu_level level)
 	default:
 		return false;
 	}
+}
+
+/* Asked once: CPUID traps in virtual machines, 20 to 70 µs each. */
+static pthread_once_t asked = PTHREAD_ONCE_INIT;
+static bool answers[RT_CPU_LEVEL_COUNT];
+
+static void ask(void)
+{
+	for (int i = 0; i < RT_CPU_LEVEL_COUNT; i++)
+		answers[i] = has((enum rt_cpu_level)i);
+}
+
+bool rt_cpu_has(enum rt_cpu_level level)
+{
+	(void)pthread_once(&asked, ask);
+	return (unsigned)level < RT_CPU_LEVEL_COUNT && answers[level];
 }
 
 enum rt_cpu_level rt_cpu_best(void)

@@ -2,10 +2,11 @@
 /*
  * kernels.c — which variant of each kernel a CPU level uses.
  *
- * The lists <kind>.def are walked from slow to fast; a row counts when this
- * machine has its level, the level asked for is not below it, and selftest.c
- * finds its results right.  All tables are made on the first call and never
- * change, so the pointers handed out are good in any thread.
+ * The lists <kind>.def are walked from fast to slow; the first row counts that is
+ * of a level which this machine has, not above the one asked for, and whose results
+ * selftest.c finds right.  The table of a level is made on the first call that asks for it and
+ * never changes, so the pointers handed out are good in any thread.  What nobody asks for is
+ * not tested: that is most of what opening the first model of a process costs.
  */
 #include <config.h>
 
@@ -24,18 +25,21 @@ struct choice {
 };
 
 static struct choice choices[RT_CPU_LEVEL_COUNT];
-static pthread_once_t chosen = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool chosen[RT_CPU_LEVEL_COUNT]; /* under the lock */
 
 static bool fits(enum rt_cpu_level row, enum rt_cpu_level level)
 {
 	return row <= level && rt_cpu_has(row);
 }
 
-static void test(bool *good, bool matches, const char *name)
+enum verdict { UNTESTED, GOOD, BAD };
+
+static enum verdict verdict(bool matches, const char *name)
 {
-	*good = matches;
 	if (!matches)
 		fprintf(stderr, "kernel %s does not match the scalar one: not used\n", name);
+	return matches ? GOOD : BAD;
 }
 
 #define ROWS(kind_)                                                                                \
@@ -43,9 +47,9 @@ static void test(bool *good, bool matches, const char *name)
 		enum rt_cpu_level level;                                                           \
 		const struct rt_##kind_ *variant;                                                  \
 		const char *name;                                                                  \
-		bool good;                                                                         \
+		enum verdict verdict;                                                              \
 	} kind_##_rows[]
-#define KERNEL(level, symbol) {level, &symbol, #symbol, true},
+#define KERNEL(level, symbol) {level, &symbol, #symbol, UNTESTED},
 ROWS(f32_unary) = {
 #include "runtime/kernels/f32_unary.def"
 };
@@ -95,42 +99,38 @@ ROWS(n4_gemm) = {
 
 #define COUNT(rows_) (sizeof(rows_) / sizeof *(rows_))
 
-static void test_all(void)
+/* The first row of each list is the scalar one, which the others are compared with. */
+static void choose(enum rt_cpu_level level)
 {
-#define KIND(kind, what)                                                                           \
-	for (size_t i = 0; i < COUNT(kind##_rows); i++)                                            \
-		if (rt_cpu_has(kind##_rows[i].level))                                              \
-			test(&kind##_rows[i].good,                                                 \
-			     i == 0 || rt_selftest_##kind(kind##_rows[0].variant,                  \
-							  kind##_rows[i].variant),                 \
-			     kind##_rows[i].name);
-#include "runtime/kernels/kinds.def"
-#undef KIND
-}
+	struct choice *c = &choices[level];
 
-static void choose_all(void)
-{
-	test_all();
-	for (int i = 0; i < RT_CPU_LEVEL_COUNT; i++) {
-		enum rt_cpu_level level = (enum rt_cpu_level)i;
-		struct choice *c = &choices[i];
-		c->table.level = level;
+	c->table.level = level;
 #define KIND(kind_, what)                                                                          \
-	for (size_t r = 0; r < COUNT(kind_##_rows); r++) {                                         \
-		if (!kind_##_rows[r].good || !fits(kind_##_rows[r].level, level))                  \
+	for (size_t r = COUNT(kind_##_rows); r-- > 0 && c->kind_ == NULL;) {                       \
+		if (!fits(kind_##_rows[r].level, level))                                           \
+			continue;                                                                  \
+		if (kind_##_rows[r].verdict == UNTESTED)                                           \
+			kind_##_rows[r].verdict =                                                  \
+			    verdict(r == 0 || rt_selftest_##kind_(kind_##_rows[0].variant,         \
+								  kind_##_rows[r].variant),        \
+				    kind_##_rows[r].name);                                         \
+		if (kind_##_rows[r].verdict == BAD)                                                \
 			continue;                                                                  \
 		c->table.kind_ = kind_##_rows[r].variant;                                          \
 		c->kind_ = kind_##_rows[r].name;                                                   \
 	}
 #include "runtime/kernels/kinds.def"
 #undef KIND
-	}
 }
 
 const struct rt_kernels *rt_kernels_select(enum rt_cpu_level level)
 {
 	must((unsigned)level < RT_CPU_LEVEL_COUNT);
-	pthread_once(&chosen, choose_all);
+	must(pthread_mutex_lock(&lock) == 0);
+	if (!chosen[level])
+		choose(level);
+	chosen[level] = true;
+	must(pthread_mutex_unlock(&lock) == 0);
 	return &choices[level].table;
 }
 
