@@ -209,7 +209,7 @@ size_t npy_emit(const struct npy *n, char out[NPY_HEADER_MAX])
 	total = (at + 1 + 63) / 64 * 64;
 	memset(out + at, ' ', total - at);
 	out[total - 1] = '\n';
-	memcpy(out, "\x93NUMPY\1\0", 8);
+	memcpy(out, "\x93NUMPY\1\0", 8); /* NOLINT(bugprone-not-null-terminated-result): bytes */
 	out[8] = (char)((total - 10) & 0xff);
 	out[9] = (char)((total - 10) >> 8);
 	return total;

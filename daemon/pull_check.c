@@ -153,6 +153,7 @@ void pull_check_begin(struct context *ctx, struct fetcher *fetcher, struct pull_
 void pull_check_drop(struct pull_check **list)
 {
 	while (*list != NULL) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the last one is off the list */
 		fetch_cancel((*list)->fetch);
 		unlink_check(*list);
 	}
