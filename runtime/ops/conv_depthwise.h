@@ -15,10 +15,11 @@ struct rt_conv {
 	const struct rt_kernels *kernels;
 	int rank; /* spatial dims of X: 1 or 2 */
 	int64_t group, out_channels, in_per_group;
-	int64_t kernel[2]; /* height, width */
-	bool is_depthwise; /* one input and one output channel per group */
-	int winograd;      /* 0, or the size of squares: conv_winograd.c */
-	const float *w;    /* packed; depthwise: [kh][kw][C]; winograd: [(m + 2)²] products */
+	int64_t column, columns; /* of Y, what is written; of Y: pass_place.c */
+	int64_t kernel[2];       /* height, width */
+	bool is_depthwise;       /* one input and one output channel per group */
+	int winograd;            /* 0, or the size of squares: conv_winograd.c */
+	const float *w; /* packed; depthwise: [kh][kw][C]; winograd: [(m + 2)²] products */
 	struct rt_activation act;
 };
 

@@ -6,6 +6,10 @@
  *	X [N][H][W][C] or [N][W][C], weights [M][C/group][kh][kw] (ONNX), bias [M],
  *	residual like Y;  Y = activation(X ∗ W + bias + residual), [N][OH][OW][M]
  *
+ * With attributes `column` and `columns` (pass_place.c) Y has as many channels as the latter says,
+ * and these are its channels from the former on; the others are those of input 4, like Y, or,
+ * without it, for others to write.
+ *
  * A convolution is a product of matrices: a row of A is the window of one output
  * pixel, in the order [kh][kw][C], which channels-last tensors hold as kh runs of
  * kw·C neighbours.  1 × 1 kernels read X as it is, and so do others where that is
@@ -24,6 +28,8 @@
 #include "runtime/ops/conv_winograd.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/residual.h"
+
+enum { INTO = 4 }; /* see above */
 
 static size_t count_of(int64_t n)
 {
@@ -81,7 +87,16 @@ static int conv_bind(struct rt_bind *b, struct rt_error *err)
 		return rt_error_set(err, RT_MALFORMED, "%" PRId64 " channels in %" PRId64 " groups",
 				    c->out_channels, c->group);
 	rt_activation_read(b->node, b->kernels, &c->act);
+	c->column = rt_node_int(b->node, "column", 0);
+	c->columns = rt_node_int(b->node, "columns", c->out_channels);
+	if (c->column < 0 || c->columns < c->out_channels ||
+	    c->column > c->columns - c->out_channels)
+		return rt_error_set(err, RT_MALFORMED,
+				    "channels %" PRId64 " … of %" PRId64 ", of %" PRId64, c->column,
+				    c->out_channels, c->columns);
 	c->is_depthwise = c->in_per_group == 1 && c->group == c->out_channels && c->group > 1;
+	if (c->columns > c->out_channels && (c->is_depthwise || c->act.fn || rt_bind_has(b, 3)))
+		return rt_error_set(err, RT_MALFORMED, "a part of the channels");
 	c->winograd = rt_conv_winograd_suits(b->node, c);
 	rt_bind_drop(b, 1); /* packed here */
 	if (c->is_depthwise)
@@ -102,7 +117,7 @@ static void describe(const struct rt_conv *c, const struct rt_conv_shape *st, st
 	    .k = count_of(c->kernel[0] * c->kernel[1] * c->in_per_group),
 	    .batch = count_of(c->group),
 	    .lda = count_of(c->in_per_group * c->group),
-	    .ldc = count_of(c->out_channels),
+	    .ldc = count_of(c->columns),
 	    .a_step = count_of(c->in_per_group),
 	    .c_step = count_of(c->out_channels / c->group),
 	    .bias_step = count_of(c->out_channels / c->group),
@@ -140,6 +155,11 @@ static int check_shapes(const struct rt_infer *f, const struct rt_conv *c, struc
 	return RT_OK;
 }
 
+static bool has_input(const struct rt_infer *f, int i)
+{
+	return f->in_count > i && f->in[i].dtype != RT_NONE;
+}
+
 static int conv_infer(struct rt_infer *f, struct rt_error *err)
 {
 	static const float some;
@@ -148,6 +168,7 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	struct rt_conv_shape *st = rt_infer_alloc(f, sizeof *st);
 	struct rt_gemm g;
 	int64_t elems;
+	char text[2][80];
 	int status;
 	if (!st)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
@@ -157,10 +178,14 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 		return status;
 	st->batch = x->dims[0];
 	f->out[0].shape = *x;
-	f->out[0].shape.dims[x->rank - 1] = c->out_channels;
+	f->out[0].shape.dims[x->rank - 1] = c->columns;
 	for (int i = 0; i < c->rank; i++)
 		f->out[0].shape.dims[1 + i] = st->s.out[3 - c->rank + i];
 	f->shape_state = st;
+	if (has_input(f, INTO) && !rt_shape_equal(&f->in[INTO].shape, &f->out[0].shape))
+		return rt_error_set(err, RT_INPUT, "inputs of Concat of shapes %s and %s",
+				    rt_shape_text(&f->in[INTO].shape, text[0], sizeof text[0]),
+				    rt_shape_text(&f->out[0].shape, text[1], sizeof text[1]));
 	if (!rt_shape_elems(&f->out[0].shape, &elems))
 		return rt_error_set(err, RT_BUDGET, "the output is too large");
 	if (c->is_depthwise)
@@ -259,9 +284,11 @@ static void conv_run(const struct rt_run *r)
 		rt_conv_depthwise_run(r, c, st);
 		return;
 	}
+	if (r->in_count > INTO && r->in[INTO].data && r->in[INTO].data != r->out[0].data)
+		memcpy(r->out[0].data, r->in[INTO].data, rt_tensor_bytes(&r->out[0]));
 	describe(c, st, &g);
 	g.w = c->w;
-	g.c = r->out[0].data;
+	g.c = (float *)r->out[0].data + (rt_tensor_elems(&r->out[0]) > 0 ? c->column : 0);
 	if (r->in_count > 2)
 		g.epilogue.bias = r->in[2].data;
 	rt_residual_before(r, 3, &st->residual, &g);
@@ -289,9 +316,10 @@ static void conv_run(const struct rt_run *r)
 
 const struct rt_op rt_op_conv_nhwc = {
     .in_min = 2,
-    .in_max = 4,
+    .in_max = 5,
     .out_min = 1,
     .out_max = 1,
+    .alias_inputs = 1 << INTO,
     .state_bytes = sizeof(struct rt_conv),
     .bind = conv_bind,
     .infer = conv_infer,

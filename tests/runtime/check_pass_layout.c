@@ -205,6 +205,44 @@ static void split_and_join(struct pbuild *m)
 	transpose(m, "f", "y", (int64_t[]){0, 2, 3, 1});
 }
 
+/* Each way of convolving writes its columns: Concat goes, but where somebody else reads a part,
+ * where a part is depthwise, or where its activation is no clamp. */
+static void joined(struct pbuild *m)
+{
+	conv(m, "x", "a", "w1", 8, 5, 1);
+	pbuild_node(m, "Relu", "a", "b", NULL);
+	conv(m, "x", "c", "w2", 8, 16, 3);
+	conv(m, "x", "d", "w3", 8, 40, 1);
+	axis(m, "Concat", "b c d", "e", 1);
+	pbuild_node(m, "Relu", "e", "f", NULL);
+	conv(m, "f", "g", "w4", 61, 12, 1);
+	conv(m, "g", "h", "w5", 12, 16, 3);
+	conv(m, "g", "i", "w6", 12, 3, 1);
+	axis(m, "Concat", "h i", "y", 1);
+}
+
+static void joined_not(struct pbuild *m)
+{
+	struct pbuild a = {0};
+	conv(m, "x", "a", "w1", 8, 4, 1);
+	conv(m, "x", "b", "w2", 8, 4, 3);
+	axis(m, "Concat", "a b", "c", 1);
+	pbuild_node(m, "Add", "c x", "d", NULL);
+	conv(m, "d", "e", "w3", 8, 2, 1);
+	pbuild_node(m, "Sigmoid", "e", "f", NULL);
+	conv(m, "d", "g", "w4", 8, 6, 1);
+	axis(m, "Concat", "f g", "h", 1);
+	pbuild_attr_int(&a, "group", 8);
+	constant(m, "w5", 4, (int64_t[]){8, 1, 1, 1});
+	pbuild_node(m, "Conv", "h w5", "i", &a);
+	conv(m, "h", "j", "w6", 8, 4, 1);
+	axis(m, "Concat", "i j", "k", 1);
+	conv(m, "k", "l", "w7", 12, 4, 1);
+	conv(m, "k", "m", "w8", 12, 4, 1);
+	axis(m, "Concat", "l m", "n", 1);
+	axis(m, "Concat", "n l m", "y", 1);
+}
+
 static void shuffle(struct pbuild *m)
 {
 	struct pbuild a = {0};
@@ -314,6 +352,8 @@ static const struct {
     {"last_outside", last_outside, 0, 2},
     {"axes", axes, -1, -1},
     {"split_and_join", split_and_join, 1, -1},
+    {"joined", joined, 2, 9},
+    {"joined_not", joined_not, 2, 15},
     {"shuffle", shuffle, 3, 7},
     {"pad_then_conv", pad_then_conv, 2, 3},
     {"products", products, 0, 2},
