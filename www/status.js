@@ -233,12 +233,17 @@ function showModels(models, loaded) {
   const state = JSON.stringify([models, [...loaded]]);
   if (state === shownModels)
     return;
+  const first = !shownModels, { activeElement: focused } = document;
   shownModels = state;
   const open = new Set([...document.querySelectorAll('.model[open]')].map((c) => c.dataset.id));
   const cards = models.toSorted((a, b) => a.id.localeCompare(b.id)).map((m) => modelCard(m, loaded.get(m.id)));
   for (const card of cards)
-    card.firstElementChild.open = open.has(card.firstElementChild.dataset.id) || models.length === 1;
+    card.firstElementChild.open = open.has(card.firstElementChild.dataset.id) || (first && models.length === 1);
+  const at = focused.closest('.model')?.dataset.id, href = focused.getAttribute('href');
   $('models').replaceChildren(...cards);
+  // whoever came here by keys stays where they were
+  const card = at && cards.find((c) => c.firstElementChild.dataset.id === at);
+  [...card?.querySelectorAll('summary, a') ?? []].find((e) => e.getAttribute('href') === href)?.focus();
   $('empty').hidden = models.length > 0;
 }
 

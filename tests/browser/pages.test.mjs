@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { folder, golden, noBrowser, openPage, SHOTS, startBrowser, startLarder } from './lib.mjs';
+import { folder, golden, noBrowser, openPage, SHOTS, SOURCE, startBrowser, startLarder } from './lib.mjs';
 
 const ORT = folder('onnxruntime-web');
 const MOBILENET = golden('mobilenetv2-035-tm');
@@ -118,6 +118,23 @@ describe('pages', { skip: noBrowser() }, () => {
     await shot(page, 'status-jobs');
     assert.deepEqual((await (await fetch(`${larder.url}/status/jobs`)).json()).jobs, []);
     await page.context().close();
+    const keys = await openPage(browser, larder.url);
+    await keys.waitForSelector('.model[data-id="digits"]');
+    const focused = () => keys.evaluate(() => {
+      const { activeElement: e } = document, { outlineStyle, boxShadow } = getComputedStyle(e);
+      return [e.tagName, e.closest('.model')?.dataset.id, outlineStyle !== 'none' || boxShadow !== 'none'];
+    });
+    for (let i = 0; i < 12 && (await focused())[0] !== 'SUMMARY'; i++)
+      await keys.keyboard.press('Tab');
+    assert.deepEqual(await focused(), ['SUMMARY', 'digits', true], 'reached by Tab, and to be seen');
+    const open = () => keys.locator('.model[data-id="digits"] .files').isVisible();
+    const was = await open();
+    await keys.keyboard.press('Enter');
+    assert.equal(await open(), !was);
+    await larder.ctl('import', '--name', 'a-new-one', path.join(SOURCE, 'www/icon.svg'));
+    await keys.waitForSelector('.model[data-id="a-new-one"]');
+    assert.deepEqual([...(await focused()).slice(0, 2), await open()], ['SUMMARY', 'digits', !was], 'as it was when the list changes');
+    await keys.context().close();
     const phone = await openPage(browser, larder.url, { colorScheme: 'dark', viewport: { width: 360, height: 740 }, isMobile: true });
     await phone.waitForSelector('.model');
     await fits(phone, 360);
