@@ -49,6 +49,8 @@ static inline int32_t rt_fixed_scale_long(int64_t x, int32_t mult, int shift)
 	const int32_t m = mult < 0x7fff0000 ? (mult + (1 << 15)) >> 16 : 0x7fff;
 	const int total = 15 - shift;
 
+	if (total < 1) /* of scales that no real file has */
+		return (int32_t)(((uint64_t)x * (uint64_t)m) << -total);
 	return (int32_t)((int64_t)((uint64_t)x * (uint64_t)m + ((uint64_t)1 << (total - 1))) >>
 			 total);
 }

@@ -253,6 +253,17 @@ int rt_lower_ints(const struct rt_lower *l, int v, int max, int64_t *out)
 	return t != NULL && rt_op_ints(t, out, max, &count) ? count : -1;
 }
 
+/* Inputs that an operator cannot do without; its type function looks at them. */
+static bool has_inputs(const struct rt_node *n, int least)
+{
+	if (n->in_count < least)
+		return false;
+	for (int i = 0; i < least; i++)
+		if (n->in[i] == RT_NO_VALUE)
+			return false;
+	return true;
+}
+
 /* Element types of what the nodes that are not typed yet make, in order. */
 static void settle_types(struct rt_lower *l)
 {
@@ -264,7 +275,7 @@ static void settle_types(struct rt_lower *l)
 		enum rt_dtype types[16] = {RT_NONE};
 		rt_op_type_f *type;
 
-		if (row == NULL || n->out_count > 15 || n->in_count < row->op->in_min)
+		if (row == NULL || n->out_count > 15 || !has_inputs(n, row->op->in_min))
 			continue; /* rt_graph_resolve tells */
 		type = row->op->type != NULL ? row->op->type : rt_op_type_same;
 		if (type(g, n, types, NULL) < 0)

@@ -142,7 +142,8 @@ static int32_t left16(int32_t x, int n)
 static int64_t hard_swish(const struct curve *c, int32_t x)
 {
 	const int32_t high = x * 128;
-	const int32_t m = (c->mult + (1 << 15)) >> 16, m2 = (c->mult2 + (1 << 15)) >> 16;
+	const int32_t m = (int32_t)((c->mult + INT64_C(0x8000)) >> 16);
+	const int32_t m2 = (int32_t)((c->mult2 + INT64_C(0x8000)) >> 16);
 	const int32_t out = high16(high, m > 32767 ? 32767 : m, true);
 	int32_t r = high;
 

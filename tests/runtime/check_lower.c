@@ -94,6 +94,19 @@ START_TEST(all_that_is_missing_is_told)
 }
 END_TEST
 
+/* An operator without what it needs is asked for no type; the graph is refused later. */
+START_TEST(types_of_nodes_without_inputs)
+{
+	const int none = RT_NO_VALUE;
+	const int y = (image(), rt_lower_opn(&l, "SplitToSequence", 1, &none));
+
+	ck_assert_int_eq(rt_lower_dtype(&l, y), RT_NONE);
+	rt_lower_output(&l, y, "y");
+	ck_assert_int_eq(rt_lower_end(&l, &graph), RT_OK);
+	ck_assert_int_lt(rt_graph_resolve(graph, &err), 0);
+}
+END_TEST
+
 START_TEST(numbers_are_known)
 {
 	int64_t want[3] = {4, -1, INT64_MAX}, got[3];
@@ -163,6 +176,7 @@ Suite *check_runtime_lower(void)
 	tcase_add_test(t, nodes_are_resolved);
 	tcase_add_test(t, the_first_error_sticks);
 	tcase_add_test(t, all_that_is_missing_is_told);
+	tcase_add_test(t, types_of_nodes_without_inputs);
 	tcase_add_test(t, numbers_are_known);
 	tcase_add_test(t, bodies_stand_on_what_is_around);
 	tcase_add_test(t, attributes_may_be_many);

@@ -602,6 +602,26 @@ START_TEST(scales_of_anything)
 }
 END_TEST
 
+/* HARD_SWISH from a scale of 1 to the least that there is: multipliers are the largest. */
+START_TEST(scales_far_apart)
+{
+	static const float one = 1, little = 1e-38f;
+	int8_t x[] = {-128, 0, 1, 127};
+	const struct rt_shape s = rt_shape_of(1, (int64_t)4);
+	const struct rt_tensor in = {RT_I8, s, x};
+	const int8_t want[] = {0, 0, 127, 127};
+	int t[2];
+
+	lite_begin(&file);
+	t[0] = lite_tensor(&file, "x", LITE_I8, 1, (int[]){4}, NULL, 0);
+	t[1] = lite_tensor(&file, "y", LITE_I8, 1, (int[]){4}, NULL, 0);
+	lite_quant(&file, t[0], 1, &one, 0, 0);
+	lite_quant(&file, t[1], 1, &little, 0, 0);
+	(void)lite_op(&file, 117, NULL, 1, t, 1, &t[1]);
+	gives(lite_end(&file, 1, t, 1, &t[1]), &in, &s, want, sizeof(want));
+}
+END_TEST
+
 START_TEST(complex_numbers_added)
 {
 	struct rt_model *m = NULL;
@@ -691,6 +711,7 @@ START_TEST(fixed_point)
 	ck_assert_int_eq(rt_fixed_scale(10, 3 << 29, 3), 60);
 	ck_assert_int_eq(rt_fixed_scale(-7, 1 << 30, 0), -3);
 	ck_assert_int_eq(rt_fixed_scale_long(1000, 1 << 30, 0), 500);
+	ck_assert_int_eq(rt_fixed_scale_long(3, 1 << 30, 20), 3 << 19);
 }
 END_TEST
 
@@ -720,6 +741,7 @@ Suite *check_runtime_tflite(void)
 	tcase_add_test(t, all_that_is_missing_is_told);
 	tcase_add_test(t, complex_numbers_out);
 	tcase_add_test(t, complex_numbers_added);
+	tcase_add_test(t, scales_far_apart);
 	tcase_add_loop_test(t, scales_of_anything, 0, 9);
 	tcase_add_test(t, a_file_cut_short);
 	tcase_add_test(t, detections_without_options);
