@@ -22,6 +22,7 @@
 #define W_NEAR ((size_t)1 << 18) /* floats of weights that stay in the second cache */
 #define K_STRETCH 768            /* K of one pass: 96 KiB of a panel of 32 columns */
 #define A_BYTES (512u * 1024u)   /* of A per item and pass; twice that if it is all of A */
+#define PARTS_BYTES (1u << 20)   /* of parts of A, C and residual per item, about */
 #define AHEAD 2048               /* floats that a lone tile fetches ahead: 8 KiB */
 #define SHARES 8          /* tiles that divide fetching among them, at most; a power of two */
 #define ITEM_WORK 400000u /* multiplications that are worth another thread */
@@ -113,24 +114,51 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static size_t most(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
 static size_t round_up(size_t n, size_t to)
 {
 	return ceil_div(n, to) * to;
 }
 
 /*
- * Are parts of bfloat16 worth their making?  In clock cycles per multiplication of the product,
- * as measured: the two ways, parts of an element of W, of A, and one more pass over C.
+ * What products by parts cost, in clock cycles as measured: per multiplication, per element of W
+ * and of A that is split, per element of A that is gathered before.
  */
+static const double product_cost = 0.0145, part_w_cost = 0.9, part_a_cost = 0.5, rows_cost = 1.0;
+
+/* Are parts worth their making, and one more pass over C? */
 static bool by_parts(const struct rt_gemm *g)
 {
-	const double whole = 0.040, product = 0.0145, part_w = 0.9, part_a = 0.5, store = 0.15;
+	const double whole = 0.040, store = 0.15;
 	const double m = (double)g->m, n = (double)g->n, k = (double)g->k;
 	const double padded =
 	    (double)round_up(g->n, RT_SPLIT_HALF) / n * (double)round_up(g->k, RT_SPLIT_STEP) / k;
 
 	return g->kernels->f32_split->is_fast && g->k > 0 &&
-	       padded * product + part_w / m + part_a / n + store / k < whole;
+	       padded * product_cost + part_w_cost / m + part_a_cost / n + store / k < whole;
+}
+
+/* What ${m} rows by ${n} columns cost, per element of K. */
+static double parts_cost(const struct rt_gemm *g, size_t m, size_t n)
+{
+	return (double)m * (double)n * product_cost + (double)n * part_w_cost +
+	       (double)m * (part_a_cost + (g->a ? 0 : rows_cost));
+}
+
+/* One cut per thread, for each makes parts of the other side again, where it costs least. */
+static void cut_parts(const struct rt_gemm *g, size_t threads, struct cut *c)
+{
+	const size_t rows = least(g->m, ceil_div(c->tiles, threads) * RT_SPLIT_HALF);
+	const size_t columns = least(g->n, ceil_div(c->panels, threads) * 2 * RT_SPLIT_HALF);
+
+	if (parts_cost(g, rows, g->n) < parts_cost(g, g->m, columns))
+		c->row_cuts = least(c->tiles, threads);
+	else
+		c->panel_cuts = least(c->panels, threads);
 }
 
 /* Where share ${i} of ${tiles} equal shares of ${m} begins. */
@@ -169,7 +197,11 @@ static void share_out(const struct rt_gemm *g, size_t threads, size_t want, stru
 
 	if (items >= want)
 		return;
-	if (c->parts || is_made(g)) { /* a cut makes parts, or weights, again */
+	if (c->parts && items == 1) {
+		cut_parts(g, threads, c);
+		return;
+	}
+	if (is_made(g)) { /* a cut of the rows makes weights again */
 		want = least(want, threads * 2);
 		if (g->n > g->m)
 			c->panel_cuts = least(c->panels, ceil_div(want, items));
@@ -198,6 +230,8 @@ static void cut(const struct rt_gemm *g, bool parts, size_t threads, struct cut 
 	if (parts)
 		mr = RT_SPLIT_HALF;
 	fit = A_BYTES / sizeof(float) / (least(g->k, K_STRETCH) + 1) / mr; /* stay cached */
+	if (parts) /* what it reads and writes of C, too; parts of W are worth 256 rows */
+		fit = least(fit, most(16, PARTS_BYTES / RT_SPLIT_HALF / (8 * g->n + 6 * g->k)));
 	c->parts = parts;
 	c->tiles = ceil_div(g->m, mr);
 	c->panels = rt_gemm_panels(g->kernels, g->n);

@@ -293,6 +293,19 @@ static void copy_run(void *arg, const int64_t *at, int64_t n)
 	}
 }
 
+/* Rows ${begin} … of a copy that is one block. */
+static void rows_range(void *arg, size_t begin, size_t end, int thread)
+{
+	static const int64_t start[RT_WALK_OPERANDS] = {0};
+	struct copy part = *(const struct copy *)arg;
+
+	(void)thread;
+	part.out += (int64_t)begin * part.row_strides[0] * (int64_t)part.size;
+	part.in += (int64_t)begin * part.row_strides[1] * (int64_t)part.size;
+	part.rows = (int64_t)(end - begin);
+	copy_run(&part, start, part.w.inner);
+}
+
 /* Take the outer dim in which the input is contiguous into the blocks. */
 static void copy_take_rows(struct copy *c)
 {
@@ -341,6 +354,10 @@ void rt_walk_copy_with(const struct rt_walk *w, struct rt_team *team, size_t siz
 		/* Blocks are big: cut runs so that every thread gets some. */
 		struct each e = {.w = &c.w, .fn = copy_run, .arg = &c, .piece = 64};
 		e.pieces = (c.w.inner + e.piece - 1) / e.piece;
+		if (c.w.outer * e.pieces == 1) { /* the channels of an image to the end */
+			rt_team_for(team, (size_t)c.rows, rt_walk_grain(c.w.inner), rows_range, &c);
+			return;
+		}
 		rt_team_for(team, (size_t)(c.w.outer * e.pieces),
 			    rt_walk_grain(c.rows * (c.w.inner < 64 ? c.w.inner : 64)), each_range,
 			    &e);
