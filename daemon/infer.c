@@ -11,6 +11,7 @@
 #include "daemon/request.h"
 #include "daemon/residency.h"
 #include "daemon/residency_batch.h"
+#include "daemon/residency_session.h"
 #include "daemon/text.h"
 
 /* A reason longer than a fault can hold: the list of all that a model needs and is not there. */
@@ -53,7 +54,7 @@ static int run(struct infer_course *c, struct rt_session *session, struct fault 
 		status = infer_course_answer(c, fault);
 		tally_run(residency_tally(c->model), c->rows, &c->times);
 	}
-	residency_give(c->model, session, usable);
+	residency_session_give(c->model, session, usable);
 	return status;
 }
 
@@ -65,7 +66,7 @@ static int infer(struct infer_course *c, struct fault *fault)
 	if (infer_course_read(c, fault) != 0)
 		return -1;
 	begin = infer_course_now_ns();
-	if (residency_take(c->model, request_cancel_flag(c->rq), &session, fault) != 0) {
+	if (residency_session_take(c->model, request_cancel_flag(c->rq), &session, fault) != 0) {
 		c->end = request_cancelled(c->rq) ? TALLY_CANCELLED : TALLY_FAILED;
 		return -1;
 	}

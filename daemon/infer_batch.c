@@ -21,6 +21,7 @@
 #include "daemon/request.h"
 #include "daemon/residency.h"
 #include "daemon/residency_batch.h"
+#include "daemon/residency_session.h"
 
 /* Rows of a request that is put into a batch; one with more is a batch of its own. */
 #define ROWS_MAX 64
@@ -46,10 +47,10 @@ static bool take_session(struct batch *b, struct fault *fault)
 	if (b->session != NULL && b->usable)
 		return true;
 	if (b->session != NULL)
-		residency_give(b->model, b->session, false);
+		residency_session_give(b->model, b->session, false);
 	b->session = NULL;
 	b->usable = true;
-	return residency_take(b->model, b->cancel, &b->session, fault) == 0;
+	return residency_session_take(b->model, b->cancel, &b->session, fault) == 0;
 }
 
 /* ${i} has its reply or its fault. */
@@ -434,6 +435,6 @@ void infer_batch_run(struct infer_batch_member *member, size_t count, const atom
 			run_together(&b);
 	}
 	if (b.session != NULL)
-		residency_give(b.model, b.session, b.usable);
+		residency_session_give(b.model, b.session, b.usable);
 	residency_unref(b.model);
 }

@@ -35,7 +35,7 @@ uint64_t infer_course_now_ns(void);
 int infer_course_read(struct infer_course *c, struct fault *fault) RT_MUST_CHECK;
 /*
  * infer_course_run(c, session, ret_usable, fault): its own run.  *ret_usable is false when
- * the session does not survive (residency_give).
+ * the session does not survive (residency_session_give).
  */
 int infer_course_run(struct infer_course *c, struct rt_session *session, bool *ret_usable,
 		     struct fault *fault) RT_MUST_CHECK;

@@ -87,16 +87,6 @@ const char *residency_file(const struct resident *m);
 const char *residency_platform(const struct resident *m);
 
 /*
- * residency_take(m, cancel, out, fault): a session of this model for one run; waits
- * for one that is free (blocks) until ${cancel} (may be NULL) turns true.  Give it back
- * with residency_give when nothing of its outputs is needed any more; ${usable} is
- * false after RT_IO, which a session does not survive (rt_guard_install).
- */
-int residency_take(struct resident *m, const atomic_bool *cancel, struct rt_session **out,
-		   struct fault *fault) RT_MUST_CHECK;
-void residency_give(struct resident *m, struct rt_session *session, bool usable);
-
-/*
  * residency_unload(r, model, commit): forget what was loaded under the name
  * ${model}, and what is of the snapshot ${commit}, whatever its name (either may be
  * NULL); returns how many.  Those who use them go on.

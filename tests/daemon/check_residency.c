@@ -18,6 +18,8 @@
 #include "daemon/fault.h"
 #include "daemon/residency.h"
 #include "daemon/residency_alias.h"
+#include "daemon/residency_session.h"
+#include "daemon/residency_table.h"
 #include "store/store.h"
 #include "tests/lib/pbuild.h"
 
@@ -235,11 +237,11 @@ static void run(struct resident *m, const float want[3])
 	struct fault why;
 	struct rt_error err;
 
-	ck_assert_msg(residency_take(m, NULL, &s, &why) == 0, "%s", why.text);
+	ck_assert_msg(residency_session_take(m, NULL, &s, &why) == 0, "%s", why.text);
 	ck_assert_msg(rt_session_run(s, &in, &out, NULL, &opts, &err) == 0, "%s", err.text);
 	for (int i = 0; i < 3; i++)
 		ck_assert_float_eq(((const float *)out.data)[i], want[i]);
-	residency_give(m, s, true);
+	residency_session_give(m, s, true);
 }
 
 static const float relu[3] = {0, 2, 5}, plus_w[3] = {9, 22, 35};
@@ -488,15 +490,76 @@ START_TEST(sessions)
 
 	import("m", "m.onnx", &p, NULL);
 	m = got("m");
-	ck_assert_int_eq(residency_take(m, NULL, &a, &fault), 0);
-	ck_assert_int_eq(residency_take(m, NULL, &b, &fault), 0);
+	ck_assert_int_eq(residency_session_take(m, NULL, &a, &fault), 0);
+	ck_assert_int_eq(residency_session_take(m, NULL, &b, &fault), 0);
 	ck_assert_ptr_ne(a, b);
-	refused(residency_take(m, &cancelled, &c, &fault), 503, "cancelled");
-	residency_give(m, b, true);
-	ck_assert_int_eq(residency_take(m, &cancelled, &c, &fault), 0);
+	refused(residency_session_take(m, &cancelled, &c, &fault), 503, "cancelled");
+	residency_session_give(m, b, true);
+	ck_assert_int_eq(residency_session_take(m, &cancelled, &c, &fault), 0);
 	ck_assert_ptr_eq(c, b);
-	residency_give(m, a, true);
-	residency_give(m, c, true);
+	residency_session_give(m, a, true);
+	residency_session_give(m, c, true);
+	residency_unref(m);
+}
+END_TEST
+
+struct third {
+	struct resident *m;
+	struct rt_session *s;
+	int status;
+	atomic_bool has;
+};
+
+static void *take_third(void *arg)
+{
+	struct third *t = arg;
+	struct fault why;
+
+	t->status = residency_session_take(t->m, NULL, &t->s, &why);
+	atomic_store(&t->has, true);
+	return NULL;
+}
+
+static int waiting_for(struct resident *m)
+{
+	int n = 0;
+
+	residency_table_lock(residency);
+	for (const struct resident_waiter *w = m->waiters; w != NULL; w = w->next)
+		n++;
+	residency_table_unlock(residency);
+	return n;
+}
+
+/* Those who wait get one in the order they came. */
+START_TEST(sessions_by_turns)
+{
+	struct proto p = onnx("Relu", NULL);
+	struct rt_session *a, *b;
+	struct resident *m;
+
+	import("m", "m.onnx", &p, NULL);
+	m = got("m");
+	for (int round = 0; round < 20; round++) {
+		struct third t[3] = {{.m = m}, {.m = m}, {.m = m}};
+		pthread_t thread[3];
+
+		ck_assert_int_eq(residency_session_take(m, NULL, &a, &fault), 0);
+		ck_assert_int_eq(residency_session_take(m, NULL, &b, &fault), 0);
+		for (int i = 0; i < 3; i++) {
+			ck_assert_int_eq(pthread_create(&thread[i], NULL, take_third, &t[i]), 0);
+			while (waiting_for(m) != i + 1)
+				usleep(100);
+		}
+		for (int i = 0; i < 3; i++) {
+			ck_assert(!atomic_load(&t[i].has));
+			residency_session_give(m, i == 0 ? a : t[i - 1].s, true);
+			ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+			ck_assert_int_eq(t[i].status, 0);
+		}
+		residency_session_give(m, t[2].s, true);
+		residency_session_give(m, b, true);
+	}
 	residency_unref(m);
 }
 END_TEST
@@ -510,12 +573,12 @@ START_TEST(a_session_that_is_lost)
 
 	import("m", "m.onnx", &p, NULL);
 	m = got("m");
-	ck_assert_int_eq(residency_take(m, NULL, &a, &fault), 0);
-	ck_assert_int_eq(residency_take(m, NULL, &b, &fault), 0);
+	ck_assert_int_eq(residency_session_take(m, NULL, &a, &fault), 0);
+	ck_assert_int_eq(residency_session_take(m, NULL, &b, &fault), 0);
 	ck_assert_uint_eq(counted().sessions, 2);
-	residency_give(m, a, false);
+	residency_session_give(m, a, false);
 	ck_assert_uint_eq(counted().sessions, 1);
-	residency_give(m, b, true);
+	residency_session_give(m, b, true);
 	ck_assert_uint_eq(counted().sessions, 1);
 	run(m, relu); /* and the place is free again */
 	residency_unref(m);
@@ -634,11 +697,11 @@ static void load_product(int scale, bool found)
 	m = got("m");
 	residency_each(residency, add_mapped, &mapped);
 	ck_assert_int_eq(mapped > 2 * sizeof(float) * 3 * WIDE, found);
-	ck_assert_msg(residency_take(m, NULL, &s, &fault) == 0, "%s", fault.text);
+	ck_assert_msg(residency_session_take(m, NULL, &s, &fault) == 0, "%s", fault.text);
 	ck_assert_msg(rt_session_run(s, &in, &out, NULL, &opts, &err) == 0, "%s", err.text);
 	for (int j = 0; j < WIDE; j++) /* -1 · 1 + 2 · 2 + 5 · 3 */
 		ck_assert_float_eq(((const float *)out.data)[j], (float)(scale * 18 * (j % 7)));
-	residency_give(m, s, true);
+	residency_session_give(m, s, true);
 	residency_unref(m);
 }
 
@@ -724,6 +787,7 @@ Suite *check_residency(void)
 	tcase_add_test(c, removed);
 	tcase_add_test(c, many_names);
 	tcase_add_test(c, sessions);
+	tcase_add_test(c, sessions_by_turns);
 	tcase_add_test(c, a_session_that_is_lost);
 	tcase_add_test(c, together);
 	tcase_add_test(c, packed_weights_are_kept);
