@@ -138,7 +138,8 @@ bool range_date_parse(const char *s, int64_t now_s, int64_t *ret_s)
 	if (d.year < 0 || d.month < 1 || d.day < 1 || d.day > 31 || d.hour < 0 || d.hour > 23 ||
 	    d.minute < 0 || d.minute > 59 || d.second < 0 || d.second > 60)
 		return false;
-	*ret_s = days_of(d.year, d.month, d.day) * 86400 + d.hour * 3600 + d.minute * 60 + d.second;
+	*ret_s = days_of(d.year, d.month, d.day) * 86400 + d.hour * INT64_C(3600) +
+		 d.minute * INT64_C(60) + d.second;
 	return true;
 }
 

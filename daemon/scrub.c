@@ -25,10 +25,10 @@
 #include "daemon/must.h"
 
 #define STEP_BYTES ((uint64_t)4 << 20)
-#define SOON_MS 500            /* the loop is busy: look again */
-#define REST_MS (60 * 1000)    /* nothing to do, or it failed */
-#define DAMAGED_MAX 64         /* that one step has fetched again; the rest by a later pass */
-#define PASS_S (7 * 24 * 3600) /* a pass begins that long after the last one */
+#define SOON_MS 500             /* the loop is busy: look again */
+#define REST_MS UINT64_C(60000) /* nothing to do, or it failed */
+#define DAMAGED_MAX 64          /* that one step has fetched again; the rest by a later pass */
+#define PASS_S INT64_C(604800)  /* a week: a pass begins that long after the last one */
 
 static uv_timer_t timer;
 static bool busy;                      /* a step is on the pool; loop only */

@@ -19,7 +19,7 @@
 #include "daemon/must.h"
 
 #define FIRST_MS 1000 /* the limits may have been lowered */
-#define EVERY_MS (5 * 60 * 1000)
+#define EVERY_MS UINT64_C(300000)
 
 static uv_timer_t timer;
 static bool busy; /* loop only */

@@ -123,7 +123,7 @@ static char *put(char *out, const char *s)
 {
 	size_t n = strlen(s);
 
-	memcpy(out, s, n);
+	memcpy(out, s, n); /* NOLINT(bugprone-not-null-terminated-result): the caller ends it */
 	return out + n;
 }
 
@@ -386,6 +386,7 @@ static bool parse_clock(const char *s, unsigned *out)
 	unsigned h, m;
 	char rest;
 
+	/* NOLINTNEXTLINE(cert-err34-c): two digits each */
 	if (sscanf(s, "%2u:%2u%c", &h, &m, &rest) != 2 || h > 24 || m > 59 || h * 60 + m > 1440)
 		return false;
 	*out = h * 60 + m;
