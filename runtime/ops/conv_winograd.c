@@ -9,8 +9,8 @@
  * back.  That is 2.25 (m = 2) or 4 (m = 4) times fewer multiplications, for
  * weights 1.8 or 4 times as large: so m = 4 where they are small.
  *
- * Squares are taken in blocks that fit the cache.  Many blocks are shared among
- * threads; few are done one after the other, their products shared by place, so
+ * Squares are taken in blocks that fit the cache.  Many blocks, or those with small weights, are
+ * shared among threads; few are done one after the other, their products shared by place, so
  * that each thread reads its own part of the weights.
  */
 #include <config.h>
@@ -19,6 +19,7 @@
 
 #include "runtime/ops/conv_winograd.h"
 
+#define SQUARES_LEAST 14           /* of a block: rows of a tile */
 #define CHANNELS_LEAST 16          /* on either side */
 #define SMALL_WEIGHTS (128u * 128) /* C·M up to which squares are 4 × 4 */
 #define BLOCK_BYTES (1u << 20)     /* of transformed input and output */
@@ -155,13 +156,18 @@ static bool cut(const struct rt_conv *c, const struct rt_conv_shape *st, size_t 
 	large = PLACE_BYTES / sizeof(float) / in;
 	if (in * out * places > BLOCK_BYTES / sizeof(float) && fit < large)
 		fit = large;
-	if (fit < 14)
-		fit = 14;
+	if (fit < SQUARES_LEAST)
+		fit = SQUARES_LEAST;
 	to->blocks = (to->squares + fit - 1) / fit;
 	if (to->blocks == 0)
 		to->blocks = 1;
-	to->block = (to->squares + to->blocks - 1) / to->blocks;
 	to->apart = threads > 1 && to->blocks >= 2 * threads;
+	if (threads > 1 && !to->apart && to->squares >= SQUARES_LEAST * threads &&
+	    in * out * places <= BLOCK_BYTES / sizeof(float)) {
+		to->blocks = (to->blocks + threads - 1) / threads * threads;
+		to->apart = true;
+	}
+	to->block = (to->squares + to->blocks - 1) / to->blocks;
 	g = products(c, to, to->block);
 	to->gemm = rt_gemm_scratch_bytes(&g, to->apart ? 1 : (int)threads) / sizeof(float);
 	return !__builtin_mul_overflow(to->block * places, in + out, &to->elems) &&
