@@ -128,7 +128,7 @@ static size_t round_up(size_t n, size_t to)
  * What products by parts cost, in clock cycles as measured: per multiplication, per element of W
  * and of A that is split, per element of A that is gathered before.
  */
-static const double product_cost = 0.0145, part_w_cost = 0.9, part_a_cost = 0.5, rows_cost = 1.0;
+static const double product_cost = 0.0145, part_w_cost = 1.3, part_a_cost = 0.5, rows_cost = 1.0;
 
 /* Are parts worth their making, and one more pass over C? */
 static bool by_parts(const struct rt_gemm *g)
