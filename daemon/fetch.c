@@ -26,6 +26,7 @@
 
 #include "daemon/fetch_head.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
 #include "daemon/must.h"
 #include "daemon/upstream.h"
 
@@ -38,6 +39,13 @@
  * for as long as there is something: 4 MB and more where the line is faster than we are.
  */
 #define TURN_BYTES ((size_t)1 << 20)
+/*
+ * While clients are answered they come first: what comes is for later.  So much, then, and a pause;
+ * 64 MB a second.
+ */
+#define TURN_BYTES_SHARED ((size_t)64 << 10)
+#define TURN_PAUSE_MS 1u
+#define ANSWERED_MS 3u
 
 struct fetcher {
 	uv_loop_t *loop;
@@ -51,7 +59,10 @@ struct fetcher {
 	uv_idle_t soon;
 	bool due, some_ended; /* libcurl is to be woken; ends are to be told */
 	uv_check_t turn;
-	size_t taken; /* bytes, in this turn */
+	uv_timer_t pause;
+	size_t taken;     /* bytes, in this turn */
+	uint64_t answers; /* requests that had been answered when we looked last */
+	uint64_t shared_until_ms;
 	struct fetch *all;
 	int added;     /* transfers that libcurl has */
 	unsigned open; /* handles that are not closed */
@@ -299,25 +310,52 @@ static void on_rate(uv_timer_t *timer)
 	check_ended(f);
 }
 
+static bool shared(const struct fetcher *f)
+{
+	return uv_now(f->loop) < f->shared_until_ms;
+}
+
 static void on_turn(uv_check_t *check)
 {
 	struct fetcher *f = check->data;
+	uint64_t answers = metrics_get(METRIC_requests);
 
-	f->taken = 0;
+	if (answers != f->answers)
+		f->shared_until_ms = uv_now(f->loop) + ANSWERED_MS;
+	f->answers = answers;
+	if (!uv_is_active((uv_handle_t *)&f->pause))
+		f->taken = 0;
 }
 
-/* false: the others' turn; the next one is in the next turn of the loop. */
+static void next_turn(struct fetcher *f);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+	struct fetcher *f = timer->data;
+
+	f->taken = 0;
+	next_turn(f);
+}
+
+/* false: the others' turn; the next one is in the next turn of the loop, or a little later. */
 static bool turn_allows(struct fetch *t)
 {
-	if (t->fetcher->taken < TURN_BYTES)
+	struct fetcher *f = t->fetcher;
+
+	if (f->taken < (shared(f) ? TURN_BYTES_SHARED : TURN_BYTES))
 		return true;
 	t->wants_turn = true;
-	(void)uv_idle_start(&t->fetcher->soon, on_soon);
+	if (!shared(f))
+		(void)uv_idle_start(&f->soon, on_soon);
+	else if (!uv_is_active((uv_handle_t *)&f->pause))
+		(void)uv_timer_start(&f->pause, on_pause_over, TURN_PAUSE_MS, 0);
 	return false;
 }
 
 static void next_turn(struct fetcher *f)
 {
+	if (uv_is_active((uv_handle_t *)&f->pause))
+		return;
 	for (struct fetch *t = f->all; t != NULL; t = t->next) {
 		if (t->wants_turn) {
 			t->wants_turn = false;
@@ -641,9 +679,10 @@ int fetch_open(uv_loop_t *loop, struct fetcher **out)
 	f->multi = curl_multi_init();
 	must(f->multi != NULL);
 	must(uv_timer_init(loop, &f->timer) == 0 && uv_timer_init(loop, &f->rate) == 0 &&
-	     uv_idle_init(loop, &f->soon) == 0 && uv_check_init(loop, &f->turn) == 0);
-	f->timer.data = f->rate.data = f->soon.data = f->turn.data = f;
-	f->open = 4;
+	     uv_idle_init(loop, &f->soon) == 0 && uv_check_init(loop, &f->turn) == 0 &&
+	     uv_timer_init(loop, &f->pause) == 0);
+	f->timer.data = f->rate.data = f->soon.data = f->turn.data = f->pause.data = f;
+	f->open = 5;
 	(void)uv_check_start(&f->turn, on_turn);
 	uv_unref((uv_handle_t *)&f->turn);
 	(void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_want);
@@ -675,6 +714,7 @@ void fetch_close(struct fetcher *f)
 	uv_close((uv_handle_t *)&f->rate, on_handle_closed);
 	uv_close((uv_handle_t *)&f->soon, on_handle_closed);
 	uv_close((uv_handle_t *)&f->turn, on_handle_closed);
+	uv_close((uv_handle_t *)&f->pause, on_handle_closed);
 	curl_global_cleanup();
 }
 

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { content, Hub, sha256 } from './hub.mjs';
 import { Larder, sleep, until } from './lib.mjs';
@@ -240,6 +241,41 @@ export const cases = [
     assert.equal(two.where, 'cdn');
     assert.equal(two.headers.authorization, undefined);
     assert.ok(!larder.log.includes('hf_secret'));
+  }],
+
+  ['clients come first: while they are answered, what comes waits', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    const big = content(71, 150_000_000), agent = new http.Agent({ keepAlive: true });
+    defer(() => agent.destroy());
+    hub.put('org/m', A, { 'config.json': Buffer.from('{}'), 'model.bin': big });
+    assert.equal((await larder.get(url('config.json'))).status, 200);
+    const once = () => new Promise((done, fail) => {
+      http.get({ host: '127.0.0.1', port: larder.port, path: url('config.json'), agent }, (rs) => {
+        rs.on('end', done);
+        rs.resume();
+      }).on('error', fail);
+    });
+    let over = false, longest = 0, last = Date.now();
+    const client = async () => {
+      while (!over) {
+        await once();
+        longest = Math.max(longest, Date.now() - last);
+        last = Date.now();
+      }
+    };
+    const clients = Array.from({ length: 8 }, client);
+    await sleep(50);
+    longest = 0;
+    const before = hub.bytes, begin = Date.now(), job = await larder.warm({ model: 'org/m', files: ['model.bin'] });
+    await sleep(500);
+    const came = hub.bytes - before, ms = Date.now() - begin;
+    over = true;
+    await Promise.all(clients);
+    assert.equal((await larder.jobOver(job)).state, 'done');
+    // 64 MB a second, what is in buffers, and what comes when no client was answered for a while
+    const most = 64_000 * ms + 16_000_000 + 500_000 * longest;
+    assert.ok(came <= most, `${came} bytes came in ${ms} ms, ${longest} of them without an answer`);
+    assert.ok(came > 0);
   }],
 
   ['max_rate holds within a tenth', async (defer) => {
