@@ -612,6 +612,7 @@ static void look(struct pull_flights *all)
 		f->refs++;
 		if (f->dirty || (f->retry_at_ms != 0 && f->retry_at_ms <= now))
 			step(f);
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): ours is one of its references */
 		if (f->retry_at_ms > now && f->retry_at_ms - now < wait)
 			wait = f->retry_at_ms - now;
 		next = f->next;

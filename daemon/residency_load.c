@@ -59,6 +59,7 @@ static bool make_room(struct residency_load *l)
 
 	if (l->map_count < l->map_cap)
 		return true;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds */
 	more = realloc(l->maps, cap * sizeof *more);
 	if (more == NULL)
 		return false;
@@ -155,6 +156,7 @@ static int list_ports(struct residency_load *l, struct rt_error *err)
 {
 	size_t ins = rt_model_input_count(l->model), outs = rt_model_output_count(l->model);
 
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds */
 	l->port_list = calloc(ins + outs + 1, sizeof *l->port_list);
 	if (l->port_list == NULL)
 		return rt_error_set(err, RT_MEMORY, "out of memory");
@@ -217,6 +219,7 @@ int residency_load_open(struct residency_load *l, const struct runnable *what,
 			  residency_pack_known(opts->store, &what->file.digest, opts->cpu_level);
 	status = hold(l, opts, &what->file.digest, what->path, &bytes, err);
 	if (status == RT_OK)
+		/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there are, if RT_OK */
 		status = rt_model_open(bytes, &model_opts, &l->model, err);
 	if (status == RT_OK)
 		status = list_ports(l, err);

@@ -246,6 +246,7 @@ struct warm_file *warm_job_file(struct warm_job *job, unsigned item, const char 
 		return NULL;
 	if (job->file_count == job->file_room) {
 		size_t room = job->file_room == 0 ? 16 : job->file_room * 2;
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds */
 		struct warm_file **wider = realloc(job->file, room * sizeof(*wider));
 
 		if (wider == NULL)

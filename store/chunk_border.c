@@ -13,6 +13,7 @@
 #include <config.h>
 
 #include "store/chunk.h"
+#include "store/decimal.h"
 
 #include <string.h>
 
@@ -67,21 +68,9 @@ static void add(struct finder *f, uint64_t at)
 
 static bool digits(const char **s, const char *end, uint64_t *out)
 {
-	const char *p = *s;
-
-	while (p < end && (*p == ' ' || *p == '[' || *p == ':' || *p == '"'))
-		p++;
-	*out = 0;
-	*s = p;
-	for (; p < end && *p >= '0' && *p <= '9'; p++) {
-		if (__builtin_mul_overflow(*out, UINT64_C(10), out) ||
-		    __builtin_add_overflow(*out, (uint64_t)(*p - '0'), out))
-			return false;
-	}
-	if (p == *s)
-		return false;
-	*s = p;
-	return true;
+	while (*s < end && (**s == ' ' || **s == '[' || **s == ':' || **s == '"'))
+		(*s)++;
+	return store_decimal_read(s, end, out);
 }
 
 static bool safetensors(struct finder *f)

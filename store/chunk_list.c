@@ -8,6 +8,7 @@
 
 #include "store/chunk.h"
 #include "store/chunk_list.h"
+#include "store/decimal.h"
 #include "store/digest.h"
 #include "store/status.h"
 
@@ -180,9 +181,7 @@ int store_chunk_list_print(const struct store_chunk_list *list, void **ret, size
 /* The two lines before the records; how long they are, 0: it is no list. */
 static size_t parse_head(const char *text, struct store_chunk_list *out, uint64_t *ret_count)
 {
-	const char *s = text;
-	char end = '\0';
-	int used = 0;
+	const char *s = text, *end = text + HEAD_BYTES_MAX;
 
 	if (strncmp(s, head_line, sizeof(head_line) - 1) != 0)
 		return 0;
@@ -191,11 +190,10 @@ static size_t parse_head(const char *text, struct store_chunk_list *out, uint64_
 	    !store_digest_parse(s, STORE_DIGEST_HEX, &out->digest))
 		return 0;
 	s += STORE_DIGEST_HEX;
-	if (sscanf(s, " %20" SCNu64 " %20" SCNu64 "%c%n", &out->size, ret_count, &end, &used) !=
-		3 ||
-	    end != '\n')
+	if (*s++ != ' ' || !store_decimal_read(&s, end, &out->size) || *s++ != ' ' ||
+	    !store_decimal_read(&s, end, ret_count) || *s != '\n')
 		return 0;
-	return (size_t)(s + used - text);
+	return (size_t)(s + 1 - text);
 }
 
 int store_chunk_list_parse(const void *data, size_t size, struct store_chunk_list *out,

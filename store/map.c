@@ -395,6 +395,7 @@ int store_map_open(struct store *store, const struct store_digest *digest, struc
 		bool idle;
 
 		pthread_mutex_lock(&store->maps->lock);
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is off the list */
 		map = ref_listed(store->maps, digest, &idle);
 		forgot = store->maps->forgot;
 		pthread_mutex_unlock(&store->maps->lock);

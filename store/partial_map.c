@@ -14,6 +14,8 @@
 #include <config.h>
 
 #include "store/partial.h"
+
+#include "store/decimal.h"
 #include "store/status.h"
 
 #include <errno.h>
@@ -42,18 +44,9 @@ static void map_name(const struct store_partial *p, const char *end, char out[80
 
 static bool number(const char **s, char end, uint64_t *out)
 {
-	uint64_t n = 0;
-	const char *p = *s;
-
-	for (; *p >= '0' && *p <= '9'; p++) {
-		if (__builtin_mul_overflow(n, UINT64_C(10), &n) ||
-		    __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
-			return false;
-	}
-	if (p == *s || *p != end)
+	if (!store_decimal_read(s, *s + strnlen(*s, LINE_BYTES_MAX), out) || **s != end)
 		return false;
-	*s = p + 1;
-	*out = n;
+	(*s)++;
 	return true;
 }
 

@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#define STORE_GRACE_S (6 * 3600) /* default of store_opts.grace_s */
+#define STORE_GRACE_S (INT64_C(6) * 3600) /* default of store_opts.grace_s */
 
 struct store {
 	struct store_folder folder;

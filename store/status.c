@@ -6,7 +6,9 @@
  */
 #include <config.h>
 
+#define STORE_STATUS_ITSELF
 #include "store/status.h"
+
 #include "store/name.h"
 
 #include <errno.h>

@@ -22,4 +22,10 @@ int store_status_fail(struct store_error *err, int status, const char *fmt, ...)
  */
 int store_status_errno(struct store_error *err, int errnum, const char *what);
 
+#if defined(__clang_analyzer__) && !defined(STORE_STATUS_ITSELF)
+/* It looks at one file at a time: neither ever returns 0. */
+#define store_status_fail(err, status, ...) (store_status_fail(err, status, __VA_ARGS__), status)
+#define store_status_errno(err, errnum, what) (store_status_errno(err, errnum, what), STORE_IO)
+#endif
+
 #endif

@@ -591,7 +591,7 @@ int store_verify_blob(struct store *store, const struct store_digest *digest, st
  * small blob counts for more than it has).  ${fn} (may be NULL) is called per
  * blob that was found damaged: here it could be fetched again.
  */
-#define STORE_SCRUB_KEEP (256 * 1024 * 1024)
+#define STORE_SCRUB_KEEP (UINT64_C(256) << 20)
 struct store_scrub; /* opaque: the blob that is being read */
 struct store_scrub_state {
 	bool resting;             /* between two passes: there is nothing to do for a while */

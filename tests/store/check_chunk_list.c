@@ -123,6 +123,45 @@ START_TEST(lists_that_are_none)
 }
 END_TEST
 
+/* Numbers are digits, with one space before each: nothing that sscanf() would take as well. */
+START_TEST(heads)
+{
+	static const char digest[] =
+	    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+	static const struct {
+		const char *numbers;
+		bool good;
+	} lines[] = {
+	    {" 0 0\n", true},
+	    {" -0 0\n", false},
+	    {" +0 0\n", false},
+	    {"  0 0\n", false},
+	    {" 0  0\n", false},
+	    {"\t0 0\n", false},
+	    {" 0\n0\n", false},
+	    {" 0 0", false},
+	    {" 0 0 \n", false},
+	    {" 0 0x\n", false},
+	    {" 0\n", false},
+	    {" 0 18446744073709551616\n", false},
+	    {" 18446744073709551616 0\n", false},
+	};
+	struct store_chunk_list back;
+	char text[160];
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const int n =
+		    snprintf(text, sizeof(text), "larder-chunks 1\n%s%s", digest, lines[i].numbers);
+		const int status = store_chunk_list_parse(text, (size_t)n, &back, &fx.err);
+
+		ck_assert_msg(status == (lines[i].good ? 0 : STORE_INVALID), "'%s': %d",
+			      lines[i].numbers, status);
+		if (status == 0)
+			store_chunk_list_drop(&back);
+	}
+}
+END_TEST
+
 START_TEST(kept_beside_its_blob)
 {
 	struct store_digest digest = fixture_put_bytes(old, SIZE), none = fixture_digest("none");
@@ -272,6 +311,7 @@ Suite *check_store_chunk_list(void)
 	tcase_add_test(c, there_and_back);
 	tcase_add_test(c, of_a_file);
 	tcase_add_test(c, lists_that_are_none);
+	tcase_add_test(c, heads);
 	tcase_add_test(c, kept_beside_its_blob);
 	tcase_add_test(c, told_to_stop);
 	suite_add_tcase(s, c);
