@@ -53,6 +53,35 @@ async function counting(defer) {
   return proxy;
 }
 
+// An HTTP cache in front of ORIGIN, as RFC 9111 has it: what is not immutable is asked for again with its ETag.
+async function cache(defer, origin) {
+  const kept = new Map();
+  const it = { bodies: new Map(), again: 0 }; // how often a body came from the origin, by path; 304s
+  const server = http.createServer((rq, rs) => {
+    const key = `${rq.method} ${rq.url} ${rq.headers.range ?? ''}`, had = kept.get(key);
+    const send = ({ status, head, body }) => { rs.writeHead(status, head); rs.end(body); };
+    if (had && /immutable/.test(had.head['cache-control'] ?? '')) return send(had);
+    const { host, connection, 'if-range': _, ...headers } = rq.headers;
+    if (had) headers['if-none-match'] = had.head.etag;
+    http.get({ host: '127.0.0.1', port: origin, path: rq.url, method: rq.method, headers, agent: false }, (from) => {
+      const parts = [];
+      from.on('data', (d) => parts.push(d));
+      from.on('end', () => {
+        if (from.statusCode === 304 && had) { it.again++; return send(had); }
+        const { connection: _c, 'transfer-encoding': _t, ...head } = from.headers;
+        const got = { status: from.statusCode, head: { ...head, via: '1.1 cache' }, body: Buffer.concat(parts) };
+        if ([200, 206].includes(got.status) && head.etag && !/no-store/.test(head['cache-control'] ?? '')) kept.set(key, got);
+        if (got.body.length) it.bodies.set(rq.url, (it.bodies.get(rq.url) ?? 0) + got.body.length);
+        send(got);
+      });
+    }).on('error', () => rs.destroy());
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  defer(() => { server.closeAllConnections(); return new Promise((done) => server.close(done)); });
+  it.url = `http://127.0.0.1:${server.address().port}`;
+  return it;
+}
+
 // give(LARDER, DATA): its org/m is that file from now on
 async function give(larder, data, name = FILE) {
   const file = path.join(larder.dir, name);
@@ -178,6 +207,39 @@ export const cases = [
     bytes = await update(second, proxy, data, 'x.bin');
     console.log(`# 5 stretches of 4 MB: ${((bytes / data.length) * 100).toFixed(3)} %`);
     share(bytes, data, 0.22);
+  }],
+
+  ['delta: a cache between larders: the second one to update costs the first larder next to nothing', async (defer) => {
+    const first = new Larder({ url: 'http://127.0.0.1:1' });
+    defer(() => first.done());
+    await first.start();
+    const between = await cache(defer, first.port);
+    const larders = [];
+    for (let i = 0; i < 2; i++) {
+      larders.push(new Larder(between));
+      defer(() => larders[i].done());
+      await larders[i].start();
+    }
+    const one = content(81, 8_000_000), two = Buffer.from(one);
+    content(82, 200_000).copy(two, 3_000_000);
+    const sent = () => [...between.bodies.values()].reduce((a, b) => a + b, 0);
+    const cost = [];
+    for (const data of [one, two]) {
+      await give(first, data, 'x.bin');
+      for (const larder of larders) {
+        const before = sent(), job = await larder.jobOver(await larder.warm({ model: 'org/m' }), 60000);
+        assert.equal(job.state, 'done', job.error);
+        assert.equal(sha256((await larder.get(url('x.bin'))).body), sha256(data));
+        cost.push(sent() - before);
+      }
+    }
+    const lists = [...between.bodies].filter(([path]) => path.includes('/chunks/'));
+    assert.equal(lists.length, 1, [...between.bodies.keys()].join(' '));
+    assert.ok(lists[0][1] < 20_000, `the list came once: ${lists[0][1]} bytes`);
+    assert.ok(cost[2] < 0.1 * two.length, `an update costs its chunks: ${cost}`);
+    assert.ok(cost[1] < 20_000 && cost[3] < 20_000, `the second one only JSON: ${cost}`);
+    assert.ok(between.again > 0, 'what was kept was asked for again');
+    assert.match((await larders[1].get('/metrics')).body.toString(), /larder_reused_bytes_total [1-9]/);
   }],
 
   ['delta: the list as a larder serves it', async (defer) => {
