@@ -18,6 +18,7 @@
 
 #define POLL_NS 200000000L
 #define LINE_EVERY_S 5
+#define LEFT_MAX_S (1000.0 * 3600) /* what takes longer is not told */
 #define BARS_MAX 20
 #define BAR_CHARS 24
 
@@ -90,6 +91,8 @@ static void print_left(const struct follow *f, const json_t *job)
 	double left = f->rate > 1 && total > done ? (double)(total - done) / f->rate : 0;
 	char a[16], b[16], c[16];
 
+	if (left > LEFT_MAX_S)
+		left = LEFT_MAX_S;
 	fprintf(stderr, "%s of %s  %s/s", ctl_bytes(done, a), ctl_bytes(total, b),
 		ctl_bytes(f->rate > 0 ? (uint64_t)f->rate : 0, c));
 	if (left >= 1)

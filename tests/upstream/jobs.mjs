@@ -2,6 +2,7 @@
 // jobs.mjs — warming: jobs, their progress, kills in between, larderctl.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { pair } from './good.mjs';
@@ -207,5 +208,23 @@ export const cases = [
     for (const id of jobs) assert.equal((await larder.jobOver(id)).error, null);
     assert.equal(sha256((await page).body), sha256(big));
     assert.equal(hub.bytes, big.length);
+  }],
+
+  ['larderctl warm on a terminal: a bar per file, with rate and time left', async (defer) => {
+    const { hub, larder } = await pair(defer);
+    hub.put('org/m', A, { 'onnx/model.onnx': content(91, 12_000_000), 'config.json': Buffer.from('{}') });
+    hub.rate = 3_000_000;
+    const child = spawn('script', ['-qefc', larder.command('warm', 'org/m'), '/dev/null'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let out = '';
+    child.stdout.on('data', (d) => { out += d; });
+    assert.equal(await new Promise((done) => child.on('exit', done)), 0, out);
+    const bars = [...out.matchAll(/model\.onnx +\[(#*)(\.*)\] +(\d+)% +11\.4 MiB/g)];
+    assert.ok(bars.length > 3, out);
+    for (let i = 0; i < bars.length; i++) {
+      const [, done, left, percent] = bars[i];
+      assert.ok(Math.abs((100 * done.length) / (done.length + left.length) - Number(percent)) < 5, bars[i][0]);
+      assert.ok(i === 0 || Number(percent) >= Number(bars[i - 1][3]), 'never back');
+    }
+    assert.match(out, /MiB of 11\.4 MiB {2}\d+(\.\d)? [KM]iB\/s {2}0:00:0[1-9] left/);
   }],
 ];

@@ -134,6 +134,11 @@ export class Larder {
     }, ms);
   }
 
+  // command(ARGS…): larderctl with them, for a shell
+  command(...args) {
+    return [path.join(top, 'larderctl'), '--admin-socket', this.socket, ...args].map((a) => `'${a}'`).join(' ');
+  }
+
   ctl(...args) {
     return new Promise((done) => {
       const child = spawn(path.join(top, 'larderctl'), ['--admin-socket', this.socket, ...args]);
