@@ -136,6 +136,22 @@ static bool transposed_axis(int64_t in, int64_t out, int64_t kernel, int64_t str
 	return *more < stride;
 }
 
+/* Over so many axes: the image is input 2, the weights are input 1, the bias is input 3. */
+static void transposed(struct rt_tflite_op *o, int axes, enum rt_kernel_layout layout,
+		       const int64_t *strides, const int64_t *pads, const int64_t *more,
+		       int activation)
+{
+	int v = rt_lower_op3(
+	    o->l, "ConvTranspose", rt_lower_to_nchw(o->l, rt_tflite_value(o, 2), axes + 2),
+	    rt_lower_kernel(o->l, real_weights(o, 1), layout), rt_tflite_value(o, 3));
+
+	rt_lower_set_ints(o->l, "strides", axes, strides);
+	rt_lower_set_ints(o->l, "pads", 2 * axes, pads);
+	rt_lower_set_ints(o->l, "output_padding", axes, more);
+	v = rt_tflite_activate(o, v, activation);
+	rt_tflite_give(o, 0, rt_lower_to_nhwc(o->l, v, axes + 2));
+}
+
 /* TRANSPOSE_CONV: shape of the output, weights [out, h, w, in], image, bias. */
 void rt_tflite_lower_transpose_conv(struct rt_tflite_op *o)
 {
@@ -144,7 +160,6 @@ void rt_tflite_lower_transpose_conv(struct rt_tflite_op *o)
 	const int activation = rt_tflite_opt_byte(o, 3, 0);
 	const struct rt_shape *x, *w;
 	int64_t out[4], pads[4], more[2];
-	int v;
 
 	if (!rt_tflite_expects(o, 3))
 		return;
@@ -163,14 +178,7 @@ void rt_tflite_lower_transpose_conv(struct rt_tflite_op *o)
 		rt_tflite_quant_as_real(o);
 		return;
 	}
-	v = rt_lower_op3(o->l, "ConvTranspose", rt_lower_to_nchw(o->l, rt_tflite_value(o, 2), 4),
-			 rt_lower_kernel(o->l, real_weights(o, 1), RT_KERNEL_OHWI_T),
-			 rt_tflite_value(o, 3));
-	rt_lower_set_ints(o->l, "strides", 2, strides);
-	rt_lower_set_ints(o->l, "pads", 4, pads);
-	rt_lower_set_ints(o->l, "output_padding", 2, more);
-	v = rt_tflite_activate(o, v, activation);
-	rt_tflite_give(o, 0, rt_lower_to_nhwc(o->l, v, 4));
+	transposed(o, 2, RT_KERNEL_OHWI_T, strides, pads, more, activation);
 }
 
 /* CONV_3D: [N, D, H, W, C] by [d, h, w, in, out]. */
@@ -204,7 +212,6 @@ void rt_tflite_lower_conv_3d_transpose(struct rt_tflite_op *o)
 	const struct rt_shape *x, *w;
 	int64_t out[5], pads[6], more[3];
 	bool fits;
-	int v;
 
 	if (!rt_tflite_expects(o, 3))
 		return;
@@ -219,14 +226,7 @@ void rt_tflite_lower_conv_3d_transpose(struct rt_tflite_op *o)
 		rt_tflite_refuse(o, "not dilated, or for sizes that are not known or do not fit");
 		return;
 	}
-	v = rt_lower_op3(o->l, "ConvTranspose", rt_lower_to_nchw(o->l, rt_tflite_value(o, 2), 5),
-			 rt_lower_kernel(o->l, real_weights(o, 1), RT_KERNEL_HWOI),
-			 rt_tflite_value(o, 3));
-	rt_lower_set_ints(o->l, "strides", 3, strides);
-	rt_lower_set_ints(o->l, "pads", 6, pads);
-	rt_lower_set_ints(o->l, "output_padding", 3, more);
-	v = rt_tflite_activate(o, v, rt_tflite_opt_byte(o, 4, 0));
-	rt_tflite_give(o, 0, rt_lower_to_nhwc(o->l, v, 5));
+	transposed(o, 3, RT_KERNEL_HWOI, strides, pads, more, rt_tflite_opt_byte(o, 4, 0));
 }
 
 /* ---- pools ----------------------------------------------------------------------------------- */

@@ -75,18 +75,7 @@ async function measure({ how, url, plain, runs }) {
 /** In the page: 90 frames of a canvas at 30 a second through larder.video. */
 async function film({ url }) {
   const larder = await (await import(`${url}/larder.js`)).connect();
-  const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 });
-  document.body.append(canvas);
-  const pen = canvas.getContext('2d'), long = [];
-  let drawn = 0;
-  const draw = () => {
-    pen.fillStyle = `hsl(${drawn * 4} 70% 50%)`;
-    pen.fillRect(0, 0, 320, 240);
-    pen.fillStyle = 'white';
-    pen.fillRect(drawn++ * 3 % 300, 90, 40, 60);
-  };
-  draw();
-  setInterval(draw, 1000 / 30);
+  const { canvas } = (await import('/in_page.mjs')).moving(), long = [];
   const video = Object.assign(document.createElement('video'), { srcObject: canvas.captureStream(30), muted: true });
   await video.play();
   new PerformanceObserver((list) => long.push(...list.getEntries().map((e) => e.duration))).observe({ type: 'longtask' });

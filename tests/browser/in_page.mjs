@@ -18,6 +18,22 @@ export const plain = (tensors) => Object.fromEntries(Object.entries(tensors).map
 export const digit = (images) => ({ image: new window.ort.Tensor('float32',
   Float32Array.from(images.flat()), [images.length, 1, 28, 28]) });
 
+/** A canvas whose picture moves 30 times a second, and the timer that moves it. */
+export function moving() {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 });
+  document.body.append(canvas);
+  const pen = canvas.getContext('2d');
+  let drawn = 0;
+  const draw = () => {
+    pen.fillStyle = `hsl(${drawn * 4} 70% 50%)`;
+    pen.fillRect(0, 0, 320, 240);
+    pen.fillStyle = 'white';
+    pen.fillRect(drawn++ * 3 % 300, 90, 40, 60);
+  };
+  draw();
+  return { canvas, beat: setInterval(draw, 1000 / 30) };
+}
+
 /** window.module, .larder, .events, the helpers above, and .ort where its URL is given. */
 export async function ready({ url, ort, threads = 1, module = `${url}/larder.js` }) {
   if (ort) {

@@ -25,18 +25,7 @@ describe('video', { skip: noBrowser() || (!MOBILENET && 'no models in ../shared'
   const play = (page, frames, kind) => page.evaluate(async ({ url, frames, kind, transform }) => {
     const { connect } = await import(`${url}/larder.js`);
     const larder = await connect({ url });
-    const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 });
-    document.body.append(canvas);
-    const pen = canvas.getContext('2d');
-    let drawn = 0;
-    const draw = () => {
-      pen.fillStyle = `hsl(${drawn * 4} 70% 50%)`;
-      pen.fillRect(0, 0, 320, 240);
-      pen.fillStyle = 'white';
-      pen.fillRect(drawn++ * 3 % 300, 90, 40, 60);
-    };
-    draw();
-    const beat = setInterval(draw, 1000 / 30);
+    const { canvas, beat } = (await import('/in_page.mjs')).moving();
     let source = canvas;
     if (kind === 'video') {
       source = Object.assign(document.createElement('video'), { srcObject: canvas.captureStream(30), muted: true });

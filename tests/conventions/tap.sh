@@ -35,6 +35,12 @@ skip() {
   echo "ok $tap_count - $1 # SKIP $2"
 }
 
+# bail WHY: what all cases need is not so, and that is a fault; ends the test
+bail() {
+  echo "Bail out! $1"
+  exit 99
+}
+
 # skip_all WHY: nothing here can be tried; ends the test
 skip_all() {
   echo "1..0 # SKIP $1"

@@ -26,7 +26,7 @@ health() { curl -s -m 10 "http://$larderd_addr/healthz" | sed 's/.*"status":"\([
 stop() { larderd_stop || echo "# larderd ended with $larderd_status"; }
 
 # ---- an index that is damaged
-larderd_start --offline --scrub-rate 0 || skip_all 'larderd does not start'
+larderd_start --offline --scrub-rate 0 || bail 'larderd does not start'
 "$ctl" import --name org/m "$in/m" >/dev/null 2>&1
 "$ctl" import --name org/m --revision v1 "$in/m/config.json" >/dev/null 2>&1
 "$ctl" pin org/m >/dev/null

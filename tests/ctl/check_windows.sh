@@ -15,7 +15,7 @@ in=$larderd_dir/in
 mkdir "$in"
 head -c 100663303 /dev/urandom >"$in/big.bin" # 96 MiB and 7 bytes
 digest=$(sha256sum <"$in/big.bin" | cut -d' ' -f1)
-larderd_start --offline --scrub-rate 0 || skip_all 'larderd does not start'
+larderd_start --offline --scrub-rate 0 || bail 'larderd does not start'
 "$ctl" import --name big "$in" >/dev/null 2>&1
 ok 'a file of 96 MiB is stored' $?
 

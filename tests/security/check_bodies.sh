@@ -9,7 +9,7 @@ set -u
 . "$top_srcdir/tests/conventions/larderd.sh"
 command -v python3 >/dev/null || skip_all 'python3 is not installed'
 printf '[upstream hub]\nurl = http://127.0.0.1:1\nprivate = yes\n' >"$larderd_dir/larder.conf"
-larderd_start --config "$larderd_dir/larder.conf" --sample --scrub-rate 0 || skip_all 'larderd does not start'
+larderd_start --config "$larderd_dir/larder.conf" --sample --scrub-rate 0 || bail 'larderd does not start'
 python3 - "$LARDER_ADMIN_SOCKET" "${LARDER_BODIES:-300}" >"$larderd_dir/said" 2>&1 <<'PY'
 import copy, json, random, socket, sys
 path, count = sys.argv[1], int(sys.argv[2])

@@ -52,7 +52,7 @@ url = http://127.0.0.1:$hub
 private = yes
 token_file = $larderd_dir/token
 EOF
-larderd_start --config "$larderd_dir/conf" || skip_all 'larderd does not start'
+larderd_start --config "$larderd_dir/conf" || bail 'larderd does not start'
 
 status=$(curl -s -m 20 -o "$larderd_dir/body" -w '%{http_code}' "http://$larderd_addr/org/m/resolve/main/a.json")
 [ "$status" -ge 400 ]

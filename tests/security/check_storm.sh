@@ -12,7 +12,7 @@ command -v curl >/dev/null || skip_all 'curl is not installed'
 seconds=${LARDER_STORM:-6}
 per_minute=24000
 [ -n "${LARDER_STORM:-}" ] || per_minute=6000
-larderd_start --sample --offline || skip_all 'larderd does not start'
+larderd_start --sample --offline || bail 'larderd does not start'
 said=$(python3 "$top_srcdir/tests/security/storm.py" "$larderd_addr" "$larderd_pid" "$seconds" \
   $per_minute 2>&1)
 printf '%s\n' "$said" | sed 's/^/# /'
