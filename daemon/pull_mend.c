@@ -23,59 +23,70 @@
 
 #define TRIED_MAX 64u
 #define TRIED_MS 10000u
+#define WAITING_MAX 256u /* contents; what comes beyond is found another time */
+#define LOOK_MAX 100u    /* places that one turn of the loop looks at */
 
-struct row {
-	char *model, *revision, *upstream;
-	char commit[41];
+/* A file with that content. */
+struct place {
+	char *model, *commit, *revision, *path; /* revision: NULL = only by its commit */
 };
 
 struct mend {
 	struct context *ctx;
 	struct store_digest digest;
-	struct row *row;
+	struct place *place; /* what the store says; the pool's until `found` */
 	size_t count, room;
-	size_t hit; /* the row whose file it is; == count: nobody's */
-	char *path;
+	size_t next; /* the first that nobody looked at */
+	const struct place *hit;
+	char *upstream; /* that was asked for it */
 	bool damaged;
+	struct mend *after; /* it waits */
 };
+
+/* One is looked for at a time: hashing takes the disk.  Event loop only. */
+static struct {
+	struct mend *first, **last;
+	unsigned count;
+	bool busy;
+} waiting = {.last = &waiting.first};
 
 static void drop(struct mend *m)
 {
 	for (size_t i = 0; i < m->count; i++) {
-		free(m->row[i].model);
-		free(m->row[i].revision);
-		free(m->row[i].upstream);
+		free(m->place[i].model);
+		free(m->place[i].commit);
+		free(m->place[i].revision);
+		free(m->place[i].path);
 	}
-	free(m->row);
-	free(m->path);
+	free(m->place);
+	free(m->upstream);
 	free(m);
 }
 
-static void add_row(void *arg, const struct pull_name *name)
+static char *copy(const char *text)
 {
-	struct mend *m = arg;
-	struct row *row;
+	char *c = strdup(text);
 
-	if (m->count == m->room) {
-		m->room = m->room == 0 ? 64 : m->room * 2;
-		m->row = realloc(m->row, m->room * sizeof(m->row[0]));
-		must(m->row != NULL);
-	}
-	row = &m->row[m->count++];
-	row->model = strdup(name->model);
-	row->revision = strdup(name->revision);
-	row->upstream = strdup(name->upstream);
-	must(row->model != NULL && row->revision != NULL && row->upstream != NULL);
-	memcpy(row->commit, name->commit, sizeof(row->commit));
+	must(c != NULL);
+	return c;
 }
 
-static int is_it(void *arg, const struct store_file_info *info)
+static int add_place(void *arg, const struct store_holder *holder)
 {
 	struct mend *m = arg;
 
-	if (m->path == NULL && store_digest_equal(&info->digest, &m->digest))
-		m->path = strdup(info->path);
-	return 0;
+	if (m->count == m->room) {
+		m->room = m->room == 0 ? 8 : m->room * 2;
+		m->place = realloc(m->place, m->room * sizeof(m->place[0]));
+		must(m->place != NULL);
+	}
+	m->place[m->count++] = (struct place){
+	    .model = copy(holder->model),
+	    .commit = copy(holder->commit),
+	    .revision = holder->revision != NULL ? copy(holder->revision) : NULL,
+	    .path = copy(holder->path),
+	};
+	return job_stopping() ? STORE_STOPPED : 0;
 }
 
 static int see(void *arg, const struct store_digest *digest, const char *what)
@@ -99,51 +110,100 @@ static void find_work(void *arg)
 	 * did, its content counts as stored */
 	if (store_verify_blob(m->ctx->store, &m->digest, see, m, NULL, &err) != 0)
 		log_debug("mend", "text=\"%s\"", err.text);
-	if (!m->damaged)
-		return;
-	for (m->hit = 0; m->hit < m->count && m->path == NULL; m->hit++) {
-		if (store_model_files(m->ctx->store, m->row[m->hit].model, m->row[m->hit].revision,
-				      is_it, m, &err) != 0)
-			log_debug("mend", "text=\"%s\"", err.text);
-	}
-	m->hit -= m->path != NULL;
+	if (m->damaged && store_usage_holders(m->ctx->store, &m->digest, add_place, m, &err) != 0)
+		log_debug("mend", "text=\"%s\"", err.text);
 }
 
 static void fetched(void *arg, const struct pull_outcome *out)
 {
 	struct mend *m = arg;
-	const struct row *row = &m->row[m->hit];
 
 	if (out == NULL)
 		return; /* bytes came */
 	if (out->done && store_digest_equal(&out->digest, &m->digest))
-		log_info("mended", "upstream=%s model=\"%s\" file=\"%s\"", row->upstream,
-			 row->model, m->path);
+		log_info("mended", "upstream=%s model=\"%s\" file=\"%s\"", m->upstream,
+			 m->hit->model, m->hit->path);
 	else
 		log_warning("mend", "upstream=%s model=\"%s\" file=\"%s\" error=\"%s\"",
-			    row->upstream, row->model, m->path,
+			    m->upstream, m->hit->model, m->hit->path,
 			    out->done ? "it has other content now" : out->error);
 	drop(m);
 }
 
+/* The name by which an upstream has the file, if one has. */
+static const struct pull_name *name_of(struct pull *p, const struct place *place)
+{
+	struct pull_names *names = pull_names_of(p);
+	const struct pull_name *name = NULL;
+
+	if (place->revision != NULL)
+		name = pull_names_find(names, place->model, place->revision);
+	if (name == NULL || !name->kept)
+		name = pull_names_find(names, place->model, place->commit);
+	return name != NULL && name->kept ? name : NULL;
+}
+
+/* Is that place an upstream's?  Then it is asked, and ${m} is the ticket's. */
+static bool ask(struct mend *m, const struct place *place)
+{
+	struct pull *p = m->ctx->pull;
+	const struct pull_name *name = name_of(p, place);
+	struct pull_want want = {.path = place->path};
+
+	if (name == NULL)
+		return false;
+	want.upstream = upstream_find(pull_upstreams(p), name->upstream);
+	if (want.upstream == NULL)
+		return false;
+	want.model = name->model;
+	want.revision = name->revision;
+	want.commit = name->commit;
+	m->hit = place;
+	free(m->upstream);
+	m->upstream = copy(name->upstream);
+	return pull_fetch(p, &want, fetched, m) != NULL;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void begin(void);
+
 static void found(void *arg)
 {
 	struct mend *m = arg;
-	struct pull *p = m->ctx->pull;
-	struct pull_want want = {.path = m->path};
-	const struct row *row = &m->row[m->hit];
+	bool asked = false;
 
-	if (m->path != NULL && !job_stopping())
-		want.upstream = upstream_find(pull_upstreams(p), row->upstream);
-	if (want.upstream == NULL) {
-		drop(m);
+	for (unsigned i = 0; !asked && i < LOOK_MAX && m->next < m->count; i++)
+		asked = !job_stopping() && ask(m, &m->place[m->next++]);
+	if (!asked && m->next < m->count && !job_stopping()) {
+		job_background(m->ctx, nothing, found, m); /* in a turn of its own */
 		return;
 	}
-	want.model = row->model;
-	want.revision = row->revision;
-	want.commit = row->commit;
-	if (pull_fetch(p, &want, fetched, m) == NULL)
+	if (!asked)
 		drop(m);
+	waiting.busy = false;
+	begin();
+}
+
+/* The next one, if none is being looked for. */
+static void begin(void)
+{
+	while (!waiting.busy && waiting.first != NULL) {
+		struct mend *m = waiting.first;
+
+		waiting.first = m->after;
+		if (waiting.first == NULL)
+			waiting.last = &waiting.first;
+		waiting.count--;
+		waiting.busy = !job_stopping();
+		if (waiting.busy)
+			job_background(m->ctx, find_work, found, m);
+		else
+			drop(m);
+	}
 }
 
 /* Was it looked for a moment ago?  Every request for a damaged file asks for it. */
@@ -170,12 +230,14 @@ void pull_mend(struct context *ctx, const struct store_digest *digest)
 	struct mend *m;
 
 	if (ctx->pull == NULL || pull_offline(ctx->pull) || job_stopping() ||
-	    tried(digest, uv_now(ctx->loop)))
+	    waiting.count == WAITING_MAX || tried(digest, uv_now(ctx->loop)))
 		return;
 	m = calloc(1, sizeof(*m));
 	must(m != NULL);
 	m->ctx = ctx;
 	m->digest = *digest;
-	pull_names_each(pull_names_of(ctx->pull), add_row, m);
-	job_background(ctx, find_work, found, m);
+	*waiting.last = m;
+	waiting.last = &m->after;
+	waiting.count++;
+	begin();
 }

@@ -55,17 +55,6 @@ bool pull_names_any(const struct pull_names *n)
 	return n->count > 0;
 }
 
-void pull_names_each(const struct pull_names *n,
-		     void (*fn)(void *arg, const struct pull_name *name), void *arg)
-{
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (const struct pull_name *name = n->bucket[i]; name != NULL; name = name->next) {
-			if (name->kept)
-				fn(arg, name);
-		}
-	}
-}
-
 struct pull_name *pull_names_find(struct pull_names *n, const char *model, const char *revision)
 {
 	struct pull_name *name = n->bucket[hash(model, revision)];

@@ -32,9 +32,6 @@ struct pull_name {
 struct pull_names *pull_names_open(struct context *ctx);
 void pull_names_close(struct pull_names *n); /* NULL is allowed */
 bool pull_names_any(const struct pull_names *n);
-/* pull_names_each: all that are written down. */
-void pull_names_each(const struct pull_names *n,
-		     void (*fn)(void *arg, const struct pull_name *name), void *arg);
 /* pull_names_find: NULL when that name is no upstream's. */
 struct pull_name *pull_names_find(struct pull_names *n, const char *model, const char *revision);
 /* pull_names_set: what it means now; found or made; NULL: out of memory.  Not written down yet. */

@@ -512,6 +512,20 @@ typedef int store_usage_f(void *arg, const struct store_usage_snapshot *snapshot
 int store_usage_snapshots(struct store *store, const char *model, store_usage_f *fn, void *arg,
 			  struct store_error *err) STORE_MUST_CHECK;
 
+struct store_holder {
+	const char *model, *commit;
+	const char *revision; /* a name of the snapshot; NULL: it has none */
+	const char *path;
+};
+/* Return 0 to go on, as store_model_f. */
+typedef int store_holder_f(void *arg, const struct store_holder *holder);
+/*
+ * store_usage_holders: one call per file of a named or unnamed snapshot that has that content,
+ * in no order; none for content that is not stored.  As store_model_list.  Read.
+ */
+int store_usage_holders(struct store *store, const struct store_digest *digest, store_holder_f *fn,
+			void *arg, struct store_error *err) STORE_MUST_CHECK;
+
 /* store_model_pin: a pinned model is never evicted.  Write. */
 int store_model_pin(struct store *store, const char *model, bool pinned,
 		    struct store_error *err) STORE_MUST_CHECK;

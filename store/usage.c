@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * usage.c — what one model takes: for whoever has to decide whether it may go.
- * Called by the administration; it looks at all files of a model, so not on the
- * event loop for large ones.  It must never note a use.
+ * usage.c — what one model takes, and who names a content: for whoever has to
+ * decide whether it may go, or where it came from.  Called by the
+ * administration; it looks at all files of a model or of a content, so not on
+ * the event loop where those are many.  It must never note a use.
  */
 #include <config.h>
 
@@ -81,6 +82,34 @@ int store_usage_snapshots(struct store *store, const char *model, store_usage_f 
 	status = store_snapshot_model(conn, model, &snap, err);
 	if (status == 0)
 		status = list(store, conn, snap.model_id, fn, arg, err);
+	store_index_done(store->index, conn);
+	return status;
+}
+
+int store_usage_holders(struct store *store, const struct store_digest *digest, store_holder_f *fn,
+			void *arg, struct store_error *err)
+{
+	const enum store_stmt stmt = STMT_USAGE_HOLDERS;
+	struct store_conn *conn;
+	int status = store_index_reader(store->index, &conn, err);
+
+	if (status != 0)
+		return status;
+	store_index_start(conn, stmt, ARGS(A_DIGEST(digest)));
+	while ((status = store_index_next(conn, stmt, err)) == 1) {
+		const char *name = store_index_text(conn, stmt, 2);
+
+		status = fn(arg, &(struct store_holder){
+				     .model = store_index_text(conn, stmt, 0),
+				     .commit = store_index_text(conn, stmt, 1),
+				     .revision = name[0] != '\0' ? name : NULL,
+				     .path = store_index_text(conn, stmt, 3),
+				 });
+		if (status != 0) {
+			store_index_stop(conn, stmt);
+			break;
+		}
+	}
 	store_index_done(store->index, conn);
 	return status;
 }

@@ -86,6 +86,50 @@ START_TEST(snapshots_with_their_names)
 }
 END_TEST
 
+static char held[4][100];
+static unsigned holders;
+
+static int hold(void *arg, const struct store_holder *h)
+{
+	ck_assert_ptr_eq(arg, held);
+	ck_assert_uint_lt(holders, 4);
+	ck_assert_uint_eq(strlen(h->commit), STORE_COMMIT_HEX);
+	snprintf(held[holders++], sizeof(held[0]), "%s@%s:%s%s", h->model,
+		 h->revision != NULL ? h->revision : "-", h->path,
+		 strcmp(h->commit, fx.commit) == 0 ? " last" : "");
+	return strcmp(h->path, "stop") == 0 ? 42 : 0;
+}
+
+static bool is_held(const char *what)
+{
+	for (unsigned i = 0; i < holders; i++) {
+		if (strcmp(held[i], what) == 0)
+			return true;
+	}
+	return false;
+}
+
+START_TEST(who_names_a_content)
+{
+	struct store_digest one = fixture_digest("one"), none = fixture_digest("none");
+
+	fixture_import("m", "main", "a", "one", NULL);
+	fixture_import("m", "main", "a", "two", NULL);
+	fixture_import("org/n", "v1", "x", "one", "y/z", "one", "b", "two", NULL);
+	fixture_put("none");
+	ok(store_usage_holders(fx.store, &none, hold, held, &fx.err));
+	ck_assert_uint_eq(holders, 0);
+	ok(store_usage_holders(fx.store, &one, hold, held, &fx.err));
+	ck_assert_uint_eq(holders, 3);
+	ck_assert(is_held("m@-:a") && is_held("org/n@v1:x last") && is_held("org/n@v1:y/z last"));
+	holders = 0;
+	fixture_import("o", "main", "stop", "three", NULL);
+	one = fixture_digest("three");
+	ck_assert_int_eq(store_usage_holders(fx.store, &one, hold, held, &fx.err), 42);
+	ck_assert_str_eq(held[0], "o@main:stop last");
+}
+END_TEST
+
 Suite *check_store_usage(void)
 {
 	Suite *s = suite_create("store_usage");
@@ -94,6 +138,7 @@ Suite *check_store_usage(void)
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, bytes_are_counted_once);
 	tcase_add_test(t, snapshots_with_their_names);
+	tcase_add_test(t, who_names_a_content);
 	suite_add_tcase(s, t);
 	return s;
 }

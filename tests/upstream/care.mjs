@@ -132,6 +132,33 @@ export const cases = [
     assert.equal(hub.requests.length, before);
   }],
 
+  ['sixty damaged contents among 20,000 names are mended without a long turn of the loop', async (defer) => {
+    const { hub, larder } = await pair(defer, {}, { scrub_rate: '0' });
+    const data = Array.from({ length: 60 }, (_, i) => Buffer.from(`content ${i}`));
+    hub.put('org/m', A, Object.fromEntries(data.map((d, i) => [`${i}.json`, d])));
+    assert.equal((await larder.jobOver(await larder.warm({ model: 'org/m' }))).state, 'done');
+    await larder.stop();
+    const blob = (d) => path.join(larder.dir, 'state', 'blobs', sha256(d).slice(0, 2), sha256(d));
+    const names = path.join(larder.dir, 'state', 'upstream-names');
+    const more = Array.from({ length: 19_900 }, (_, i) => `other/model-${i}\tmain\thub\t${A}\t1790000000\n`);
+    fs.writeFileSync(names, fs.readFileSync(names, 'utf8') + more.join(''));
+    for (const d of data) {
+      fs.chmodSync(blob(d), 0o600);
+      fs.writeFileSync(blob(d), d.toString().toUpperCase());
+    }
+    await larder.start();
+    const long = async () => {
+      const text = (await larder.get('/metrics')).body.toString();
+      const at = (le) => Number(text.match(new RegExp(`larder_loop_stall_seconds_bucket{le="${le}"} (\\d+)`))[1]);
+      return at('\\+Inf') - at('0.05');
+    };
+    const before = await long();
+    assert.equal((await larder.ctl('verify')).code, 1);
+    await until('all are here again', () => data.every((d) => fs.readFileSync(blob(d)).equals(d)));
+    assert.equal(await long(), before);
+    assert.equal((await larder.ctl('verify')).code, 0);
+  }],
+
   ['content that rots is found and fetched again', async (defer) => {
     const { hub, larder } = await pair(defer, {}, { scrub_rate: '0' });
     const big = content(64, 3_000_000);
