@@ -4,9 +4,10 @@
  * (2, 11, 18) and the global pools (1, 2) on NCHW, one to three spatial dims.
  *
  * The plain form: one output element after the other over its window, for what
- * pass_layout.c leaves.  The fast form is pool_nhwc.c.  MaxPool's second output
- * holds, per element, the index of the maximum in the whole input tensor
- * (storage_order 1: as if the spatial dims were in reverse order, the first the fastest).
+ * pass_layout.c leaves; global pools of float32 are rows of a kernel.  The fast form is
+ * pool_nhwc.c.  MaxPool's second output holds, per element, the index of the maximum in
+ * the whole input tensor (storage_order 1: as if the spatial dims were in reverse order,
+ * the first the fastest).
  */
 #include <config.h>
 
@@ -16,8 +17,12 @@
 #include "runtime/ops/ops.h"
 #include "runtime/ops/spatial.h"
 
+#define PLAIN_GRAIN 256    /* outputs that are worth another thread */
+#define WHOLE_GRAIN 65536u /* numbers of whole planes that are */
+
 struct pool {
 	enum rt_dtype dtype;
+	const struct rt_f32_row *row;
 	bool include_pad, by_columns;
 	int64_t p;
 };
@@ -31,6 +36,7 @@ static int pool_bind(struct rt_bind *b, struct rt_error *err)
 {
 	struct pool *p = b->state;
 	p->dtype = b->graph->values[b->node->in[0]].dtype;
+	p->row = b->kernels->f32_row;
 	p->include_pad = rt_node_int(b->node, "count_include_pad", 0) != 0;
 	p->by_columns = rt_node_int(b->node, "storage_order", 0) != 0;
 	p->p = rt_node_int(b->node, "p", 2);
@@ -232,7 +238,28 @@ static double root(const struct pool *p, double x)
 SUM_RANGE(f32, float)
 SUM_RANGE(f64, double)
 
-static void run(const struct rt_run *r, rt_team_f *fn)
+/* A plane that is one window: a row of the kernel, in float32. */
+static void whole_max(void *arg, size_t begin, size_t end, int thread)
+{
+	const struct job *j = arg;
+	const size_t n = (size_t)j->in_plane;
+	(void)thread;
+	for (size_t i = begin; i < end; i++)
+		((float *)j->y)[i] =
+		    n > 0 ? j->p->row->reduce[RT_REDUCE_MAX](n, (const float *)j->x + i * n) : 0;
+}
+
+static void whole_average(void *arg, size_t begin, size_t end, int thread)
+{
+	const struct job *j = arg;
+	const size_t n = (size_t)j->in_plane;
+	(void)thread;
+	for (size_t i = begin; i < end; i++)
+		((float *)j->y)[i] =
+		    j->p->row->reduce[RT_REDUCE_SUM](n, (const float *)j->x + i * n) / (float)n;
+}
+
+static void run(const struct rt_run *r, size_t grain, rt_team_f *fn)
 {
 	const struct shape_state *st = r->shape_state;
 	const struct rt_spatial *s = &st->s;
@@ -242,34 +269,58 @@ static void run(const struct rt_run *r, rt_team_f *fn)
 	if (r->out_count > 1)
 		j.indices = r->out[1].data;
 	if (rt_tensor_elems(&r->out[0]) > 0)
-		rt_team_for(r->team, (size_t)(st->planes * j.out_plane), 256, fn, &j);
+		rt_team_for(r->team, (size_t)(st->planes * j.out_plane), grain, fn, &j);
 }
 
 static void max_run(const struct rt_run *r)
 {
 	switch (((const struct pool *)r->state)->dtype) {
 	case RT_F64:
-		run(r, max_f64);
+		run(r, PLAIN_GRAIN, max_f64);
 		break;
 	case RT_I8:
-		run(r, max_i8);
+		run(r, PLAIN_GRAIN, max_i8);
 		break;
 	case RT_U8:
-		run(r, max_u8);
+		run(r, PLAIN_GRAIN, max_u8);
 		break;
 	default:
-		run(r, max_f32);
+		run(r, PLAIN_GRAIN, max_f32);
 	}
+}
+
+/* Planes that are worth another thread. */
+static size_t planes_grain(const struct rt_run *r)
+{
+	const struct shape_state *st = r->shape_state;
+	return 1 + WHOLE_GRAIN / (size_t)(st->s.in[2] + 1);
+}
+
+static void global_max_run(const struct rt_run *r)
+{
+	if (((const struct pool *)r->state)->dtype == RT_F32)
+		run(r, planes_grain(r), whole_max);
+	else
+		max_run(r);
 }
 
 static void average_run(const struct rt_run *r)
 {
-	run(r, ((const struct pool *)r->state)->dtype == RT_F64 ? average_f64 : average_f32);
+	run(r, PLAIN_GRAIN,
+	    ((const struct pool *)r->state)->dtype == RT_F64 ? average_f64 : average_f32);
+}
+
+static void global_average_run(const struct rt_run *r)
+{
+	if (((const struct pool *)r->state)->dtype == RT_F32)
+		run(r, planes_grain(r), whole_average);
+	else
+		average_run(r);
 }
 
 static void lp_run(const struct rt_run *r)
 {
-	run(r, ((const struct pool *)r->state)->dtype == RT_F64 ? lp_f64 : lp_f32);
+	run(r, PLAIN_GRAIN, ((const struct pool *)r->state)->dtype == RT_F64 ? lp_f64 : lp_f32);
 }
 
 #define POOL(infer_, run_)                                                                         \
@@ -291,6 +342,6 @@ const struct rt_op rt_op_max_pool = {
 };
 const struct rt_op rt_op_average_pool = POOL(pool_infer, average_run);
 const struct rt_op rt_op_lp_pool = POOL(pool_infer, lp_run);
-const struct rt_op rt_op_global_max_pool = POOL(global_infer, max_run);
-const struct rt_op rt_op_global_average_pool = POOL(global_infer, average_run);
+const struct rt_op rt_op_global_max_pool = POOL(global_infer, global_max_run);
+const struct rt_op rt_op_global_average_pool = POOL(global_infer, global_average_run);
 const struct rt_op rt_op_global_lp_pool = POOL(global_infer, lp_run);
