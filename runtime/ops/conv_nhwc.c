@@ -12,10 +12,11 @@
  *
  * A convolution is a product of matrices: a row of A is the window of one output
  * pixel, in the order [kh][kw][C], which channels-last tensors hold as kh runs of
- * kw·C neighbours.  1 × 1 kernels read X as it is, and so do others where that is
- * worth it (conv_direct.c); 3 × 3 of stride 1 are conv_winograd.c; else windows are copied, a block
- *of rows at a time, into memory that stays in the cache.  One input channel per group (depthwise)
- *is conv_depthwise.c.
+ * kw·C neighbours.  1 × 1 kernels and those whose windows are neighbours as a whole
+ * read X as it is, and so do others where that is worth it (conv_direct.c); 3 × 3 of
+ * stride 1 are conv_winograd.c; else windows are copied, a block of rows at a time,
+ * into memory that stays in the cache.  One input channel per group (depthwise) is
+ * conv_depthwise.c.
  */
 #include <config.h>
 
@@ -139,6 +140,29 @@ static bool is_pointwise(const struct rt_spatial *s)
 	       s->begin[2] == 0;
 }
 
+/*
+ * Whether windows are neighbours in X, one as far from the last as any: they lie
+ * in one line of an image, or span whole lines of it.  ${g} is then a batch of
+ * products, one per image, that read X as it is.
+ */
+static bool is_in_place(const struct rt_conv *c, const struct rt_conv_shape *st, struct rt_gemm *g)
+{
+	const struct rt_spatial *s = &st->s;
+	const bool line = s->in[1] == 1 && s->kernel[1] == 1 && s->dilation[2] == 1,
+		   lines = s->kernel[2] == s->in[2] && s->dilation[1] == 1 && s->dilation[2] == 1;
+	const int64_t pads = s->begin[1] + s->end[1] + s->begin[2] + s->end[2];
+	if (c->group != 1 || pads != 0 || (!line && !lines))
+		return false;
+	g->batch = count_of(st->batch);
+	g->m = count_of(s->out[1] * s->out[2]);
+	g->lda = count_of((line ? s->stride[2] : s->stride[1] * s->in[2]) * c->in_per_group);
+	g->a_step = count_of(s->in[1] * s->in[2] * c->in_per_group);
+	g->w_step = g->bias_step = 0;
+	g->c_step = g->m * count_of(c->columns);
+	g->residual_step = g->m * count_of(c->out_channels);
+	return true;
+}
+
 static int check_shapes(const struct rt_infer *f, const struct rt_conv *c, struct rt_error *err)
 {
 	const struct rt_shape *x = &f->in[0].shape;
@@ -193,7 +217,7 @@ static int conv_infer(struct rt_infer *f, struct rt_error *err)
 	describe(c, st, &g);
 	if (c->winograd && !rt_conv_winograd_scratch(c, st, f->threads, &f->scratch_bytes))
 		return rt_error_set(err, RT_BUDGET, "the image is too large");
-	if (is_pointwise(&st->s))
+	if (is_pointwise(&st->s) || is_in_place(c, st, &g))
 		g.a = &some; /* in memory */
 	if (!c->winograd && (g.a || !rt_conv_direct_fits(c, st)))
 		f->scratch_bytes = rt_gemm_scratch_bytes(&g, f->threads);
@@ -280,6 +304,7 @@ static void conv_run(const struct rt_run *r)
 	const struct rt_conv_shape *st = r->shape_state;
 	struct windows win = {.c = c, .st = st, .x = r->in[0].data};
 	struct rt_gemm g;
+	bool in_place;
 	if (c->is_depthwise) {
 		rt_conv_depthwise_run(r, c, st);
 		return;
@@ -298,13 +323,14 @@ static void conv_run(const struct rt_run *r)
 		rt_residual_after(r, 3, &st->residual, &c->act);
 		return;
 	}
-	if (!is_pointwise(&st->s) && rt_conv_direct_fits(c, st)) {
+	in_place = is_pointwise(&st->s) || is_in_place(c, st, &g);
+	if (!in_place && rt_conv_direct_fits(c, st)) {
 		if (g.m > 0)
 			rt_conv_direct_run(&g, c, st, win.x, r->team);
 		rt_residual_after(r, 3, &st->residual, &c->act);
 		return;
 	}
-	if (is_pointwise(&st->s)) {
+	if (in_place) {
 		g.a = win.x;
 	} else {
 		g.rows = window_rows;

@@ -196,6 +196,27 @@ START_TEST(squares)
 }
 END_TEST
 
+/* Windows that are neighbours as a whole: of one line, or over whole lines; strides, several
+ * images, and neighbours of such windows that are none (a pad, a dilation, a narrower kernel). */
+START_TEST(windows_in_place)
+{
+	static const struct spatial of[] = {
+	    {1, 2, 5, 7, 1, {1, 1, 40}, {1, 1, 5}, {1, 1, 1}, {1, 1, 1}, {0}, {0}},
+	    {1, 3, 40, 33, 1, {1, 1, 90}, {1, 1, 4}, {1, 1, 3}, {1, 1, 1}, {0}, {0}},
+	    {1, 2, 5, 7, 1, {1, 1, 40}, {1, 1, 5}, {1, 1, 1}, {1, 1, 1}, {0}, {0, 0, 1}},
+	    {1, 2, 5, 7, 1, {1, 1, 40}, {1, 1, 5}, {1, 1, 1}, {1, 1, 2}, {0}, {0}},
+	    {2, 2, 33, 40, 1, {1, 60, 1}, {1, 5, 1}, {1, 1, 1}, {1, 1, 1}, {0}, {0}},
+	    {2, 3, 6, 40, 1, {1, 20, 4}, {1, 3, 4}, {1, 2, 1}, {1, 1, 1}, {0}, {0}},
+	    {2, 2, 6, 40, 1, {1, 20, 4}, {1, 3, 4}, {1, 1, 1}, {1, 2, 1}, {0}, {0}},
+	    {2, 2, 6, 40, 1, {1, 20, 4}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0}, {0}},
+	    {2, 2, 6, 40, 1, {1, 20, 4}, {1, 3, 4}, {1, 1, 1}, {1, 1, 1}, {0, 1}, {0}},
+	    {2, 2, 8, 8, 2, {1, 20, 4}, {1, 3, 4}, {1, 1, 1}, {1, 1, 1}, {0}, {0}},
+	};
+	for (int i = 0; i < (int)(sizeof of / sizeof *of); i++)
+		one_conv(&of[i], i % 2, i, _i, 5e-5);
+}
+END_TEST
+
 /* Relu before the pool gives the layout pass nothing to hold on to, Conv does. */
 static void one_pool(int i, int how, bool max)
 {
@@ -288,6 +309,7 @@ Suite *check_runtime_conv(void)
 	tcase_set_timeout(c, 120);
 	tcase_add_loop_test(c, convolutions, 0, 4);
 	tcase_add_loop_test(c, squares, 0, 4);
+	tcase_add_loop_test(c, windows_in_place, 0, 4);
 	tcase_add_loop_test(c, pools, 0, 4);
 	tcase_add_loop_test(c, refusals, 0, 4);
 	suite_add_tcase(s, c);
