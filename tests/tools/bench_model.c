@@ -25,6 +25,7 @@ struct shape_arg {
 struct bench {
 	struct tool_opts opts;
 	int runs;
+	int sessions; /* of the model, at the end */
 	bool profile; /* where the time goes, to stderr */
 	const char *model_path, *case_dir;
 	struct rt_bytes image;
@@ -63,7 +64,7 @@ __attribute__((noreturn)) static void usage(void)
 {
 	fprintf(
 	    stderr,
-	    "usage: bench-model [--threads N] [--runs N] [--cpu-level L]\n"
+	    "usage: bench-model [--threads N] [--runs N] [--sessions N] [--cpu-level L]\n"
 	    "         [--shape NAME=1,3,224,224]… [--case DIR] [--profile] [--image FILE] MODEL\n");
 	exit(2);
 }
@@ -97,6 +98,9 @@ static void parse_args(struct bench *b, int argc, char **argv)
 			continue;
 		if (strcmp(argv[i], "--runs") == 0) {
 			b->runs = (int)tool_number("--runs", value, 1, 1000000);
+			i++;
+		} else if (strcmp(argv[i], "--sessions") == 0) {
+			b->sessions = (int)tool_number("--sessions", value, 1, 64);
 			i++;
 		} else if (strcmp(argv[i], "--shape") == 0) {
 			parse_shape(b, value);
@@ -182,24 +186,31 @@ struct figures {
 	double load, load_cpu; /* open to ready */
 	double first, cpu;     /* cpu: per run, on average */
 	double *runs;          /* [b->runs] */
+	double rss, rss_all;   /* MiB with one session that has run, and with all of them */
+	size_t arena;          /* of the last session, as it is counted */
 };
 
 /*
- * The most that was resident, in MiB.  Not ru_maxrss: that begins with what the
- * process had before exec, which is the size of whoever started this.
+ * A line of /proc/self/status in MiB: "VmHWM:" is the most that was resident.  Not ru_maxrss: that
+ * begins with what the process had before exec, which is the size of whoever started this.
  */
-static double peak_mb(void)
+static double status_mb(const char *key)
 {
 	FILE *f = fopen("/proc/self/status", "re");
 	char line[128];
 	long kib = 0;
 
 	while (f && fgets(line, sizeof line, f))
-		if (strncmp(line, "VmHWM:", 6) == 0)
-			kib = strtol(line + 6, NULL, 10);
+		if (strncmp(line, key, strlen(key)) == 0)
+			kib = strtol(line + strlen(key), NULL, 10);
 	if (f)
 		fclose(f);
 	return (double)kib / 1024.0;
+}
+
+static double mb(size_t bytes)
+{
+	return (double)bytes / (1024.0 * 1024.0);
 }
 
 static void print_line(const struct bench *b, const struct rt_model *m, const struct figures *t)
@@ -208,15 +219,90 @@ static void print_line(const struct bench *b, const struct rt_model *m, const st
 
 	qsort(times, (size_t)b->runs, sizeof *times, by_value);
 	json_t *j = json_pack(
-	    "{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:i, s:i}", "model", b->model_path,
-	    "load_ms", t->load, "load_cpu_ms", t->load_cpu, "first_ms", t->first, "min_ms",
-	    times[0], "median_ms", times[b->runs / 2], "p99_ms", times[(b->runs - 1) * 99 / 100],
-	    "cpu_ms", t->cpu, "peak_rss_mb", peak_mb(), "cpu_level",
-	    rt_cpu_level_name(rt_model_cpu_level(m)), "threads", b->opts.threads, "runs", b->runs);
+	    "{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:i, s:i, s:f, s:f}", "model",
+	    b->model_path, "load_ms", t->load, "load_cpu_ms", t->load_cpu, "first_ms", t->first,
+	    "min_ms", times[0], "median_ms", times[b->runs / 2], "p99_ms",
+	    times[(b->runs - 1) * 99 / 100], "cpu_ms", t->cpu, "peak_rss_mb", status_mb("VmHWM:"),
+	    "cpu_level", rt_cpu_level_name(rt_model_cpu_level(m)), "threads", b->opts.threads,
+	    "runs", b->runs, "model_mb", mb(rt_model_resident_bytes(m)), "arena_mb", mb(t->arena));
+	if (b->sessions > 1)
+		json_object_update_new(j,
+				       json_pack("{s:i, s:f, s:f}", "sessions", b->sessions,
+						 "rss_mb", t->rss, "rss_sessions_mb", t->rss_all));
 	char *s = json_dumps(j, JSON_REAL_PRECISION(6));
 	puts(s);
 	free(s);
 	json_decref(j);
+}
+
+static bool run(const struct bench *b, struct rt_session *s, const struct rt_tensor *in,
+		struct rt_tensor *out, double *ms)
+{
+	static struct rt_error err;
+	const double start = now_ms();
+
+	if (rt_session_run(s, in, out, NULL, NULL, &err) != RT_OK) {
+		fprintf(stderr, "%s: %s\n", b->model_path, err.text);
+		return false;
+	}
+	*ms = now_ms() - start;
+	return true;
+}
+
+static struct rt_session *open_session(struct rt_model *m, struct rt_team *team)
+{
+	static struct rt_error err;
+	struct rt_session *s = NULL;
+
+	if (rt_session_open(m, team, &s, &err) != RT_OK)
+		fprintf(stderr, "session: %s\n", err.text);
+	return s;
+}
+
+/* Further sessions of the model, each having run: what they cost beside the first. */
+static bool more_sessions(const struct bench *b, struct rt_model *m, struct rt_team *team,
+			  const struct rt_tensor *in, struct rt_tensor *out, struct figures *t)
+{
+	struct rt_session *more[64] = {NULL};
+	bool ok = true;
+	double ms;
+
+	t->rss = status_mb("VmRSS:");
+	for (int i = 1; i < b->sessions && ok; i++) {
+		more[i] = open_session(m, team);
+		ok = more[i] && run(b, more[i], in, out, &ms);
+	}
+	t->rss_all = status_mb("VmRSS:");
+	for (int i = 1; i < b->sessions; i++)
+		rt_session_close(more[i]);
+	return ok;
+}
+
+static bool time_runs(const struct bench *b, struct rt_model *m, struct rt_team *team,
+		      const struct rt_tensor *in, struct rt_tensor *out, struct figures *t)
+{
+	const double start = now_ms();
+	struct rt_session *s = open_session(m, team);
+	bool ok;
+
+	t->load += now_ms() - start;
+	ok = s && run(b, s, in, out, &t->first);
+	if (ok && b->profile)
+		rt_profile_start(s);
+	t->cpu = cpu_ms();
+	for (int i = 0; i < b->runs && ok; i++)
+		ok = run(b, s, in, out, &t->runs[i]);
+	t->cpu = (cpu_ms() - t->cpu) / b->runs;
+	if (ok) {
+		t->arena = rt_session_arena_bytes(s);
+		ok = more_sessions(b, m, team, in, out, t);
+	}
+	if (ok)
+		print_line(b, m, t);
+	if (ok && b->profile)
+		rt_profile_print(s, stderr);
+	rt_session_close(s);
+	return ok;
 }
 
 static int bench_run(const struct bench *b, struct rt_model *m, struct rt_team *team,
@@ -224,56 +310,29 @@ static int bench_run(const struct bench *b, struct rt_model *m, struct rt_team *
 {
 	struct rt_tensor *in = calloc(rt_model_input_count(m) + 1, sizeof *in);
 	struct rt_tensor *out = calloc(rt_model_output_count(m) + 1, sizeof *out);
-	double *times = calloc((size_t)b->runs, sizeof *times), start = now_ms();
 	struct golden_case *gc = NULL;
-	struct rt_session *s = NULL;
-	static struct rt_error err;
+	char text[512] = "out of memory";
+	bool ok;
 
-	if (!in || !out || !times || rt_session_open(m, team, &s, &err) != RT_OK) {
-		fprintf(stderr, "session: %s\n", err.text);
-		return 1;
+	t->runs = calloc((size_t)b->runs, sizeof *t->runs);
+	ok = in && out && t->runs;
+	if (ok && b->case_dir) {
+		gc = golden_case_open(b->case_dir, text, sizeof text);
+		ok = gc && golden_case_inputs(gc, m, in, text, sizeof text);
+		if (!ok)
+			fprintf(stderr, "%s: %s\n", b->case_dir, text);
+	} else if (ok) {
+		ok = make_inputs(b, m, in);
 	}
-	t->load += now_ms() - start;
-	if (b->case_dir) {
-		gc = golden_case_open(b->case_dir, err.text, sizeof err.text);
-		if (!gc || !golden_case_inputs(gc, m, in, err.text, sizeof err.text)) {
-			fprintf(stderr, "%s: %s\n", b->case_dir, err.text);
-			return 1;
-		}
-	} else if (!make_inputs(b, m, in)) {
-		return 1;
-	}
-	start = now_ms();
-	if (rt_session_run(s, in, out, NULL, NULL, &err) != RT_OK) {
-		fprintf(stderr, "%s: %s\n", b->model_path, err.text);
-		return 1;
-	}
-	t->first = now_ms() - start;
-	if (b->profile)
-		rt_profile_start(s);
-	t->cpu = cpu_ms();
-	for (int i = 0; i < b->runs; i++) {
-		start = now_ms();
-		if (rt_session_run(s, in, out, NULL, NULL, &err) != RT_OK) {
-			fprintf(stderr, "%s: %s\n", b->model_path, err.text);
-			return 1;
-		}
-		times[i] = now_ms() - start;
-	}
-	t->cpu = (cpu_ms() - t->cpu) / b->runs;
-	t->runs = times;
-	print_line(b, m, t);
-	if (b->profile)
-		rt_profile_print(s, stderr);
-	rt_session_close(s);
-	if (!gc)
+	ok = ok && time_runs(b, m, team, in, out, t);
+	if (in && !gc)
 		for (size_t i = 0; i < rt_model_input_count(m); i++)
 			free(in[i].data);
 	golden_case_close(gc);
 	free(in);
 	free(out);
-	free(times);
-	return 0;
+	free(t->runs);
+	return ok ? 0 : 1;
 }
 
 /* rt_packed_f: whoever gives the file must know that it is of this model. */
@@ -305,7 +364,8 @@ static bool write_image(const struct bench *b, const struct rt_model *m)
 
 int main(int argc, char **argv)
 {
-	struct bench b = {.opts = {.cpu_level = rt_cpu_best(), .threads = 1}, .runs = 30};
+	struct bench b = {
+	    .opts = {.cpu_level = rt_cpu_best(), .threads = 1}, .runs = 30, .sessions = 1};
 	struct rt_team *team;
 	struct rt_model *m = NULL;
 	struct files_beside beside;
