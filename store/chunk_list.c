@@ -142,6 +142,7 @@ int store_chunk_list_file(int fd, struct store_chunk_list *out, struct store_err
 	p.size = src.size = (size_t)st.st_size;
 	p.data = mmap(NULL, p.size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p.data == MAP_FAILED)
+		/* cppcheck-suppress memleak ; it is not mapped */
 		return store_status_errno(err, errno, "mapping the file");
 	src.data = p.data;
 	src.arg = &p;

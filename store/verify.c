@@ -104,7 +104,6 @@ static int look_at(struct run *run, const struct store_blob_row *row, struct sto
 	int fd;
 
 	run->seen.blobs++;
-	/* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Branch): there is a row, or no call */
 	if (row->damaged)
 		return look_again(run, row);
 	fd = store_folder_blob(&run->store->folder, &row->digest);
@@ -168,17 +167,15 @@ int store_verify(struct store *store, store_verify_f *fn, void *arg, const atomi
 	return status;
 }
 
-/* What the index says of one blob; 1, 0 when it says nothing, or a status. */
-static int find_row(struct store *store, const struct store_digest *digest,
-		    struct store_blob_row *row, struct store_error *err)
+/* What the index says of the blob with row->digest; 1, 0 when it says nothing, or a status. */
+static int find_row(struct store *store, struct store_blob_row *row, struct store_error *err)
 {
 	struct store_conn *conn;
 	int status = store_index_reader(store->index, &conn, err);
 
 	if (status != 0)
 		return status;
-	*row = (struct store_blob_row){.digest = *digest};
-	status = store_index_row(conn, STMT_BLOB_FIND, ARGS(A_DIGEST(digest)), err);
+	status = store_index_row(conn, STMT_BLOB_FIND, ARGS(A_DIGEST(&row->digest)), err);
 	if (status == 1) {
 		row->size = store_index_int(conn, STMT_BLOB_FIND, 0);
 		row->damaged = store_index_int(conn, STMT_BLOB_FIND, 1) != 0;
@@ -192,11 +189,11 @@ int store_verify_blob(struct store *store, const struct store_digest *digest, st
 		      void *arg, const atomic_bool *stop, struct store_error *err)
 {
 	struct run run = {.store = store, .fn = fn, .arg = arg, .stop = stop};
-	struct store_blob_row row;
+	struct store_blob_row row = {.digest = *digest};
 	int status = store_writable(store, err);
 
 	if (status == 0)
-		status = find_row(store, digest, &row, err);
+		status = find_row(store, &row, err);
 	if (status == 0)
 		return store_status_fail(err, STORE_NOT_FOUND, "no such blob");
 	return status < 0 ? status : look_at(&run, &row, err);
