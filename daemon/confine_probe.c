@@ -96,6 +96,7 @@ static enum outcome try_write_code(const struct scene *s)
 		       -1, 0);
 
 	(void)s;
+	/* cppcheck-suppress memleak ; the process ends with this */
 	return outcome(p == MAP_FAILED ? -1 : 0);
 }
 
@@ -360,7 +361,7 @@ static struct confine_state layers(const struct settings *settings)
 		log_level_set(LOG_LEVEL_ERROR);
 		if (confine_enter(settings) == 0)
 			confine_state_get(&state);
-		_exit(write(ends[1], &state, sizeof(state)) < 0);
+		_exit(write(ends[1], &state, sizeof(state)) < 0 ? 1 : 0);
 	}
 	(void)close(ends[1]);
 	if (pid < 0 || read(ends[0], &state, sizeof(state)) != (ssize_t)sizeof(state))

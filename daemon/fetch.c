@@ -215,8 +215,10 @@ static curl_socket_t on_open(void *cls, curlsocktype purpose, struct curl_sockad
 		return CURL_SOCKET_BAD;
 	}
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
 	rate = upstream_rate(t->up, (int64_t)time(NULL));
-	if (fd >= 0 && rate != 0 && rate != UPSTREAM_CLOSED) {
+	if (rate != 0 && rate != UPSTREAM_CLOSED) {
 		/*
 		 * What the kernel takes in advance is not to exceed the rate by much;
 		 * but a window that opens too little at a time makes the peer wait.
@@ -228,7 +230,7 @@ static curl_socket_t on_open(void *cls, curlsocktype purpose, struct curl_sockad
 
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	}
-	return fd < 0 ? CURL_SOCKET_BAD : fd;
+	return fd;
 }
 
 /* A connection that another upstream opened may be used again: look at its address once more. */
@@ -543,6 +545,7 @@ static const char *follow(struct fetch *t)
 
 	if (t->ops.linked != NULL && fetch_head_linked(&t->lines, &linked)) {
 		why = t->ops.linked(t->arg, &linked);
+		/* cppcheck-suppress returnDanglingLifetime ; reasons are constants */
 		if (why != NULL)
 			return why;
 	}
