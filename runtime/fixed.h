@@ -31,6 +31,7 @@ static inline int32_t rt_fixed_halve(int32_t x, int n)
 {
 	const int32_t mask = (int32_t)(((int64_t)1 << n) - 1);
 
+	/* cppcheck-suppress shiftNegativeLHS ; arithmetic, with every compiler there is */
 	return (x >> n) + ((x & mask) > (mask >> 1) + (x < 0));
 }
 

@@ -73,10 +73,10 @@ void rt_pass_layout_quant_pool(struct rt_layout *l, int node)
 static bool fits(struct rt_layout *l, int v, const struct rt_turn *t)
 {
 	const struct rt_tensor *c = constant_of(l, v);
-	const struct rt_turn own = v == RT_NO_VALUE ? (struct rt_turn){0} : turn_of(l, v);
+
 	if (v == RT_NO_VALUE)
 		return false;
-	return c ? c->shape.rank <= t->rank && c->shape.rank > 0 : own.rank == t->rank;
+	return c ? c->shape.rank <= t->rank && c->shape.rank > 0 : turn_of(l, v).rank == t->rank;
 }
 
 void rt_pass_layout_quant_pair(struct rt_layout *l, int node)

@@ -95,11 +95,12 @@ int rt_plan_offsets(struct rt_plan_buffer *buffers, int count, size_t *ret_bytes
 {
 	size_t n = (size_t)count, need, arena = 0;
 	struct rt_plan_buffer **order = calloc(2 * n + 1, sizeof(struct rt_plan_buffer *));
-	struct rt_plan_buffer **placed = order + n;
+	struct rt_plan_buffer **placed;
 	int placed_count = 0, at, status = RT_OK;
 
 	if (order == NULL)
 		return RT_MEMORY;
+	placed = order + n;
 	for (int i = 0; i < count; i++)
 		order[i] = &buffers[i];
 	qsort(order, n, sizeof(struct rt_plan_buffer *), count > MANY ? by_time : by_size);
@@ -129,11 +130,12 @@ int rt_plan_offsets(struct rt_plan_buffer *buffers, int count, size_t *ret_bytes
 size_t rt_plan_peak(const struct rt_plan_buffer *buffers, int count, int steps, int *ret_step)
 {
 	size_t *delta = calloc(2 * ((size_t)steps + 2), sizeof(*delta));
-	size_t *ends = delta + steps + 2, live = 0, peak = 0, need;
+	size_t *ends, live = 0, peak = 0, need;
 
 	*ret_step = 0;
 	if (delta == NULL)
 		return SIZE_MAX;
+	ends = delta + steps + 2;
 	for (int i = 0; i < count; i++) {
 		int last = buffers[i].last < steps ? buffers[i].last : steps;
 

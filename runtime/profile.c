@@ -94,7 +94,7 @@ void rt_profile_print(const struct rt_session *s, FILE *f)
 {
 	const struct rt_segment *plan = s->frame->roots;
 	size_t n = collect(plan, NULL), operators;
-	struct row *rows = calloc(2 * n + 1, sizeof(*rows)), *sums = rows + n;
+	struct row *rows = calloc(2 * n + 1, sizeof(*rows)), *sums;
 	double runs = plan != NULL && plan->runs > 0 ? (double)plan->runs : 1;
 	double total = 0, least = 0;
 	char shape[128];
@@ -103,6 +103,7 @@ void rt_profile_print(const struct rt_session *s, FILE *f)
 		free(rows);
 		return;
 	}
+	sums = rows + n;
 	(void)collect(plan, rows);
 	operators = by_operator(rows, n, sums);
 	qsort(rows, n, sizeof(*rows), slowest_first);

@@ -139,6 +139,7 @@ uint8_t rt_convert_f64_to_e8m0(double x, enum rt_convert_round how, bool saturat
 
 static int64_t truncated(double x)
 {
+	/* cppcheck-suppress incorrectLogicOperator ; it does not know hexadecimal floats */
 	return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN;
 }
 

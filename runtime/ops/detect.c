@@ -270,10 +270,10 @@ static void detect_run(const struct rt_run *r)
 	int64_t count;
 
 	m.best = m.boxes + 4 * n;
-	m.order = (int32_t *)(m.best + n);
+	m.order = (void *)(m.best + n); /* the scratch has no type of its own */
 	m.kept = m.order + n;
-	m.score = (float *)(m.kept + n);
-	m.index = (int32_t *)(m.score + d->most + d->per_class);
+	m.score = (void *)(m.kept + n);
+	m.index = (void *)(m.score + d->most + d->per_class);
 	for (int i = 0; i < 3; i++)
 		if (r->out[i].data != NULL)
 			memset(r->out[i].data, 0, rt_tensor_bytes(&r->out[i]));

@@ -384,7 +384,7 @@ static void mask_row(const struct job *j, size_t b, size_t h, size_t s)
 	if (op->window > 0 && end > (size_t)op->window)
 		first = end - (size_t)op->window;
 	if (!z->mask_heads) {
-		bool *row = (bool *)j->mask + at;
+		bool *row = (bool *)(void *)j->mask + at;
 		for (size_t c = 0; c < a->cols; c++)
 			row[c] = c >= first && c < end;
 		return;

@@ -152,9 +152,9 @@ static bool class_of(struct parser *p, struct set *s, uint32_t *c)
 
 static void bracket(struct parser *p, struct set *s)
 {
-	bool not = p->at < p->end && *p->at == '^', first = true;
+	bool outside = p->at < p->end && *p->at == '^', first = true;
 
-	p->at += not ;
+	p->at += outside;
 	for (; p->at < p->end && (*p->at != ']' || first); first = false) {
 		uint32_t from, to;
 		if (*p->at == '\\' && p->end - p->at > 1) {
@@ -176,7 +176,7 @@ static void bracket(struct parser *p, struct set *s)
 	}
 	p->failed |= p->at >= p->end;
 	p->at++;
-	if (not ) {
+	if (outside) {
 		p->failed |= s->one != 0;
 		negate(s);
 	}

@@ -244,7 +244,7 @@ static void unpool_run(const struct rt_run *r)
 		      *stride = rt_node_ints(r->node, "strides", &strides),
 		      *pad = rt_node_ints(r->node, "pads", &pads);
 	size_t size = rt_dtype_bits(r->in[0].dtype) / 8;
-	int64_t n = rt_tensor_elems(&r->in[0]), dims[RT_RANK_MAX];
+	int64_t n = rt_tensor_elems(&r->in[0]), dims[RT_RANK_MAX] = {0};
 	int space = in->rank - 2;
 
 	memset(r->out[0].data, 0, rt_tensor_bytes(&r->out[0]));
