@@ -321,6 +321,13 @@ START_TEST(waits_in_vain)
 }
 END_TEST
 
+/* Past the second that a model may stay unused. */
+static void later(void)
+{
+	(void)sleep(1);
+	usleep(100000);
+}
+
 START_TEST(stays_its_time)
 {
 	struct resident *m;
@@ -330,12 +337,12 @@ START_TEST(stays_its_time)
 	m = got("b");
 	residency_expire(residency);
 	ck_assert_str_eq(loaded(), "ba");
-	usleep(1100000);
+	later();
 	residency_expire(residency);
 	ck_assert_str_eq(loaded(), "b"); /* it is used */
 	residency_keep(m, -1);
 	residency_unref(m);
-	usleep(1100000);
+	later();
 	residency_expire(residency);
 	ck_assert_str_eq(loaded(), "b");
 	ck_assert(!residency_idle(residency));

@@ -36,11 +36,10 @@ static void attend_row(struct heads *a, int b, int h, int s)
 {
 	const double *q = a->q + ((b * a->H + h) * a->S + s) * a->D;
 	int g = (b * a->G + h / (a->H / a->G)) * a->T;
-	double x[64], sum = a->sink ? exp((double)a->sink[h]) : 0;
+	double x[64] = {0}, sum = a->sink ? exp((double)a->sink[h]) : 0;
 	double *y = a->y + ((b * a->S + s) * a->H + h) * a->D;
 
 	for (int t = 0; t < a->T; t++) {
-		x[t] = 0;
 		for (int d = 0; d < a->D; d++)
 			x[t] += q[d] * a->k[(g + t) * a->D + d];
 		x[t] *= a->scale;
@@ -744,7 +743,7 @@ START_TEST(causal_conv)
 
 	fill(x, B * C * L), fill(w, C * K), fill(bias, C), fill(past, B * C * (K - 1));
 	for (int i = 0; i < B * C; i++) {
-		double all[7 + K - 1];
+		double all[7 + K - 1] = {0};
 		for (int t = 0; t < L + K - 1; t++)
 			all[t] = t >= K - 1 ? (double)x[i * L + t - (K - 1)]
 				 : given    ? (double)past[i * (K - 1) + t]

@@ -208,9 +208,9 @@ START_TEST(qlinear_conv)
 	static uint8_t turned[MOST];
 	const struct conv_case *c = &conv_cases[_i];
 	int M = (int)c->w[0], positions;
-	float x_scale = 0.02f, y_scale = 1.5f, w_scale[16];
+	float x_scale = 0.02f, y_scale = 1.5f, w_scale[16] = {0};
 	uint8_t x_zero, y_zero = 90;
-	int32_t bias[16];
+	int32_t bias[16] = {0};
 	int64_t dims[5];
 	struct one_op o;
 
