@@ -37,11 +37,15 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 
 int rt_guard_install(void)
 {
-	struct sigaction action = {.sa_flags = SA_SIGINFO | SA_NODEFER};
+	struct sigaction action = {.sa_flags = SA_SIGINFO | SA_NODEFER}, was;
 
 	action.sa_sigaction = on_sigbus;
 	(void)sigemptyset(&action.sa_mask);
-	return sigaction(SIGBUS, &action, &former) == 0 ? RT_OK : RT_IO;
+	if (sigaction(SIGBUS, &action, &was) != 0)
+		return RT_IO;
+	if ((was.sa_flags & SA_SIGINFO) == 0 || was.sa_sigaction != on_sigbus)
+		former = was; /* never ourselves: nothing would end then */
+	return RT_OK;
 }
 
 void rt_guard_push(struct rt_guard *g)

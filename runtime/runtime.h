@@ -174,7 +174,8 @@ size_t rt_session_arena_bytes(const struct rt_session *s);
  * rt_guard_install(): take over SIGBUS for the process, once, from main.  From
  * then on a page of a model's mapped bytes that cannot be read fails the call of
  * rt_model_open or rt_session_run that touches it with RT_IO; the session can
- * only be closed afterwards.  RT_IO when the handler cannot be set.
+ * only be closed afterwards.  A second call changes nothing.  RT_IO when the
+ * handler cannot be set.
  */
 int rt_guard_install(void) RT_MUST_CHECK;
 /*

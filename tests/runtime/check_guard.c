@@ -144,7 +144,8 @@ static void die(int way, int fd)
 {
 	struct rt_guard g;
 
-	if (rt_guard_install() != RT_OK)
+	(void)alarm(20);
+	if (rt_guard_install() != RT_OK || rt_guard_install() != RT_OK)
 		_exit(1);
 	if (way != 1 && ftruncate(fd, 0) != 0)
 		_exit(1);
