@@ -75,10 +75,11 @@ static inline v one_log(v x, v a, v b)
 	(void)a, (void)b;
 	return v_log(x);
 }
-/* x / (1 + exp(−z)): the shape of sigmoid, SiLU and the tanh form of GELU. */
+/* x / (1 + exp(−z)): the shape of sigmoid and the tanh form of GELU. */
 static inline v logistic(v x, v z)
 {
-	return v_div(x, v_add(v_set1(1.0f), v_exp(v_neg(z))));
+	v e = v_exp_near(v_max(v_set1(-87.0f), v_min(v_set1(89.0f), v_neg(z))));
+	return v_div(x, v_add(v_set1(1.0f), e));
 }
 static inline v one_sigmoid(v x, v a, v b)
 {
@@ -110,8 +111,11 @@ static inline v one_gelu_tanh(v x, v a, v b)
 }
 static inline v one_silu(v x, v a, v b)
 {
+	/* x / (1 + 2ᵗ); where |t| is large, so that its rounding tells, the result is small */
+	v t = v_mul(x, v_mul(a, v_set1(-1.44269504f)));
 	(void)b;
-	return logistic(x, v_mul(a, x));
+	t = v_max(v_set1(-250.0f), v_min(v_set1(250.0f), t));
+	return v_div(x, v_add(v_set1(1.0f), v_exp2_near(t)));
 }
 static inline v one_hard_sigmoid(v x, v a, v b)
 {

@@ -8,12 +8,10 @@
  * in unary.def and measured by tests/runtime/check_kernels.c.
  */
 
-/* eˣ = 2ⁿ·eʳ, n = round(x/ln 2), |r| ≤ ln 2/2.  +inf above 88.72, 0 below −87.33. */
-static inline v v_exp(v x)
+/* eˣ = 2ⁿ·eʳ, n = round(x/ln 2), |r| ≤ ln 2/2, |x| ≤ 89. */
+static inline v v_exp_near(v x)
 {
 	v n, r, q, y;
-	vm tiny = v_lt(x, v_set1(-87.336544f));
-	x = v_max(v_set1(-88.0f), v_min(v_set1(89.0f), x));
 	n = v_round(v_mul(x, v_set1(1.44269504f)));
 	r = v_fnma(n, v_set1(0x1.62e4p-1f), x);    /* ln 2: 15 bits, so that n·hi is exact … */
 	r = v_fnma(n, v_set1(0x1.7f7d1cp-20f), r); /* … and the rest */
@@ -22,7 +20,26 @@ static inline v v_exp(v x)
 	q = v_fma(q, r, v_set1(0x1.5554dep-3f));
 	q = v_fma(q, r, v_set1(0.5f));
 	y = v_add(v_fma(v_mul(r, r), q, r), v_set1(1.0f));
-	return v_select(tiny, v_set1(0.0f), v_ldexp(y, n));
+	return v_ldexp(y, n);
+}
+
+/* eˣ.  +inf above 88.72, 0 below −87.33. */
+static inline v v_exp(v x)
+{
+	vm tiny = v_lt(x, v_set1(-87.336544f));
+	x = v_max(v_set1(-88.0f), v_min(v_set1(89.0f), x));
+	return v_select(tiny, v_set1(0.0f), v_exp_near(x));
+}
+
+/* 2ᵗ to 2e-7 of it, |t| ≤ 250 (0 or +inf beyond ±127): 2ⁿ·2ʳ, |r| ≤ 1/2. */
+static inline v v_exp2_near(v t)
+{
+	v n = v_round(t), r = v_sub(t, n), q;
+	q = v_fma(v_set1(0x1.5c08e6p-10f), r, v_set1(0x1.3d0c52p-7f));
+	q = v_fma(q, r, v_set1(0x1.c6b6e4p-5f));
+	q = v_fma(q, r, v_set1(0x1.ebf918p-3f));
+	q = v_fma(q, r, v_set1(0x1.62e428p-1f));
+	return v_ldexp(v_fma(q, r, v_set1(0x1.000002p+0f)), n);
 }
 
 /* log x = e·ln 2 + log m, m in [0.75, 1.5).  −inf at ±0, NaN below. */

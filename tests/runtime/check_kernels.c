@@ -7,6 +7,7 @@
  */
 #include <config.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,10 +161,10 @@ END_TEST
 START_TEST(unary_extremes)
 {
 	static const float at[] = {0.0f,    1e-30f, -1e-30f, 88.0f,    -86.0f,    89.5f,
-				   -110.0f, 1e6f,   -1e6f,   INFINITY, -INFINITY, 0x1p-140f};
-	const enum rt_unary ops[] = {RT_UNARY_EXP, RT_UNARY_LOG,  RT_UNARY_SIGMOID,  RT_UNARY_TANH,
-				     RT_UNARY_ERF, RT_UNARY_RELU, RT_UNARY_SOFTPLUS, RT_UNARY_SQRT,
-				     RT_UNARY_ABS, RT_UNARY_FLOOR};
+				   -110.0f, 1e6f,   -1e37f,  INFINITY, -INFINITY, 0x1p-140f};
+	const enum rt_unary ops[] = {RT_UNARY_EXP, RT_UNARY_LOG,   RT_UNARY_SIGMOID,  RT_UNARY_TANH,
+				     RT_UNARY_ERF, RT_UNARY_RELU,  RT_UNARY_SOFTPLUS, RT_UNARY_SQRT,
+				     RT_UNARY_ABS, RT_UNARY_FLOOR, RT_UNARY_GELU_TANH};
 	float x, y;
 	if (!rt_cpu_has(unary_rows[_i].level))
 		return;
@@ -177,6 +178,16 @@ START_TEST(unary_extremes)
 				      "%s %s(%g) = %g", unary_rows[_i].name, unaries[ops[o]].name,
 				      (double)at[i], (double)y);
 		}
+	}
+	for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+		const struct rt_unary_params one = {1, 0};
+		const double want =
+		    isinf(at[i]) ? (double)at[i] : exact(RT_UNARY_SILU, (double)at[i], 1, 0);
+		if (at[i] < -FLT_MAX) /* −∞ · 0 */
+			continue;
+		unary_rows[_i].variant->fn[RT_UNARY_SILU](1, &at[i], &y, &one);
+		ck_assert_msg(within(want, y, unaries[RT_UNARY_SILU].abs_error, 1e-6),
+			      "%s silu(%g) = %g", unary_rows[_i].name, (double)at[i], (double)y);
 	}
 	x = -1;
 	unary_rows[_i].variant->fn[RT_UNARY_LOG](1, &x, &y, NULL);
