@@ -169,16 +169,17 @@ static int version_of(sqlite3 *db, int *out)
 	return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* One step of the schema: whole, or not at all. */
-static int migrate_to(sqlite3 *db, int i)
+/* All steps of the schema from ${version}: whole, or not at all, and one wait for the disk. */
+static int migrate_from(sqlite3 *db, int version)
 {
 	char set[64];
-	int rc;
+	int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
-	snprintf(set, sizeof(set), "PRAGMA user_version = %d", migrations[i].version);
-	rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
+	for (int i = version; rc == SQLITE_OK && i < NEWEST; i++) {
+		must(migrations[i].version == i + 1);
 		rc = sqlite3_exec(db, migrations[i].sql, NULL, NULL, NULL);
+	}
+	snprintf(set, sizeof(set), "PRAGMA user_version = %d", (int)NEWEST);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, set, NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
@@ -204,11 +205,7 @@ int store_conn_migrate(struct store_conn *conn, struct store_error *err)
 					 "the index has version %d and must be opened for writing "
 					 "once to become %d",
 					 version, (int)NEWEST);
-	for (int i = version; i < NEWEST; i++) {
-		must(migrations[i].version == i + 1);
-		rc = migrate_to(conn->db, i);
-		if (rc != SQLITE_OK)
-			return store_conn_fail(err, rc);
-	}
-	return 0;
+	if (version < NEWEST)
+		rc = migrate_from(conn->db, version);
+	return rc == SQLITE_OK ? 0 : store_conn_fail(err, rc);
 }

@@ -45,13 +45,15 @@ static const char *const shelf_names[STORE_SHELVES] = {"snapshots", "models"};
 
 /* ---- open, close ------------------------------------------------------------- */
 
-/* A folder below ${at}, made when it is missing and may be. */
-static int open_folder(int at, const char *name, bool make, const char *what, int *out,
+/* A folder below ${at}, made when it is missing and ${made} is not NULL; then that becomes true. */
+static int open_folder(int at, const char *name, bool *made, const char *what, int *out,
 		       struct store_error *err)
 {
 	int fd;
 
-	if (make && mkdirat(at, name, 0700) != 0 && errno != EEXIST)
+	if (made != NULL && mkdirat(at, name, 0700) == 0)
+		*made = true;
+	else if (made != NULL && errno != EEXIST)
 		return store_status_errno(err, errno, what);
 	fd = openat(at, name, FOLDER_FLAGS);
 	if (fd < 0)
@@ -77,26 +79,32 @@ static int take_lock(struct store_folder *f, struct store_error *err)
 int store_folder_open(const char *dir, bool read_only, struct store_folder *f,
 		      struct store_error *err)
 {
+	bool *made = read_only ? NULL : &f->made;
 	int status;
 
-	*f = (struct store_folder){-1, -1, -1, -1, {-1, -1}};
-	status = open_folder(AT_FDCWD, dir, !read_only, "opening the state folder", &f->dir, err);
+	*f = (struct store_folder){-1, -1, -1, -1, {-1, -1}, false};
+	status = open_folder(AT_FDCWD, dir, made, "opening the state folder", &f->dir, err);
 	if (status == 0 && !read_only)
 		status = take_lock(f, err);
 	if (status == 0)
-		status = open_folder(f->dir, "blobs", !read_only, "opening the folder of blobs",
+		status = open_folder(f->dir, "blobs", made, "opening the folder of blobs",
 				     &f->blobs, err);
 	if (status == 0 && !read_only)
 		status =
-		    open_folder(f->dir, "tmp", true, "opening the temporary folder", &f->tmp, err);
+		    open_folder(f->dir, "tmp", made, "opening the temporary folder", &f->tmp, err);
 	for (int i = 0; status == 0 && !read_only && i < STORE_SHELVES; i++)
-		status = open_folder(f->dir, shelf_names[i], true, "opening a folder of manifests",
+		status = open_folder(f->dir, shelf_names[i], made, "opening a folder of manifests",
 				     &f->shelf[i], err);
-	if (status == 0 && !read_only && (fsync(f->blobs) != 0 || fsync(f->dir) != 0))
-		status = store_status_errno(err, errno, "syncing the state folder");
 	if (status != 0)
 		store_folder_close(f);
 	return status;
+}
+
+int store_folder_sync_roots(const struct store_folder *f, struct store_error *err)
+{
+	if (fsync(f->blobs) != 0 || fsync(f->dir) != 0)
+		return store_status_errno(err, errno, "syncing the state folder");
+	return 0;
 }
 
 void store_folder_close(struct store_folder *f)
@@ -176,7 +184,7 @@ static int open_ab(const struct store_folder *f, const struct blob_name *n, int 
 	} else if (errno != EEXIST) {
 		return store_status_errno(err, errno, "making a folder for a blob");
 	}
-	return open_folder(f->blobs, n->folder, false, "opening the folder of a blob", ret_fd, err);
+	return open_folder(f->blobs, n->folder, NULL, "opening the folder of a blob", ret_fd, err);
 }
 
 int store_folder_publish(const struct store_folder *f, const char *name,
@@ -216,7 +224,9 @@ int store_folder_blob(const struct store_folder *f, const struct store_digest *d
 
 	name_blob(digest, &n);
 	fd = openat(f->blobs, n.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }
 
 off_t store_folder_size(const struct store_folder *f, const struct store_digest *digest)

@@ -16,6 +16,7 @@ enum store_shelf { STORE_SHELF_SNAPSHOTS, STORE_SHELF_MODELS, STORE_SHELVES };
 struct store_folder {
 	int dir, blobs, tmp, lock; /* descriptors; -1 where there is none */
 	int shelf[STORE_SHELVES];
+	bool made; /* folders that may not be on the disk yet */
 };
 
 #define STORE_TEMP_NAME 24 /* bytes of a temporary's name, with the NUL */
@@ -28,6 +29,11 @@ struct store_folder {
 int store_folder_open(const char *dir, bool read_only, struct store_folder *f,
 		      struct store_error *err) STORE_MUST_CHECK;
 void store_folder_close(struct store_folder *f);
+/*
+ * store_folder_sync_roots(f, err): the folders are on the disk: those that were made, and those of
+ * an earlier process, which may have been killed before it said so.
+ */
+int store_folder_sync_roots(const struct store_folder *f, struct store_error *err) STORE_MUST_CHECK;
 
 /* store_folder_temp: a new empty file in tmp/, open for writing. */
 int store_folder_temp(const struct store_folder *f, char name[STORE_TEMP_NAME], int *ret_fd,

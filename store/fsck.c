@@ -194,13 +194,16 @@ int store_fsck_sweep(struct store *store, uint64_t *ret_foreign, struct store_er
 
 /* ---- open --------------------------------------------------------------------------- */
 
-static int was_closed(struct store *store, bool *out, struct store_error *err)
+/* In good order, and was there anything? */
+static int was_closed(struct store *store, bool *ret_clean, bool *ret_empty,
+		      struct store_error *err)
 {
 	struct store_conn *conn = store_index_lock(store->index);
 	int status = store_index_row(conn, STMT_TOTAL, NO_ARGS, err);
 
 	if (status == 1) {
-		*out = store_index_int(conn, STMT_TOTAL, 4) != 0;
+		*ret_clean = store_index_int(conn, STMT_TOTAL, 4) != 0;
+		*ret_empty = store_index_int(conn, STMT_TOTAL, 2) == 0;
 		store_index_stop(conn, STMT_TOTAL);
 	}
 	store_index_unlock(store->index);
@@ -212,12 +215,15 @@ static int was_closed(struct store *store, bool *out, struct store_error *err)
 int store_fsck_open(struct store *store, struct store_error *err)
 {
 	uint64_t foreign = 0;
-	bool clean = false;
+	bool clean = false, empty = false;
 	int status;
 
 	status = store_folder_clear_tmp(&store->folder, err);
 	if (status == 0)
-		status = was_closed(store, &clean, err);
+		status = was_closed(store, &clean, &empty, err);
+	/* an index that is new, or of a process that was killed, says nothing of the folders */
+	if (status == 0 && (!clean || empty || store->folder.made))
+		status = store_folder_sync_roots(&store->folder, err);
 	if (status == 0 && clean && store_manifest_settle(store, NULL) != 0)
 		set_remains(store, true); /* what is noted stays noted */
 	if (status != 0 || clean)

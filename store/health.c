@@ -127,6 +127,7 @@ static int begin_writing(struct store *store, struct store_error *err)
 	store->folder.lock = f.lock;
 	store->folder.tmp = f.tmp;
 	memcpy(store->folder.shelf, f.shelf, sizeof(f.shelf));
+	store->folder.made = f.made;
 	return 0;
 }
 

@@ -65,11 +65,15 @@ static int recover(struct store *store, const struct store_opts *opts, struct st
 {
 	int status;
 
-	if (store->read_only || store_index_is_lost(store->index, NULL))
+	if (store->read_only)
 		return 0;
-	status = store_fsck_open(store, err);
-	if (status == 0)
-		status = store_collect(store, err);
+	if (store_index_is_lost(store->index, NULL)) {
+		status = store_folder_sync_roots(&store->folder, err);
+	} else {
+		status = store_fsck_open(store, err);
+		if (status == 0)
+			status = store_collect(store, err);
+	}
 	/* a page of the index that cannot be read is no reason not to serve the others */
 	return may_degrade(opts, status) ? 0 : status;
 }

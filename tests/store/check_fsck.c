@@ -38,6 +38,39 @@ START_TEST(the_mark)
 }
 END_TEST
 
+/* Opening the store, with the first fsync failing. */
+static int open_badly(void)
+{
+	struct store_opts opts = {.dir = fx.dir};
+	int status;
+
+	fault_arm(FAULT_FSYNC, 1);
+	status = store_open(&opts, &fx.store, &fx.err);
+	if (!fault_disarm())
+		ck_assert_int_eq(status, 0);
+	return status;
+}
+
+START_TEST(folders_are_synced_where_that_is_not_known)
+{
+	fixture_close();
+	/* nothing was ever in it: it may have been killed at once */
+	fails(open_badly(), STORE_IO);
+	fixture_open();
+	fixture_put("x");
+	fixture_crash();
+	fails(open_badly(), STORE_IO);
+	fixture_open();
+	fixture_close();
+	/* closed in good order: nobody waits for the disk */
+	ok(open_badly());
+	fixture_close();
+	ck_assert_int_eq(rmdir(fixture_path("tmp")), 0);
+	fails(open_badly(), STORE_IO);
+	ok(open_badly());
+}
+END_TEST
+
 START_TEST(temporaries_are_emptied)
 {
 	struct store_writer *w;
@@ -172,6 +205,8 @@ Suite *check_store_fsck(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, the_mark);
+	tcase_add_test(t, folders_are_synced_where_that_is_not_known);
+	tcase_add_test(t, folders_are_synced_where_that_is_not_known);
 	tcase_add_test(t, temporaries_are_emptied);
 	tcase_add_test(t, a_blob_without_a_row_goes);
 	tcase_add_test(t, a_row_without_its_file_is_not_promised);
