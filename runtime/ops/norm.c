@@ -172,20 +172,20 @@ static int batch_infer(struct rt_infer *f, struct rt_error *err)
 	struct plan *p;
 	int status = norm_plan(f, &p, err);
 
-	if (status == RT_OK && s->each) {
+	if (status != RT_OK)
+		return status;
+	if (s->each) {
 		p->channels *= p->inner;
 		p->inner = p->channels != 0;
 		return for_each_element(f, err);
 	}
-	if (status == RT_OK)
-		status = vectors(f, p->channels, err);
 	for (int i = 1; i < f->out_count; i++)
-		f->out[i].shape = rt_shape_of(1, p != NULL ? p->channels : 0);
-	if (status == RT_OK && s->training && p->batch == 0)
+		f->out[i].shape = rt_shape_of(1, p->channels);
+	if (s->training && p->batch == 0)
 		return rt_error_set(err, RT_INPUT, "training statistics of an empty batch");
-	if (status == RT_OK && s->training)
+	if (s->training)
 		f->scratch_bytes = (size_t)p->channels * 2 * sizeof(double);
-	return status;
+	return vectors(f, p->channels, err);
 }
 
 /* Mean and variance of every channel over the batch, and the running ones. */

@@ -11,7 +11,7 @@
  *   inputs   tensors separated by ';': TYPE[dims] values; ! before it: an initialiser; - left out
  *   outputs  the same, as they must come: floats within 1e-5 (f64 1e-9, f16 1e-3, bf16 8e-3;
  *relative above 1), others exactly; `?` for values: only type and shape; or "refused: TEXT", which
- *the error must hold
+ *the error must hold; "refused 3: TEXT" when 3 outputs are asked for
  *
  * Types are names of dtypes.def without digits' words: f32 f64 f16 bf16 i8 … u64 bool str.
  * Values: numbers, inf, nan; strings are words, '' the empty one.

@@ -63,6 +63,8 @@ static const struct op_case cases[] = {
      "f64[2,1] 1 3; f64[1] 1; f64[1] 0; f64[1] 4; f64[1] 3", "f64[2,1] -1 1; f64[1] 3; f64[1] 2"},
     {"BatchNormalization", 15, "",
      "f32[1,2,2] 1 2 3 4; f32[3] 2 1 1; f32[2] 0 1; f32[2] 1 3; f32[2] 4 1", "refused: input 1"},
+    {"BatchNormalization", 15, "training_mode=1", "f32[] 1; f32[1] 1; f32[1] 0; f32[1] 4; f32[1] 3",
+     "refused 3: no dimensions"},
     {"InstanceNormalization", 22, "epsilon=0.0", "f32[1,2,2] 1 3 10 30; f32[2] 1 2; f32[2] 0 5",
      "f32[1,2,2] -1 1 3 7"},
     {"GroupNormalization", 21, "num_groups=1 epsilon=0.0", "f64[1,2,1] 1 3; f64[2] 1 2; f64[2] 0 5",
