@@ -483,7 +483,7 @@ void rt_lower_set_tensor(struct rt_lower *l, const char *name, const struct rt_t
 	void *copy = rt_lower_alloc(l, bytes);
 	struct rt_attr *a = new_attr(l, name, RT_ATTR_TENSOR);
 
-	if (a == NULL)
+	if (a == NULL || copy == NULL)
 		return;
 	if (bytes > 0)
 		memcpy(copy, t->data, bytes);

@@ -21,7 +21,9 @@ static struct rt_port *make_ports(struct rt_graph *g, const int *list, int count
 {
 	struct rt_port *ports = calloc((size_t)count + 1, sizeof(*ports));
 
-	for (int i = 0; ports != NULL && i < count; i++) {
+	if (ports == NULL)
+		return NULL;
+	for (int i = 0; i < count; i++) {
 		const struct rt_value *v = &g->values[list[i]];
 
 		ports[i].name = v->name;

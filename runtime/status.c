@@ -29,7 +29,7 @@ const char *rt_status_text(int status)
 	}
 }
 
-int rt_error_set(struct rt_error *err, int status, const char *fmt, ...)
+int(rt_error_set)(struct rt_error *err, int status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -42,7 +42,7 @@ int rt_error_set(struct rt_error *err, int status, const char *fmt, ...)
 	return status;
 }
 
-int rt_error_wrap(struct rt_error *err, const char *fmt, ...)
+int(rt_error_wrap)(struct rt_error *err, const char *fmt, ...)
 {
 	char head[256];
 	va_list ap;
