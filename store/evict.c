@@ -254,8 +254,7 @@ static void unlock_and_tell(struct store *store, const struct run *run, const st
 	void *arg = store->quota.arg;
 
 	store_index_unlock(store->index);
-	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): a round sets it */
-	for (size_t i = 0; d->stage != DERIVED && i < d->count; i++) {
+	for (size_t i = 0; i < d->count && d->stage != DERIVED; i++) { /* without any: no stage */
 		const char *commit = d->stage == SNAPSHOT ? d->item[i].commit : NULL;
 
 		if (gone != NULL)
