@@ -5,6 +5,7 @@
 #ifdef RT_HAVE_AVX512
 #include "runtime/kernels/vec-avx512.h"
 
+#define P3 7
 #define VARIANT rt_f32_dwconv__avx512
 #include "runtime/kernels/f32_dwconv.body.h"
 #endif

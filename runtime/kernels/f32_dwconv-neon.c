@@ -6,6 +6,7 @@
 #ifdef RT_HAVE_NEON
 #include "runtime/kernels/vec-neon.h"
 
+#define P3 7
 #define VARIANT rt_f32_dwconv__neon
 #include "runtime/kernels/f32_dwconv.body.h"
 #endif

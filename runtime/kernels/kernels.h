@@ -197,10 +197,26 @@ struct rt_window {
 	float *y;               /* [pixels][channels], pixel stride y_step */
 	size_t y_step;
 };
+/*
+ * Whole rows of output of a depthwise convolution of 3 × 3 taps, edges included, one or, with
+ * stride 1, two of them: y[o][p][c] = clamp(bias + Σ in[o + r][p·stride − left + q] · w).
+ */
+struct rt_dw_rows {
+	size_t channels, pixels, count; /* of a pixel; of a row of output; of rows: 1 or 2 */
+	size_t stride;                  /* along the row: 1 or 2 */
+	size_t width;                   /* pixels of a row of input */
+	size_t left;        /* 0 or 1 columns of zeros before it; behind it at most one */
+	const float *in[4]; /* [count + 2]: pixel 0 of a row of input; NULL: zeros */
+	const float *w;     /* [3][3][channels] */
+	const float *bias;  /* [channels], or NULL */
+	float lo, hi;
+	float *y[2]; /* [count]: [pixels][channels] */
+};
 struct rt_f32_dwconv {
 	/* y = clamp(bias + Σ in · w); w[r·w_row + q·w_tap + c]; bias [channels] or NULL */
 	void (*run)(const struct rt_window *win, const float *w, size_t w_row, size_t w_tap,
 		    const float *bias, float lo, float hi);
+	void (*rows)(const struct rt_dw_rows *d);
 };
 struct rt_f32_pool {
 	void (*max)(const struct rt_window *win);

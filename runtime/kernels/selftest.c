@@ -237,6 +237,31 @@ static void window(struct rt_window *win, const float **rows, const float *x, si
 				  .y_step = 21};
 }
 
+/* Nine pixels of input, 21 channels, the row above outside. */
+static bool square_rows(const struct rt_f32_dwconv *ref, const struct rt_f32_dwconv *got,
+			const float *x, const float *w, size_t stride, size_t count)
+{
+	float y[2][2 * 9 * 21 + 1];
+	const size_t pixels = stride == 1 ? 9 : 5, each = pixels * 21;
+	for (int i = 0; i < 2; i++) {
+		const struct rt_dw_rows d = {.channels = 21,
+					     .pixels = pixels,
+					     .count = count,
+					     .stride = stride,
+					     .width = 9,
+					     .left = 1,
+					     .in = {NULL, x, x + 9 * 21, x + 18 * 21},
+					     .w = w,
+					     .bias = x,
+					     .lo = -20,
+					     .hi = INFINITY,
+					     .y = {y[i], y[i] + each}};
+		y[i][count * each] = 7;
+		(i == 0 ? ref : got)->rows(&d);
+	}
+	return rt_selftest_near(count * each + 1, y[0], y[1], 32);
+}
+
 bool rt_selftest_f32_dwconv(const struct rt_f32_dwconv *ref, const struct rt_f32_dwconv *got)
 {
 	float x[3 * 12 * 21], w[9 * 21], want[5 * 21 + 1], have[5 * 21 + 1];
@@ -253,7 +278,7 @@ bool rt_selftest_f32_dwconv(const struct rt_f32_dwconv *ref, const struct rt_f32
 		if (!rt_selftest_near(5 * 21 + 1, want, have, 32))
 			return false;
 	}
-	return true;
+	return square_rows(ref, got, x, w, 1, 2) && square_rows(ref, got, x, w, 2, 1);
 }
 
 bool rt_selftest_f32_pool(const struct rt_f32_pool *ref, const struct rt_f32_pool *got)

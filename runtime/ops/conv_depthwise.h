@@ -32,6 +32,17 @@ struct rt_conv_shape {
 /* rt_conv_depthwise_pack(b, c, w, err): ${w} [C][1][kh][kw] → c->w. */
 int rt_conv_depthwise_pack(struct rt_bind *b, struct rt_conv *c, const float *w,
 			   struct rt_error *err) RT_MUST_CHECK;
+/* Rows of an image: row h at data + (h mod count) · width · channels. */
+struct rt_conv_rows {
+	const float *data;
+	int64_t count;
+};
+/* rt_conv_depthwise_rows(c, s, x, bias, first, count, y): rows ${first} … ${first} + ${count} − 1
+ * of the output of one image to ${y}, on the caller alone. */
+void rt_conv_depthwise_rows(const struct rt_conv *c, const struct rt_spatial *s,
+			    const struct rt_conv_rows *x, const float *bias, int64_t first,
+			    int64_t count, float *y);
+/* rt_conv_depthwise_run(r, c, st): all of it, for larder.Conv. */
 void rt_conv_depthwise_run(const struct rt_run *r, const struct rt_conv *c,
 			   const struct rt_conv_shape *st);
 

@@ -244,6 +244,39 @@ static void bench_dwconv(const struct rt_kernels *k, double top, size_t channels
 	free(x), free(w), free(y);
 }
 
+/* Whole rows of 3 × 3 taps, edges included, as larder.Conv runs them. */
+static void bench_rows(const struct rt_kernels *k, double top, size_t channels, size_t width,
+		       size_t stride)
+{
+	const size_t pixels = (width + stride - 1) / stride, count = stride == 1 ? 2 : 1;
+	float *x = floats(4 * width * channels), *w = floats(9 * channels);
+	float *y = floats(2 * pixels * channels);
+	struct rt_dw_rows d = {.channels = channels,
+			       .pixels = pixels,
+			       .count = count,
+			       .stride = stride,
+			       .width = width,
+			       .left = 1,
+			       .w = w,
+			       .bias = w,
+			       .lo = 0,
+			       .hi = 6,
+			       .y = {y, y + pixels * channels}};
+	double best = 1e9, begin = now();
+	char shape[64];
+	for (size_t r = 0; r < 4; r++)
+		d.in[r] = x + r * width * channels;
+	for (int i = 0; i < 3 || now() - begin < seconds; i++) {
+		double t = now();
+		for (int j = 0; j < 10; j++)
+			k->f32_dwconv->rows(&d);
+		best = fmin(best, (now() - t) / 10);
+	}
+	snprintf(shape, sizeof shape, "rows 3x3/%zu c%zu w%zu", stride, channels, width);
+	line("dwconv", shape, 2.0 * (double)(9 * channels * pixels * count), best, top);
+	free(x), free(w), free(y);
+}
+
 static void bench_unary(const struct rt_kernels *k)
 {
 	static const char *const names[] = {
@@ -295,6 +328,10 @@ static void bench_level(enum rt_cpu_level level, int threads)
 	bench_dwconv(k, top, 384, 14, 3, 1);
 	bench_dwconv(k, top, 960, 7, 3, 1);
 	bench_dwconv(k, top, 240, 14, 5, 1);
+	bench_rows(k, top, 32, 112, 1);
+	bench_rows(k, top, 96, 112, 2);
+	bench_rows(k, top, 384, 14, 1);
+	bench_rows(k, top, 960, 7, 1);
 	bench_unary(k);
 }
 

@@ -120,6 +120,68 @@ START_TEST(depthwise)
 }
 END_TEST
 
+/* Shape number ${i} of rows of 3 × 3 taps, with all the edges; false when there are no more. */
+static bool rows_at(size_t i, struct rt_dw_rows *d)
+{
+	static const size_t channels[] = {1, 3, 4, 7, 8, 15, 16, 17, 33};
+	static float out[2 * 16 * 33 + 1];
+	const size_t right = i / 18 % 2, kind = i / 36 % 3, missing = i / 108 % 5;
+	*d = (struct rt_dw_rows){.channels = channels[i % 9],
+				 .left = i / 9 % 2,
+				 .count = 1 + (kind == 1),
+				 .stride = 1 + (kind == 2),
+				 .pixels = 1 + i / 540,
+				 .bias = i % 4 ? bias : NULL,
+				 .w = w,
+				 .lo = i % 5 ? -INFINITY : -0.5f,
+				 .hi = i % 5 ? INFINITY : 0.75f};
+	d->width = (d->pixels - 1) * d->stride + 3 - d->left - right;
+	for (size_t r = 0; r < d->count + 2; r++) /* none, the first, the last, both, all */
+		d->in[r] = (r == 0 && missing % 2 == 1) || (r == d->count + 1 && missing > 1) ||
+				   missing == 4
+			       ? NULL
+			       : x[r];
+	d->y[0] = out;
+	d->y[1] = out + d->pixels * d->channels;
+	out[d->count * d->pixels * d->channels] = CANARY;
+	return d->pixels <= 16;
+}
+
+static double row_pixel(const struct rt_dw_rows *d, size_t o, size_t p, size_t c)
+{
+	double sum = d->bias ? (double)d->bias[c] : 0;
+	for (size_t t = 0; t < 9; t++) {
+		const size_t column = p * d->stride + t % 3;
+		if (d->in[o + t / 3] && column >= d->left && column < d->left + d->width)
+			sum += (double)d->in[o + t / 3][(column - d->left) * d->channels + c] *
+			       (double)w[t * d->channels + c];
+	}
+	return fmin((double)d->hi, fmax((double)d->lo, sum));
+}
+
+START_TEST(depthwise_rows)
+{
+	struct rt_dw_rows d;
+	if (!rt_cpu_has(dwconvs[_i].level))
+		return;
+	fill(x[0], sizeof x / sizeof(float));
+	fill(w, sizeof w / sizeof *w);
+	fill(bias, CHANNELS);
+	for (size_t i = 0; rows_at(i, &d); i++) {
+		const size_t each = d.pixels * d.channels;
+		dwconvs[_i].variant->rows(&d);
+		for (size_t k = 0; k < d.count * each; k++) {
+			const double want =
+			    row_pixel(&d, k / each, k % each / d.channels, k % d.channels);
+			ck_assert_msg(fabs(want - (double)d.y[0][k]) < 1e-5,
+				      "%s shape %zu: %g instead of %g", dwconvs[_i].name, i,
+				      (double)d.y[0][k], want);
+		}
+		ck_assert(d.y[0][d.count * each] == CANARY);
+	}
+}
+END_TEST
+
 static const struct {
 	enum rt_cpu_level level;
 	const char *name;
@@ -254,6 +316,7 @@ Suite *check_runtime_kernels_spatial(void)
 	TCase *c = tcase_create("spatial");
 	tcase_set_timeout(c, 120);
 	tcase_add_loop_test(c, depthwise, 0, (int)(sizeof dwconvs / sizeof *dwconvs));
+	tcase_add_loop_test(c, depthwise_rows, 0, (int)(sizeof dwconvs / sizeof *dwconvs));
 	tcase_add_loop_test(c, pooling, 0, (int)(sizeof pools / sizeof *pools));
 	tcase_add_loop_test(c, squares, 0, (int)(sizeof winograds / sizeof *winograds));
 	suite_add_tcase(s, c);
