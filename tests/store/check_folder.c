@@ -71,7 +71,7 @@ END_TEST
 
 START_TEST(open_fails_cleanly)
 {
-	static const enum fault_call calls[] = {FAULT_MKDIR, FAULT_OPEN, FAULT_FLOCK, FAULT_FSYNC};
+	static const enum fault_call calls[] = {FAULT_MKDIR, FAULT_OPEN, FAULT_FLOCK};
 	struct store_folder f;
 
 	store_folder_close(&folder);
@@ -97,6 +97,18 @@ START_TEST(open_fails_cleanly)
 	fixture_write_file(fixture_path("file"), "x", 1);
 	fails(store_folder_open(fixture_path("file"), false, &f, &fx.err), STORE_IO);
 	fails(store_folder_open(fixture_path("nothing"), true, &f, &fx.err), STORE_IO);
+}
+END_TEST
+
+/* Both the folder of blobs and the one around it. */
+START_TEST(syncing_fails_cleanly)
+{
+	for (int n = 1; n <= 2; n++) {
+		fault_arm(FAULT_FSYNC, n);
+		fails(store_folder_sync_roots(&folder, &fx.err), STORE_IO);
+		ck_assert(fault_disarm());
+	}
+	ok(store_folder_sync_roots(&folder, &fx.err));
 }
 END_TEST
 
@@ -246,6 +258,7 @@ Suite *check_store_folder(void)
 	tcase_add_test(t, open_makes_what_is_missing);
 	tcase_add_test(t, one_at_a_time);
 	tcase_add_test(t, open_fails_cleanly);
+	tcase_add_test(t, syncing_fails_cleanly);
 	tcase_add_test(t, a_blob_from_temporary_to_removal);
 	tcase_add_test(t, publish_fails_cleanly);
 	tcase_add_test(t, temporaries);
