@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pass_fuse.c — fewer, larger nodes: zeros around an image go into the
- * convolution, functions written in pieces become one, and a product or
- * convolution takes in the scale, bias, addition and activation that follow it.
+ * convolution, functions written in pieces become one, a product or convolution
+ * takes in the scale, bias, addition and activation that follow it, and one with
+ * one-hot vectors picks rows.
  *
  * Results differ from the separate nodes by float rounding only.  A node is
  * taken in when its input has no other reader.  Runs before the layout pass (for
@@ -148,8 +149,10 @@ int rt_pass_fuse(struct rt_graph *g, struct rt_error *err)
 	int status;
 	/* Functions first: they are what the bases take in. */
 	if ((status = rt_pass_fuse_sweep(g, rt_pass_fuse_unary, &changed, err)) ||
+	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_gelu, &changed, err)) ||
 	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_pad, &changed, err)) ||
-	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_base, &changed, err)))
+	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_base, &changed, err)) ||
+	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_one_hot, &changed, err)))
 		return status;
 	return changed ? rt_graph_resolve(g, err) : RT_OK;
 }

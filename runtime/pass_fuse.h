@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pass_fuse.h — what pass_fuse.c (the walk), pass_fuse_base.c (what a product or
- * convolution takes in) and pass_fuse_unary.c (functions written in pieces) share.
+ * convolution takes in), pass_fuse_unary.c and pass_fuse_gelu.c (functions written in
+ * pieces) and pass_fuse_one_hot.c share.
  */
 #ifndef LARDER_RUNTIME_PASS_FUSE_H
 #define LARDER_RUNTIME_PASS_FUSE_H
@@ -54,5 +55,10 @@ bool rt_pass_fuse_pad(struct rt_fuse *f, int node);
 /* rt_pass_fuse_unary(f, node): x·sigmoid(x) and the like become one node; true if anything changed.
  */
 bool rt_pass_fuse_unary(struct rt_fuse *f, int node);
+/* rt_pass_fuse_gelu(f, node): Gelu by tanh becomes one node; true if anything changed. */
+bool rt_pass_fuse_gelu(struct rt_fuse *f, int node);
+/* rt_pass_fuse_one_hot(f, node): a product with one-hot vectors picks rows; true if anything
+ * changed. */
+bool rt_pass_fuse_one_hot(struct rt_fuse *f, int node);
 
 #endif

@@ -355,6 +355,7 @@ static bool take_bias(struct rt_fuse *f, int node, int next)
 {
 	const struct rt_node *n = node_at(f, node), *g = node_at(f, next);
 	const struct rt_tensor *w = rt_pass_fuse_constant(f, n->in[1]), *c;
+	float *bias;
 	int other;
 	int64_t columns;
 	if (!w || !is_sum(g) || !is_plain(n) || input_of(n, 2) != RT_NO_VALUE)
@@ -362,8 +363,19 @@ static bool take_bias(struct rt_fuse *f, int node, int next)
 	columns = w->shape.dims[rt_node_int(n, "transB", 0) ? 0 : 1];
 	other = other_of(g, n->out[0]);
 	c = rt_pass_fuse_constant(f, other);
-	return c && c->dtype == RT_F32 && c->shape.rank == 1 && c->shape.dims[0] == columns &&
-	       set_input(f, node, 2, other);
+	if (!c || c->dtype != RT_F32 || c->shape.rank < 1 || rt_tensor_elems(c) != columns ||
+	    c->shape.dims[c->shape.rank - 1] != columns)
+		return false;
+	if (c->shape.rank == 1)
+		return set_input(f, node, 2, other);
+	/* The sum has at least as many dimensions. */
+	if (!rt_pass_fuse_set(
+		f, node,
+		&(struct rt_attr){.name = "rank", .kind = RT_ATTR_INT, .i = c->shape.rank}) ||
+	    (other = rt_pass_fuse_floats(f, columns, &bias)) < 0)
+		return false;
+	memcpy(bias, c->data, (size_t)columns * sizeof *bias);
+	return set_input(f, node, 2, other);
 }
 
 /* ---- the walk -------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  *
  *	MatMul (ONNX 1, 9, 13)   numpy.matmul: batches broadcast, vectors are promoted
  *	larder.MatMul            the same with transB, alpha, a bias [N], a residual and an
- *	                         activation, made by pass_fuse.c
+ *	                         activation, of `rank` dimensions at least, made by pass_fuse.c
  *
  * Gemm is gemm.c.  B is packed at load when it is a constant, else at the
  * beginning of each run.  One B for a whole batch of A makes one tall product.
@@ -333,7 +333,20 @@ static int matmul_bind(struct rt_bind *b, struct rt_error *err)
 	mm->trans_a = rt_node_int(b->node, "transA", 0) != 0;
 	mm->trans_b = rt_node_int(b->node, "transB", 0) != 0;
 	mm->alpha = rt_node_float(b->node, "alpha", 1);
+	mm->rank = b->node->domain == RT_LARDER ? (int)rt_node_int(b->node, "rank", 0) : 0;
 	return rt_matmul_bind(b, mm, err);
+}
+
+/* At least ${rank} dimensions. */
+static void widen(struct rt_shape *s, int rank)
+{
+	const int more = rank - s->rank;
+	if (more <= 0)
+		return;
+	memmove(s->dims + more, s->dims, sizeof *s->dims * (size_t)s->rank);
+	for (int i = 0; i < more; i++)
+		s->dims[i] = 1;
+	s->rank = rank;
 }
 
 static int matmul_infer(struct rt_infer *f, struct rt_error *err)
@@ -349,6 +362,7 @@ static int matmul_infer(struct rt_infer *f, struct rt_error *err)
 	    (f->in[2].shape.rank != 1 || f->in[2].shape.dims[0] != st->n))
 		return rt_error_set(err, RT_INPUT, "bias has another length");
 	f->out[0].shape = st->out;
+	widen(&f->out[0].shape, mm->rank);
 	f->shape_state = st;
 	return rt_residual_infer(f, 3, &st->residual, err);
 }

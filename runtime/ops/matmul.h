@@ -16,6 +16,7 @@ struct rt_matmul {
 	enum rt_dtype dtype;
 	bool trans_a, trans_b; /* the last two dims */
 	float alpha;           /* of the product */
+	int rank;              /* of the output at least, of larder.MatMul */
 	const float *w;        /* packed B, when it is a constant float32; else NULL */
 	const uint16_t *w16;   /* the same of float16 or bfloat16, which the pass narrow leaves */
 	bool is_bf16;
