@@ -97,11 +97,13 @@ void rt_gemm_pack16(const struct rt_kernels *kernels, size_t n, size_t k, const 
 struct cut {
 	bool parts;                  /* by f32_split */
 	size_t tiles, panels;        /* of the whole */
+	size_t units;                /* that rows are cut into: full tiles if they are cut finely */
 	size_t row_cuts, panel_cuts; /* items = batch · row_cuts · panel_cuts */
-	size_t rows_max;             /* of an item */
-	size_t rows_most;            /* of an item, with any sharing, of as many rows or fewer */
-	size_t ld;                   /* row stride of gathered A */
-	size_t ld_parts;             /* row stride of parts of a stretch of A */
+	bool by_panels;   /* items of the same panels follow each other, not of the rows */
+	size_t rows_max;  /* of an item */
+	size_t rows_most; /* of an item, with any sharing, of as many rows or fewer */
+	size_t ld;        /* row stride of gathered A */
+	size_t ld_parts;  /* row stride of parts of a stretch of A */
 };
 
 static size_t ceil_div(size_t a, size_t b)
@@ -126,36 +128,43 @@ static size_t round_up(size_t n, size_t to)
 
 /*
  * What products by parts cost, in clock cycles as measured: per multiplication, per element of W
- * and of A that is split, per element of A that is gathered before.
+ * and of A that is split, and more where it is in the cache of another core, per element of A that
+ * is gathered before.
  */
-static const double product_cost = 0.0145, part_w_cost = 1.3, part_a_cost = 0.5, rows_cost = 1.0;
+static const double product_cost = 0.0145, part_w_cost = 0.76, part_a_cost = 0.46, far_cost = 0.75,
+		    rows_cost = 1.0;
 
 /* Are parts worth their making, and one more pass over C? */
 static bool by_parts(const struct rt_gemm *g)
 {
-	const double whole = 0.040, store = 0.15;
+	const double whole = 0.040, cold_w_cost = 1.3, store = 0.15;
 	const double m = (double)g->m, n = (double)g->n, k = (double)g->k;
 	const double padded =
 	    (double)round_up(g->n, RT_SPLIT_HALF) / n * (double)round_up(g->k, RT_SPLIT_STEP) / k;
 
 	return g->kernels->f32_split->is_fast && g->k > 0 &&
-	       padded * product_cost + part_w_cost / m + part_a_cost / n + store / k < whole;
+	       padded * product_cost + cold_w_cost / m + part_a_cost / n + store / k < whole;
 }
 
-/* What ${m} rows by ${n} columns cost, per element of K. */
-static double parts_cost(const struct rt_gemm *g, size_t m, size_t n)
+/* What ${m} rows by ${n} columns cost, per element of K; ${far} of 1 of A are elsewhere. */
+static double parts_cost(const struct rt_gemm *g, size_t m, size_t n, double far)
 {
 	return (double)m * (double)n * product_cost + (double)n * part_w_cost +
-	       (double)m * (part_a_cost + (g->a ? 0 : rows_cost));
+	       (double)m * (part_a_cost + (g->a ? far * far_cost : rows_cost));
 }
 
-/* One cut per thread, for each makes parts of the other side again, where it costs least. */
+/*
+ * One cut per thread, for each makes parts of the other side again, where it costs least.
+ * What a thread reads of A it most likely wrote itself if it has the same rows as in the loop
+ * before.
+ */
 static void cut_parts(const struct rt_gemm *g, size_t threads, struct cut *c)
 {
-	const size_t rows = least(g->m, ceil_div(c->tiles, threads) * RT_SPLIT_HALF);
+	const size_t rows = ceil_div(g->m, least(c->tiles, threads));
 	const size_t columns = least(g->n, ceil_div(c->panels, threads) * 2 * RT_SPLIT_HALF);
+	const double far = 1 - 1 / (double)threads;
 
-	if (parts_cost(g, rows, g->n) < parts_cost(g, g->m, columns))
+	if (parts_cost(g, rows, g->n, 0) < parts_cost(g, g->m, columns, far))
 		c->row_cuts = least(c->tiles, threads);
 	else
 		c->panel_cuts = least(c->panels, threads);
@@ -186,10 +195,33 @@ static size_t stretch(const struct rt_gemm *g, size_t stretches, size_t s)
 	return least(g->k, share(ceil_div(g->k, unit), stretches, s) * unit);
 }
 
+/* More items of parts only where threads would have unequal shares: each makes parts of W again. */
+static void share_parts(const struct rt_gemm *g, size_t threads, struct cut *c)
+{
+	const size_t items = g->batch * c->row_cuts;
+
+	if (items == 1)
+		cut_parts(g, threads, c);
+	else
+		c->row_cuts = least(c->tiles, ceil_div(round_up(items, threads), g->batch));
+}
+
+/* Some panels per item; those that do not go into ${threads} equal shares are cut by rows, too. */
+static void share_panels(const struct rt_gemm *g, size_t threads, size_t want, struct cut *c)
+{
+	const size_t items = g->batch * c->row_cuts;
+
+	c->panel_cuts = least(c->panels, ceil_div(want, items));
+	if (items == 1 && c->panel_cuts < 4 * threads && c->panel_cuts % threads != 0) {
+		c->row_cuts = least(c->tiles, threads);
+		c->by_panels = true;
+	}
+}
+
 /*
  * About ${want} items, so that threads share them evenly. Each cut of the rows reads all
  * weights again, each cut of the panels all of A, and where A is gathered that is done again.
- * Weights that are larger than A, and than the second cache holds beside it, are read once.
+ * So weights with many more columns than A has rows are read once.
  */
 static void share_out(const struct rt_gemm *g, size_t threads, size_t want, struct cut *c)
 {
@@ -197,8 +229,8 @@ static void share_out(const struct rt_gemm *g, size_t threads, size_t want, stru
 
 	if (items >= want)
 		return;
-	if (c->parts && items == 1) {
-		cut_parts(g, threads, c);
+	if (c->parts) {
+		share_parts(g, threads, c);
 		return;
 	}
 	if (is_made(g)) { /* a cut of the rows makes weights again */
@@ -209,9 +241,12 @@ static void share_out(const struct rt_gemm *g, size_t threads, size_t want, stru
 			c->row_cuts = least(c->tiles, ceil_div(want, g->batch));
 		return;
 	}
+	if (g->n > 2 * g->m && g->a) {
+		share_panels(g, threads, want, c);
+		return;
+	}
 	if (g->n > g->m && g->n * g->k > W_NEAR) {
-		c->panel_cuts =
-		    least(c->panels, g->a ? ceil_div(want, items) : least(threads, want));
+		c->panel_cuts = least(c->panels, least(threads, want));
 		items *= c->panel_cuts;
 		if (items >= least(want, threads))
 			return;
@@ -237,10 +272,15 @@ static void cut(const struct rt_gemm *g, bool parts, size_t threads, struct cut 
 	c->panels = rt_gemm_panels(g->kernels, g->n);
 	c->row_cuts = c->tiles <= 2 * fit ? 1 : ceil_div(c->tiles, fit ? fit : 1);
 	c->panel_cuts = 1;
+	c->by_panels = false;
 	c->rows_most = least(g->m, 2 * (fit ? fit : 1) * mr);
 	if (threads > 1)
 		share_out(g, threads, least(threads * 4, 1 + work / ITEM_WORK), c);
-	c->rows_max = least(g->m, ceil_div(c->tiles, c->row_cuts) * mr);
+	if (c->row_cuts <= threads)
+		c->units = g->m;
+	else
+		c->units = parts ? ceil_div(g->m, 2 * RT_SPLIT_HALF) : c->tiles;
+	c->rows_max = least(g->m, ceil_div(c->units, c->row_cuts) * ceil_div(g->m, c->units));
 	/* An odd number of lines apart, so that rows do not fall on the same sets of the cache. */
 	c->ld = (ceil_div(g->k, 16) | 1) * 16;
 	c->ld_parts = (ceil_div(longest(g), RT_SPLIT_STEP) | 1) * RT_SPLIT_STEP;
@@ -282,12 +322,14 @@ struct job {
 	const struct rt_gemm *g;
 	struct cut cut;
 	struct room room;
+	size_t items;
 	char *scratch; /* [threads][room.each] */
 };
 
 /* Some rows by some panels of one product of the batch. */
 struct item {
 	size_t rows, first_panel, end_panel;
+	bool unread; /* nobody has fetched its weights */
 	const float *a, *w, *bias, *residual;
 	const float *after; /* weights that are read after this item, or NULL */
 	const uint16_t *w16;
@@ -327,32 +369,29 @@ struct ahead {
 /*
  * What follows this stretch of a panel, ${next}, comes from memory, so all tiles
  * fetch it, evenly.  With one tile there is no time for that: it runs ahead of
- * itself, which is the next panel in the end, for panels lie behind each other.
+ * itself, which is the next panel in the end, for panels lie behind each other; so does the first
+ * tile where nobody has fetched this panel.
  */
-static void look_ahead(const struct rt_gemm *g, const float *next, const float *w, size_t tiles,
-		       size_t width, struct ahead *to)
+static struct ahead look_ahead(const struct rt_gemm *g, const float *next, const float *w,
+			       size_t tiles, size_t width, bool lone)
 {
-	const size_t nr = g->kernels->f32_gemm->nr;
-	*to = (struct ahead){.from = w, .shares = 1};
-	if (is_made(g))
-		return;
-	if (tiles == 1) {
-		*to = (struct ahead){w + AHEAD, 1, width, width - nr / 2};
-	} else if (next) {
-		to->from = next;
-		to->shares = least(tiles, SHARES);
-		to->step = nr / to->shares;
-	}
+	const size_t nr = g->kernels->f32_gemm->nr, shares = least(tiles, SHARES);
+	if (is_made(g) || (!lone && !next))
+		return (struct ahead){.from = w, .shares = 1};
+	if (lone)
+		return (struct ahead){w + AHEAD, 1, width, width - nr / 2};
+	return (struct ahead){next, shares, nr / shares, 0};
 }
 
 /* The same product by parts; false, and nothing done, if W has an element that is not finite. */
 static bool panel_parts(const struct rt_gemm *g, const struct item *it, const float *next,
-			const struct rt_gemm_tile *t, struct rt_epilogue *e)
+			bool unread, const struct rt_gemm_tile *t, struct rt_epilogue *e)
 {
 	const struct rt_f32_split *kernel = g->kernels->f32_split;
 	const bool narrow = t->n <= RT_SPLIT_HALF;
-	/* of what follows some lines while parts of W are made, the others during the product */
-	const size_t lines = next ? t->k * (narrow ? 1 : 2) : 0, first = lines / 2;
+	/* of what follows some lines while parts of W are made, the others during the product;
+	 * before the first panel nobody has fetched it, so it runs ahead of itself */
+	const size_t lines = next ? t->k * (narrow ? 1 : 2) : 0, first = unread ? 0 : lines / 2;
 	const struct rt_split_tile parts = {
 	    .m = it->rows,
 	    .n = t->n,
@@ -370,7 +409,9 @@ static bool panel_parts(const struct rt_gemm *g, const struct item *it, const fl
 	    .epilogue = t->epilogue,
 	};
 	e->residual = it->residual ? it->residual + (t->c - it->c) : NULL;
-	if (!kernel->weights(t->k, narrow, t->w, it->w_parts, next ? next : t->w, first))
+	if (!kernel->weights(t->k, narrow, t->w, it->w_parts,
+			     unread ? t->w + AHEAD : (next ? next : t->w),
+			     unread ? t->k * (narrow ? 1 : 2) : first))
 		return false;
 	kernel->tile(&parts);
 	return true;
@@ -385,7 +426,7 @@ static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t
 	size_t col = panel * kernel->nr, width = panel_width(kernel->nr, g->n, panel);
 	size_t mr = width < kernel->nr ? kernel->mr1 : kernel->mr;
 	size_t tiles = ceil_div(it->rows, mr);
-	struct ahead ahead;
+	const bool unread = it->unread && panel == it->first_panel && k_first == 0;
 	struct rt_epilogue e = g->epilogue;
 	struct rt_gemm_tile t = {
 	    .n = least(g->n - col, width),
@@ -399,15 +440,16 @@ static void panel_stretch(const struct rt_gemm *g, const struct item *it, size_t
 	    .epilogue = k_end == g->k ? &e : NULL,
 	};
 	e.bias = it->bias ? it->bias + col : NULL;
-	if (parts && panel_parts(g, it, next, &t, &e))
+	if (parts && panel_parts(g, it, next, unread, &t, &e))
 		return;
-	look_ahead(g, next, t.w, tiles, width, &ahead);
-	t.prefetch_step = ahead.step;
-	t.prefetch_far = ahead.far;
 	for (size_t i = 0; i < tiles; i++) {
 		size_t row = share(it->rows, tiles, i);
+		const struct ahead ahead =
+		    look_ahead(g, next, t.w, tiles, width, tiles == 1 || (unread && i == 0));
 		t.m = share(it->rows, tiles, i + 1) - row;
 		t.prefetch = ahead.from + i % ahead.shares * t.k * ahead.step;
+		t.prefetch_step = ahead.step;
+		t.prefetch_far = ahead.far;
 		t.a = it->a + row * it->lda + k_first;
 		t.c = it->c + row * g->ldc + col;
 		if (it->residual)
@@ -464,7 +506,44 @@ static void run_item(const struct rt_gemm *g, const struct item *it)
 	}
 }
 
-/* Items ${begin} … ${end} − 1; those of the same rows follow each other and share gathered A. */
+/* Which item ${i} is: of the batch, of its rows and of its panels. */
+struct place {
+	size_t item, row, panel;
+};
+
+static struct place place_of(const struct cut *c, size_t i)
+{
+	const size_t in_batch = i % (c->row_cuts * c->panel_cuts);
+	struct place p = {.item = i / (c->row_cuts * c->panel_cuts)};
+
+	if (c->by_panels) {
+		p.row = in_batch % c->row_cuts;
+		p.panel = in_batch / c->row_cuts;
+	} else {
+		p.row = in_batch / c->panel_cuts;
+		p.panel = in_batch % c->panel_cuts;
+	}
+	return p;
+}
+
+/* Weights of item ${i} that the item before it does not read, or NULL. */
+static const float *new_weights(const struct job *job, const struct item *before, struct place at,
+				size_t i)
+{
+	const struct rt_gemm *g = job->g;
+	const struct place p = place_of(&job->cut, i);
+
+	if (i == job->items)
+		return NULL;
+	if (p.item != at.item)
+		return g->at ? NULL : before->w + g->w_step;
+	if (p.panel <= at.panel)
+		return NULL;
+	return before->w + before->end_panel * g->kernels->f32_gemm->nr * g->k;
+}
+
+/* Items ${begin} … ${end} − 1; those of the same rows share gathered A if they follow each
+ * other. */
 static void run_items(void *arg, size_t begin, size_t end, int thread)
 {
 	const struct job *job = arg;
@@ -473,25 +552,24 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 	const struct room *room = &job->room;
 	char *mine = job->scratch ? job->scratch + (size_t)thread * room->each : NULL;
 	float *rows_here = (float *)(void *)mine;
-	size_t gathered = (size_t)-1;
+	struct place gathered = {.item = (size_t)-1};
 	for (size_t i = begin; i < end; i++) {
-		size_t rows = i / c->panel_cuts, part = i % c->panel_cuts;
-		size_t b = rows / c->row_cuts, r = rows % c->row_cuts;
-		size_t first = share(g->m, c->tiles, share(c->tiles, c->row_cuts, r));
-		size_t last = share(g->m, c->tiles, share(c->tiles, c->row_cuts, r + 1));
-		size_t at[3] = {b * g->a_step, b * g->w_step, b * g->c_step};
+		const struct place p = place_of(c, i);
+		size_t first = share(g->m, c->units, share(c->units, c->row_cuts, p.row));
+		size_t last = share(g->m, c->units, share(c->units, c->row_cuts, p.row + 1));
+		size_t at[3] = {p.item * g->a_step, p.item * g->w_step, p.item * g->c_step};
 		struct item it = {.rows = last - first,
-				  .first_panel = share(c->panels, c->panel_cuts, part),
-				  .end_panel = share(c->panels, c->panel_cuts, part + 1)};
+				  .first_panel = share(c->panels, c->panel_cuts, p.panel),
+				  .end_panel = share(c->panels, c->panel_cuts, p.panel + 1)};
 		if (g->at)
-			g->at(g->at_arg, b, at);
+			g->at(g->at_arg, p.item, at);
 		if (g->a) {
 			it.a = g->a + at[0] + first * g->lda;
 			it.lda = g->lda;
 		} else {
-			if (gathered != rows)
-				g->rows(g->rows_arg, b, first, it.rows, rows_here, c->ld);
-			gathered = rows;
+			if (gathered.item != p.item || gathered.row != p.row)
+				g->rows(g->rows_arg, p.item, first, it.rows, rows_here, c->ld);
+			gathered = p;
 			it.a = rows_here;
 			it.lda = c->ld;
 		}
@@ -501,8 +579,8 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 			it.wide = (float *)(void *)(mine + room->gathered);
 		} else {
 			it.w = g->w + at[1];
-			if (i + 1 < end && i + 1 == (b + 1) * c->row_cuts * c->panel_cuts && !g->at)
-				it.after = it.w + g->w_step;
+			it.unread = i == begin;
+			it.after = new_weights(job, &it, p, i + 1);
 		}
 		if (c->parts) {
 			it.a_parts = (uint16_t *)(void *)(mine + room->gathered + room->wide);
@@ -512,9 +590,9 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 		}
 		it.c = g->c + at[2] + first * g->ldc;
 		if (g->epilogue.bias)
-			it.bias = g->epilogue.bias + b * g->bias_step;
+			it.bias = g->epilogue.bias + p.item * g->bias_step;
 		if (g->epilogue.residual)
-			it.residual = g->epilogue.residual + b * g->residual_step +
+			it.residual = g->epilogue.residual + p.item * g->residual_step +
 				      first * g->epilogue.ld_residual;
 		run_item(g, &it);
 	}
@@ -527,7 +605,8 @@ void rt_gemm_run(const struct rt_gemm *g, struct rt_team *team, void *scratch)
 		return;
 	cut(g, scratch && by_parts(g), (size_t)rt_team_threads(team), &job.cut);
 	room(g, &job.cut, &job.room);
-	rt_team_for(team, g->batch * job.cut.row_cuts * job.cut.panel_cuts, 1, run_items, &job);
+	job.items = g->batch * job.cut.row_cuts * job.cut.panel_cuts;
+	rt_team_for(team, job.items, 1, run_items, &job);
 }
 
 void rt_gemm_run_alone(const struct rt_gemm *g, void *scratch)
@@ -538,5 +617,6 @@ void rt_gemm_run_alone(const struct rt_gemm *g, void *scratch)
 		return;
 	cut(g, scratch && by_parts(g), 1, &job.cut);
 	room(g, &job.cut, &job.room);
-	run_items(&job, 0, g->batch * job.cut.row_cuts * job.cut.panel_cuts, 0);
+	job.items = g->batch * job.cut.row_cuts * job.cut.panel_cuts;
+	run_items(&job, 0, job.items, 0);
 }
