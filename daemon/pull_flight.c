@@ -367,10 +367,8 @@ static void end(struct pull_flight *f)
 	name = f->publish ? pull_names_find(names, f->model, f->revision) : NULL;
 	if (f->publish && (name == NULL || f->commit[0] != '\0'))
 		name = pull_names_set(names, f->model, f->revision, f->up->name, f->commit);
-	if (name != NULL && !name->kept) {
-		name->kept = true;
-		f->names = state_file_text(pull_names_keeper(names), &f->names_version);
-	}
+	if (name != NULL && !name->kept)
+		f->names = pull_names_list(names, name, &f->names_version);
 	on_pool(f, end_work, ended);
 }
 

@@ -5,7 +5,9 @@
  * by pull*.c and warm.c.  It must never take away a file of a name whose
  * successor is not complete.
  *
- * The file: one line per name, fields separated by tabs (no name holds one).
+ * The file: one line per name, fields separated by tabs (no name holds one).  It is kept in memory
+ * as it is written, each name knowing its line: with 20,000 of them nobody could put it together
+ * on the event loop whenever one has changed.  A line that is no more is blank.
  */
 #include <config.h>
 
@@ -27,15 +29,19 @@
 #include "daemon/settings.h"
 #include "daemon/state_file.h"
 
-#define BUCKETS 256
+#define BUCKETS 8192u
 #define NAMES_MAX 20000
 #define FILE_NAME "upstream-names"
 #define FILE_BYTES_MAX ((size_t)64 << 20)
+#define LINE_BYTES_MAX 2048
+#define BLANK_MAX ((size_t)64 << 10) /* bytes of blank lines, before half of the file may be */
 
 struct pull_names {
 	int dir;
 	struct pull_name *bucket[BUCKETS];
 	unsigned count;
+	char *text; /* what the file will be, without a NUL */
+	size_t size, room, blank;
 	struct state_file_keeper keeper;
 };
 
@@ -65,6 +71,82 @@ struct pull_name *pull_names_find(struct pull_names *n, const char *model, const
 	return name;
 }
 
+/* ---- the file ------------------------------------------------------------------------- */
+
+static void blank_line(struct pull_names *n, struct pull_name *name)
+{
+	memset(n->text + name->line, '\n', name->line_bytes);
+	n->blank += name->line_bytes;
+	name->line_bytes = 0;
+}
+
+static void append_line(struct pull_names *n, struct pull_name *name, const char *line,
+			size_t bytes)
+{
+	if (n->room - n->size < bytes) {
+		n->room = (n->room + bytes) * 2;
+		n->text = realloc(n->text, n->room);
+		must(n->text != NULL);
+	}
+	memcpy(n->text + n->size, line, bytes);
+	name->line = n->size;
+	name->line_bytes = (unsigned)bytes;
+	n->size += bytes;
+}
+
+/* The blank lines go. */
+static void close_up(struct pull_names *n)
+{
+	struct pull_names old = *n;
+
+	n->room = n->size - n->blank + LINE_BYTES_MAX;
+	n->text = malloc(n->room);
+	must(n->text != NULL);
+	n->size = n->blank = 0;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (struct pull_name *name = n->bucket[i]; name != NULL; name = name->next) {
+			if (name->line_bytes > 0)
+				append_line(n, name, old.text + name->line, name->line_bytes);
+		}
+	}
+	free(old.text);
+}
+
+/* Its line says what it is now. */
+static void write_line(struct pull_names *n, struct pull_name *name)
+{
+	char line[LINE_BYTES_MAX];
+	int bytes = 0;
+
+	if (name->kept)
+		bytes = snprintf(line, sizeof(line), "%s\t%s\t%s\t%s\t%" PRId64 "\n", name->model,
+				 name->revision, name->upstream, name->commit, name->checked_s);
+	must(bytes >= 0 && (size_t)bytes < sizeof(line));
+	if (name->line_bytes > 0 && name->line_bytes == (unsigned)bytes) {
+		memcpy(n->text + name->line, line, (size_t)bytes);
+		return;
+	}
+	if (name->line_bytes > 0)
+		blank_line(n, name);
+	if (bytes > 0)
+		append_line(n, name, line, (size_t)bytes);
+	if (n->blank > BLANK_MAX && n->blank > n->size / 2)
+		close_up(n);
+}
+
+/* The caller frees it. */
+static char *text_of(void *arg)
+{
+	const struct pull_names *n = arg;
+	char *text = malloc(n->size + 1);
+
+	must(text != NULL);
+	if (n->size > 0)
+		memcpy(text, n->text, n->size);
+	text[n->size] = '\0';
+	return text;
+}
+
 struct pull_name *pull_names_set(struct pull_names *n, const char *model, const char *revision,
 				 const char *upstream, const char *commit)
 {
@@ -74,7 +156,9 @@ struct pull_name *pull_names_set(struct pull_names *n, const char *model, const 
 	if (name == NULL) {
 		size_t a = strlen(model) + 1, b = strlen(revision) + 1, c = strlen(upstream) + 1;
 
-		name = n->count >= NAMES_MAX ? NULL : calloc(1, sizeof(*name) + a + b + c);
+		if (n->count >= NAMES_MAX || a + b + c > LINE_BYTES_MAX - 100)
+			return NULL;
+		name = calloc(1, sizeof(*name) + a + b + c);
 		if (name == NULL)
 			return NULL;
 		text = (char *)(name + 1);
@@ -88,55 +172,61 @@ struct pull_name *pull_names_set(struct pull_names *n, const char *model, const 
 	}
 	(void)snprintf(name->commit, sizeof(name->commit), "%s", commit);
 	name->checked_s = (int64_t)time(NULL);
+	if (name->kept)
+		write_line(n, name);
 	return name;
 }
 
-/* ---- the file ------------------------------------------------------------------------- */
-
-static void parse_line(struct pull_names *n, char *line)
+/* The line at ${at}, of ${bytes} with its end, as a name; false: it is none, or a second one. */
+static bool parse_line(struct pull_names *n, size_t at, size_t bytes)
 {
-	char *field[5], *save = line;
+	char line[LINE_BYTES_MAX], *field[5], *save = line;
 	struct pull_name *name;
 
+	if (bytes > sizeof(line))
+		return false;
+	memcpy(line, n->text + at, bytes);
+	line[bytes - 1] = '\0';
 	for (int i = 0; i < 5; i++) {
 		field[i] = strsep(&save, "\t");
 		if (field[i] == NULL)
-			return;
+			return false;
 	}
 	if (!store_name_ok(field[0]) || !store_rev_ok(field[1]) || strlen(field[3]) > 40)
-		return;
-	name = pull_names_set(n, field[0], field[1], field[2], field[3]);
-	if (name != NULL) {
-		name->checked_s = strtoll(field[4], NULL, 10);
-		name->kept = name->stored = true;
-	}
+		return false;
+	name = pull_names_find(n, field[0], field[1]);
+	if (name == NULL)
+		name = pull_names_set(n, field[0], field[1], field[2], field[3]);
+	else
+		return false;
+	if (name == NULL)
+		return false;
+	name->checked_s = strtoll(field[4], NULL, 10);
+	name->kept = name->stored = true;
+	name->line = at;
+	name->line_bytes = (unsigned)bytes;
+	return true;
 }
 
-/* All that are kept, as lines; the caller frees it. */
-static char *text_of(void *arg)
+static void parse(struct pull_names *n)
 {
-	const struct pull_names *n = arg;
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	size_t at = 0;
 
-	must(f != NULL);
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (const struct pull_name *name = n->bucket[i]; name != NULL; name = name->next) {
-			if (name->kept)
-				(void)fprintf(f, "%s\t%s\t%s\t%s\t%" PRId64 "\n", name->model,
-					      name->revision, name->upstream, name->commit,
-					      name->checked_s);
+	while (at < n->size) {
+		const char *end = memchr(n->text + at, '\n', n->size - at);
+		size_t bytes = (size_t)(end - (n->text + at)) + 1;
+
+		if (!parse_line(n, at, bytes)) {
+			memset(n->text + at, '\n', bytes);
+			n->blank += bytes;
 		}
+		at += bytes;
 	}
-	must(fclose(f) == 0);
-	return text;
 }
 
 struct pull_names *pull_names_open(struct context *ctx)
 {
 	struct pull_names *n = calloc(1, sizeof(*n));
-	char *text, *rest, *line;
 
 	must(n != NULL);
 	n->dir = open(ctx->settings->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -146,13 +236,17 @@ struct pull_names *pull_names_open(struct context *ctx)
 		return NULL;
 	}
 	state_file_keep(&n->keeper, ctx, n->dir, FILE_NAME, text_of, n);
-	text = rest = state_file_read(n->dir, FILE_NAME, FILE_BYTES_MAX);
-	if (text == NULL && errno != ENOENT)
+	n->text = state_file_read(n->dir, FILE_NAME, FILE_BYTES_MAX);
+	if (n->text == NULL && errno != ENOENT)
 		log_error("upstream", "error=\"the list of names cannot be read: %s\"",
 			  strerror(errno));
-	while ((line = strsep(&rest, "\n")) != NULL)
-		parse_line(n, line);
-	free(text);
+	if (n->text != NULL && n->text[0] != '\0') {
+		n->size = strlen(n->text);
+		n->room = n->size + 1;
+		if (n->text[n->size - 1] != '\n')
+			n->text[n->size++] = '\n'; /* where the NUL was */
+	}
+	parse(n);
 	return n;
 }
 
@@ -169,13 +263,22 @@ void pull_names_close(struct pull_names *n)
 		}
 	}
 	(void)close(n->dir);
+	free(n->text);
 	free(n);
 }
 
 void pull_names_keep(struct pull_names *n, struct pull_name *name)
 {
 	name->kept = name->stored = true;
+	write_line(n, name);
 	state_file_touch(&n->keeper);
+}
+
+char *pull_names_list(struct pull_names *n, struct pull_name *name, uint64_t *ret_version)
+{
+	name->kept = true;
+	write_line(n, name);
+	return state_file_text(&n->keeper, ret_version);
 }
 
 void pull_names_drop(struct pull_names *n, struct pull_name *name)
@@ -183,6 +286,7 @@ void pull_names_drop(struct pull_names *n, struct pull_name *name)
 	if (name->stored)
 		return; /* by somebody else */
 	name->kept = false;
+	write_line(n, name);
 	state_file_touch(&n->keeper);
 }
 

@@ -26,6 +26,8 @@ struct pull_name {
 	bool stored;       /* something of it is stored */
 	bool busy;         /* it is being looked up again */
 	struct pull_name *next;
+	size_t line;         /* pull_names.c: of the file; */
+	unsigned line_bytes; /* 0: none */
 };
 
 /* pull_names_open(ctx): with what was written down.  NULL: logged. */
@@ -39,9 +41,14 @@ struct pull_name *pull_names_set(struct pull_names *n, const char *model, const 
 				 const char *upstream, const char *commit);
 /* pull_names_keep: something of it is stored: write it down, soon. */
 void pull_names_keep(struct pull_names *n, struct pull_name *name);
+/*
+ * pull_names_list(n, name, ret_version): it is kept: the list with it, for who has to know that it
+ * is written before something of it is stored (state_file_put); the caller frees it.
+ */
+char *pull_names_list(struct pull_names *n, struct pull_name *name, uint64_t *ret_version);
 /* pull_names_drop: it was listed, but nothing of it could be stored. */
 void pull_names_drop(struct pull_names *n, struct pull_name *name);
-/* pull_names_keeper(n): for who has to know that it is written: state_file_text, state_file_put. */
+/* pull_names_keeper(n): for state_file_put of what pull_names_list gave. */
 struct state_file_keeper *pull_names_keeper(struct pull_names *n);
 
 /* One more file of a name. */
