@@ -23,7 +23,7 @@
 #define K_STRETCH 768            /* K of one pass: 96 KiB of a panel of 32 columns */
 #define A_BYTES (512u * 1024u)   /* of A per item and pass; twice that if it is all of A */
 #define PARTS_BYTES (1u << 20)   /* of parts of A, C and residual per item, about */
-#define AHEAD 2048               /* floats that a lone tile fetches ahead: 8 KiB */
+#define AHEAD 512                /* floats that a lone tile fetches ahead: 2 KiB */
 #define SHARES 8          /* tiles that divide fetching among them, at most; a power of two */
 #define ITEM_WORK 400000u /* multiplications that are worth another thread */
 
