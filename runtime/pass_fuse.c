@@ -2,8 +2,8 @@
 /*
  * pass_fuse.c — fewer, larger nodes: zeros around an image go into the
  * convolution, functions written in pieces become one, a product or convolution
- * takes in the scale, bias, addition and activation that follow it, and one with
- * one-hot vectors picks rows.
+ * takes in the scale, bias, addition and activation that follow it, one with
+ * one-hot vectors picks rows, and pixels are not dealt out to channels (pass_fuse_focus.c).
  *
  * Results differ from the separate nodes by float rounding only.  A node is
  * taken in when its input has no other reader.  Runs before the layout pass (for
@@ -151,6 +151,7 @@ int rt_pass_fuse(struct rt_graph *g, struct rt_error *err)
 	if ((status = rt_pass_fuse_sweep(g, rt_pass_fuse_unary, &changed, err)) ||
 	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_gelu, &changed, err)) ||
 	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_pad, &changed, err)) ||
+	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_focus, &changed, err)) ||
 	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_base, &changed, err)) ||
 	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_one_hot, &changed, err)))
 		return status;

@@ -2,7 +2,7 @@
 /*
  * pass_fuse.h — what pass_fuse.c (the walk), pass_fuse_base.c (what a product or
  * convolution takes in), pass_fuse_unary.c and pass_fuse_gelu.c (functions written in
- * pieces) and pass_fuse_one_hot.c share.
+ * pieces), pass_fuse_one_hot.c and pass_fuse_focus.c share.
  */
 #ifndef LARDER_RUNTIME_PASS_FUSE_H
 #define LARDER_RUNTIME_PASS_FUSE_H
@@ -52,6 +52,9 @@ int rt_pass_fuse_function(const struct rt_fuse *f, const struct rt_node *n,
 bool rt_pass_fuse_base(struct rt_fuse *f, int node);
 /* rt_pass_fuse_pad(f, node): zeros that Pad puts around become pads of the convolution after it. */
 bool rt_pass_fuse_pad(struct rt_fuse *f, int node);
+/* rt_pass_fuse_focus(f, node): a convolution of pixels dealt out to channels, of the image itself.
+ */
+bool rt_pass_fuse_focus(struct rt_fuse *f, int node);
 /* rt_pass_fuse_unary(f, node): x·sigmoid(x) and the like become one node; true if anything changed.
  */
 bool rt_pass_fuse_unary(struct rt_fuse *f, int node);

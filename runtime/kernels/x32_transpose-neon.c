@@ -17,6 +17,13 @@ static inline void block(const uint32_t *x, size_t ldx, uint32_t *y, size_t ldy)
 	vst1q_u32(y + 3 * ldy, vcombine_u32(vget_high_u32(ab.val[1]), vget_high_u32(cd.val[1])));
 }
 
+#define THREE 4
+static inline void three(const uint32_t *x, size_t ldx, uint32_t *y)
+{
+	uint32x4x3_t rows = {{vld1q_u32(x), vld1q_u32(x + ldx), vld1q_u32(x + 2 * ldx)}};
+	vst3q_u32(y, rows);
+}
+
 #define VARIANT rt_x32_transpose__neon
 #include "runtime/kernels/x32_transpose.body.h"
 #endif

@@ -27,6 +27,22 @@ static inline void block(const uint32_t *x, size_t ldx, uint32_t *y, size_t ldy)
 	store(y + 3 * ldy, _mm_unpackhi_epi64(ab, cd));
 }
 
+/* Four columns of three rows, as three rows of four: y[3·c + r] = x[r][c]. */
+#define THREE 4
+static inline void three(const uint32_t *x, size_t ldx, uint32_t *y)
+{
+	__m128 a = _mm_loadu_ps((const void *)x), b = _mm_loadu_ps((const void *)(x + ldx));
+	__m128 c = _mm_loadu_ps((const void *)(x + 2 * ldx));
+	__m128 lo = _mm_unpacklo_ps(a, b), hi = _mm_unpackhi_ps(a, b); /* a0 b0 a1 b1, … */
+	a = _mm_shuffle_ps(c, lo, _MM_SHUFFLE(2, 2, 0, 0));            /* c0 c0 a1 a1 */
+	_mm_storeu_ps((void *)y, _mm_shuffle_ps(lo, a, _MM_SHUFFLE(2, 0, 1, 0)));
+	b = _mm_shuffle_ps(b, c, _MM_SHUFFLE(1, 1, 1, 1)); /* b1 b1 c1 c1 */
+	_mm_storeu_ps((void *)(y + 4), _mm_shuffle_ps(b, hi, _MM_SHUFFLE(1, 0, 2, 0)));
+	a = _mm_shuffle_ps(c, hi, _MM_SHUFFLE(2, 2, 2, 2)); /* c2 c2 a3 a3 */
+	b = _mm_shuffle_ps(hi, c, _MM_SHUFFLE(3, 3, 3, 3)); /* b3 b3 c3 c3 */
+	_mm_storeu_ps((void *)(y + 8), _mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+}
+
 #define VARIANT rt_x32_transpose__sse41
 #include "runtime/kernels/x32_transpose.body.h"
 #endif

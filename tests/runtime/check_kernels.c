@@ -505,6 +505,11 @@ START_TEST(transposes)
 				ck_assert_uint_eq(y[c * (LD - 1) + r], r < rows && c < cols
 									   ? x[r * LD + c]
 									   : 0xeeeeeeeeu);
+		memset(y, 0xee, sizeof y); /* rows that lie together when turned */
+		transpose_rows[_i].variant->run(rows, cols, x, LD, y, rows);
+		for (size_t k = 0; k < rows * cols; k++)
+			ck_assert_uint_eq(y[k], x[k % rows * LD + k / rows]);
+		ck_assert_uint_eq(y[rows * cols], 0xeeeeeeeeu);
 	}
 }
 END_TEST

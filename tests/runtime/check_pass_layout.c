@@ -137,6 +137,18 @@ static void swish_and_scale(struct pbuild *m)
 	pbuild_node(m, "Mul", "c d", "y", NULL);
 }
 
+/* Weights that two scales go into, and that another convolution has as they are. */
+static void scaled_twice(struct pbuild *m)
+{
+	struct pbuild a = {0};
+	constant(m, "k", 3, (int64_t[]){8, 1, 1});
+	conv(m, "x", "a", "w1", 8, 8, 3);
+	batch_norm(m, "a", "b", 8);
+	pbuild_node(m, "Mul", "b k", "c", NULL);
+	pbuild_attr_ints(&a, "pads", 4, (int64_t[]){1, 1, 1, 1});
+	pbuild_node(m, "Conv", "c w1", "y", &a);
+}
+
 static void hard_swish_in_pieces(struct pbuild *m)
 {
 	scalar(m, "three", 3);
@@ -337,6 +349,31 @@ static void wrong_rank_in_body(struct pbuild *m)
 	pbuild_node(m, "Loop", "trips - first", "last y", &attrs);
 }
 
+/* Pixels dealt out to channels, the rows by one Slice and the columns by the next. */
+static void focus(struct pbuild *m)
+{
+	static const char *const rows[] = {"x zero end h two", "x one end h two"};
+	static const char *const columns[] = {"r0 zero end w two", "r1 zero end w two",
+					      "r0 one end w two", "r1 one end w two"};
+	const int64_t one = 1, numbers[] = {0, 1, 2, 3, INT64_MAX};
+	const char *const names[] = {"zero", "one", "two", "w", "end"};
+	struct pbuild a = {0};
+	for (int i = 0; i < 5; i++)
+		pbuild_init_i64(m, names[i], 1, &one, &numbers[i]);
+	pbuild_init_i64(m, "h", 1, &one, &numbers[2]);
+	for (int i = 0; i < 2; i++)
+		pbuild_node(m, "Slice", rows[i], i ? "r1" : "r0", NULL);
+	for (int i = 0; i < 4; i++)
+		pbuild_node(m, "Slice", columns[i], (const char *[]){"a", "b", "c", "d"}[i], NULL);
+	axis(m, "Concat", "a b c d", "e", 1);
+	constant(m, "weights", 4, (int64_t[]){5, 32, 3, 2});
+	pbuild_attr_ints(&a, "pads", 4, (int64_t[]){1, 0, 1, 1});
+	pbuild_attr_ints(&a, "strides", 2, (int64_t[]){2, 1});
+	pbuild_attr_ints(&a, "kernel_shape", 2, (int64_t[]){3, 2});
+	pbuild_node(m, "Conv", "e weights", "f", &a);
+	pbuild_node(m, "Relu", "f", "y", NULL);
+}
+
 static const struct {
 	const char *name;
 	void (*build)(struct pbuild *m);
@@ -361,6 +398,9 @@ static const struct {
     {"output_between", output_between, -1, -1},
     {"in_branch", in_branch, 2, 6},
     {"wrong_rank_in_body", wrong_rank_in_body, -1, -1},
+    {"focus, shape declared", focus, 2, 3},
+    {"focus of any size", focus, 2, 10},
+    {"scaled_twice", scaled_twice, 2, 4},
 };
 
 static int count(const struct rt_graph *g, const char *op)
@@ -383,7 +423,9 @@ static void run_net(int i, struct opened *o, const struct rt_model_opts *opts,
 	state = (uint32_t)i + 7;
 	o->model = NULL;
 	pbuild_model(&o->m, 14);
-	pbuild_input(&o->m, "x", 1, 4, (int64_t[]){-1, -1, -1, -1});
+	pbuild_input(&o->m, "x", 1, 4,
+		     strstr(nets[i].name, "declared") ? (int64_t[]){1, 8, 6, 6}
+						      : (int64_t[]){-1, -1, -1, -1});
 	pbuild_output(&o->m, "y", 1);
 	nets[i].build(&o->m);
 	opened_open(o, opts);
