@@ -32,6 +32,11 @@ bool rt_selftest_near(size_t n, const float *ref, const float *got, float scale)
 	return true;
 }
 
+bool rt_selftest_same(const void *ref, const void *got, size_t bytes)
+{
+	return memcmp(ref, got, bytes) == 0;
+}
+
 bool rt_selftest_f32_unary(const struct rt_f32_unary *ref, const struct rt_f32_unary *got)
 {
 	const struct rt_unary_params p = {0.75f, 1.25f};
@@ -111,13 +116,13 @@ bool rt_selftest_f16_convert(const struct rt_f16_convert *ref, const struct rt_f
 		h[i] = (uint16_t)(i << 10 | (i < 63 && i != 31 ? i * 7 & 1023 : 0));
 	ref->to_f32(2 * N - 1, h, want);
 	got->to_f32(2 * N - 1, h, have);
-	if (memcmp(want, have, (2 * N - 1) * sizeof *want))
+	if (!rt_selftest_same(want, have, (2 * N - 1) * sizeof *want))
 		return false;
 	for (size_t i = 0; i < N; i++)
 		x[i] = ldexpf(1.0f + (float)(2 * i + 1) * 0x1p-11f, (int)i - 30);
 	ref->from_f32(N, x, back[0]);
 	got->from_f32(N, x, back[1]);
-	return !memcmp(back[0], back[1], sizeof back[0]);
+	return rt_selftest_same(back[0], back[1], sizeof back[0]);
 }
 
 bool rt_selftest_x32_transpose(const struct rt_x32_transpose *ref,
@@ -128,7 +133,7 @@ bool rt_selftest_x32_transpose(const struct rt_x32_transpose *ref,
 		x[i] = (uint32_t)i * 2654435761u;
 	ref->run(19, 21, x, 21, want, 20);
 	got->run(19, 21, x, 21, have, 20);
-	return !memcmp(want, have, sizeof want);
+	return rt_selftest_same(want, have, sizeof want);
 }
 
 /* Both variants pack W in their own width, so each is compared with a plain product. */
@@ -210,8 +215,8 @@ bool rt_selftest_f32_split(const struct rt_f32_split *ref, const struct rt_f32_s
 			    !of[i]->weights(K, narrow, from, w[i], from, 0))
 				return false;
 			rt_selftest_fill(M * LDC, 15, c[i]);
-			if (i == 0 ||
-			    (!memcmp(a[0], a[1], sizeof *a) && !memcmp(w[0], w[1], sizeof *w)))
+			if (i == 0 || (rt_selftest_same(a[0], a[1], sizeof *a) &&
+				       rt_selftest_same(w[0], w[1], sizeof *w)))
 				of[i]->tile(&t);
 		}
 		if (!rt_selftest_near(M * LDC, c[0], c[1], 64))

@@ -20,5 +20,7 @@
 void rt_selftest_fill(size_t n, uint32_t seed, float *x);
 /* rt_selftest_near(n, ref, got, scale): each within 2e-6 · (|ref| + scale), or NaN in both. */
 bool rt_selftest_near(size_t n, const float *ref, const float *got, float scale);
+/* rt_selftest_same(ref, got, bytes): the same to the bit: zeros have a sign, NaNs a payload. */
+bool rt_selftest_same(const void *ref, const void *got, size_t bytes);
 
 #endif

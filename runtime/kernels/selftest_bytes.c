@@ -54,7 +54,7 @@ static bool finishes(const struct rt_i8_row *ref, const struct rt_i8_row *got, b
 	memset(have, 1, sizeof have);
 	f.y = want, ref->to_i32(&f);
 	f.y = have, got->to_i32(&f);
-	if (memcmp(want, have, sizeof want))
+	if (!rt_selftest_same(want, have, sizeof want))
 		return false;
 	memset(want, 0, sizeof want);
 	memset(have, 0, sizeof have);
@@ -64,7 +64,7 @@ static bool finishes(const struct rt_i8_row *ref, const struct rt_i8_row *got, b
 		return false;
 	f.y = want, ref->to_i8(&f);
 	f.y = have, got->to_i8(&f);
-	return !memcmp(want, have, sizeof want);
+	return rt_selftest_same(want, have, sizeof want);
 }
 
 bool rt_selftest_i8_row(const struct rt_i8_row *ref, const struct rt_i8_row *got)
@@ -92,13 +92,13 @@ bool rt_selftest_i8_row(const struct rt_i8_row *ref, const struct rt_i8_row *got
 			of[i]->reals(N, a, s, 0.02f, 11, reals[i]);
 			of[i]->sum_rows(2, N / 2, a, N / 2, s, sums[i]);
 		}
-		if (memcmp(bytes[0], bytes[1], N + 1) ||
-		    memcmp(reals[0], reals[1], sizeof *reals) ||
-		    memcmp(sums[0], sums[1], sizeof *sums))
+		if (!rt_selftest_same(bytes[0], bytes[1], N + 1) ||
+		    !rt_selftest_same(reals[0], reals[1], sizeof *reals) ||
+		    !rt_selftest_same(sums[0], sums[1], sizeof *sums))
 			return false;
 		for (int i = 0; i < 2; i++)
 			s ? of[i]->add(&p, N, a, b, bytes[i]) : of[i]->mul(&p, N, a, b, bytes[i]);
-		if (memcmp(bytes[0], bytes[1], N + 1))
+		if (!rt_selftest_same(bytes[0], bytes[1], N + 1))
 			return false;
 	}
 	return finishes(ref, got, false) && finishes(ref, got, true);
@@ -179,7 +179,7 @@ bool rt_selftest_i8_dwconv(const struct rt_i8_dwconv *ref, const struct rt_i8_dw
 		of[i]->pack(N, TAPS, (const int8_t *)w, packed);
 		of[i]->run(&win);
 	}
-	return !memcmp(sums[0], sums[1], sizeof *sums);
+	return rt_selftest_same(sums[0], sums[1], sizeof *sums);
 }
 
 static bool n4_rows(const struct rt_n4_dot *ref, const struct rt_n4_dot *got, size_t block,
@@ -224,7 +224,7 @@ bool rt_selftest_n4_dot(const struct rt_n4_dot *ref, const struct rt_n4_dot *got
 	fill_bytes(sizeof q, 36, q);
 	ref->unpack(48, q, 0.5f, 7, want);
 	got->unpack(48, q, 0.5f, 7, have);
-	return !memcmp(want, have, sizeof want) && n4_rows(ref, got, 16, false) &&
+	return rt_selftest_same(want, have, sizeof want) && n4_rows(ref, got, 16, false) &&
 	       n4_rows(ref, got, 32, true) && n4_rows(ref, got, 128, true);
 }
 
@@ -243,18 +243,19 @@ bool rt_selftest_n4_gemm(const struct rt_n4_gemm *ref, const struct rt_n4_gemm *
 	for (int zeros = 0; zeros < 2; zeros++) {
 		for (int i = 0; i < 2; i++)
 			of[i]->unpack(K - 3, BLOCK, w, scale, zeros ? scale : NULL, panel[i], 16);
-		if (memcmp(panel[0], panel[1], (K - 3) * 16 * sizeof(float)))
+		if (!rt_selftest_same(panel[0], panel[1], (K - 3) * 16 * sizeof(float)))
 			return false;
 	}
 	for (int parts = 2; parts <= 3; parts++) {
-		const size_t each = (size_t)(BLOCK * parts), most = got->mr[parts];
+		const size_t each = BLOCK * (size_t)parts, most = got->mr[parts];
 		if (most > ROWS)
 			return false;
 		for (int i = 0; i < 2; i++)
 			for (size_t b = 0; b < ROWS * BLOCKS; b++)
 				of[i]->prepare(BLOCK, parts, b % BLOCKS ? BLOCK : 27, x + b * BLOCK,
 					       to[i] + b * each, x_scale[i] + b, x_sum[i] + b);
-		if (memcmp(to[0], to[1], sizeof *to) || memcmp(x_sum[0], x_sum[1], sizeof *x_sum))
+		if (!rt_selftest_same(to[0], to[1], sizeof *to) ||
+		    !rt_selftest_same(x_sum[0], x_sum[1], sizeof *x_sum))
 			return false;
 		for (size_t m = 0; m < 2 * most; m++)
 			for (int i = 0; i < 2; i++) {
