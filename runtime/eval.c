@@ -52,7 +52,7 @@ static struct rt_tensor as_value(enum rt_dtype t, const struct rt_list *l)
 {
 	struct rt_tensor value = {.dtype = t};
 
-	memcpy(&value.data, &l, sizeof(l)); /* nobody writes to it */
+	memcpy(&value.data, &l, sizeof(struct rt_list *)); /* nobody writes to it */
 	return value;
 }
 

@@ -15,7 +15,7 @@
 
 #include "runtime/onnx_reader.h"
 
-int rt_onnx_no_memory(struct rt_onnx_reader *r)
+int(rt_onnx_no_memory)(struct rt_onnx_reader *r)
 {
 	return rt_error_set(r->err, RT_BUDGET,
 			    "what the model needs in memory goes beyond its budget of %zu bytes",
@@ -236,7 +236,7 @@ static int input(struct rt_onnx_scope *s, struct rt_wire w, int *list)
 	if (known != NULL && *known >= 0 && g->values[*known].is_constant &&
 	    !g->values[*known].is_input)
 		v = *known; /* an input that has an initialiser */
-	else if ((status = rt_onnx_define(s, name, &v)) < 0)
+	else if (rt_onnx_define(s, name, &v) < 0)
 		return rt_error_wrap(s->r->err, "input");
 	g->values[v].is_input = true;
 	describe(&g->values[v], &info);

@@ -65,6 +65,9 @@ struct rt_onnx_scope {
 
 /* ---- onnx.c ---- */
 int rt_onnx_no_memory(struct rt_onnx_reader *r);
+#ifdef __clang_analyzer__ /* as in tensor.h */
+#define rt_onnx_no_memory(r) (rt_onnx_no_memory(r), RT_BUDGET)
+#endif
 /* rt_onnx_name(r, s, out): check a name and copy it, NUL-terminated. */
 int rt_onnx_name(struct rt_onnx_reader *r, const struct rt_field *f, const char **out);
 /* rt_onnx_look_up(s, name, out): the value that ${name} stands for, made if it is new. */

@@ -59,7 +59,7 @@ static void sort_rows(void)
 {
 	for (size_t i = 0; i < ROWS; i++)
 		sorted[i] = &rows[i];
-	qsort(sorted, ROWS, sizeof(sorted[0]), by_name);
+	qsort(sorted, ROWS, sizeof(struct rt_op_row *), by_name);
 }
 
 /* The first row of that name, or where it would be. */

@@ -229,7 +229,7 @@ static bool permute_input(struct rt_layout *l, int node, int k, const struct rt_
 	size_t size;
 	struct rt_tensor to;
 	int v;
-	if (!has_input(l, node, k) || (c && rt_tensor_elems(c) == 0))
+	if (!c || rt_tensor_elems(c) == 0)
 		return true;
 	size = rt_dtype_bits(c->dtype) / 8;
 	to = *c;

@@ -480,9 +480,9 @@ static void shuffle(struct rt_layout *l, int node)
 	int turn, back;
 	if (!rt_pass_layout_turns_equal(&t, &first) || new_shape(l, node, split) != 5 ||
 	    (turn = only_reader(l, node)) < 0 || l->graph->nodes[turn].domain != RT_ONNX ||
-	    strcmp(l->graph->nodes[turn].op_type, "Transpose") ||
+	    strcmp(l->graph->nodes[turn].op_type, "Transpose") != 0 ||
 	    !(p = rt_node_ints(&l->graph->nodes[turn], "perm", &have)) || have != 5 ||
-	    memcmp(p, want, sizeof want) || (back = only_reader(l, turn)) < 0 ||
+	    memcmp(p, want, sizeof want) != 0 || (back = only_reader(l, turn)) < 0 ||
 	    new_shape(l, back, whole) != 4)
 		return;
 	/* all but the batch must be plain numbers that match */
@@ -561,7 +561,8 @@ void rt_pass_layout_apply(struct rt_layout *l, int node)
 	if (n->in_count < 1 || n->in[0] == RT_NO_VALUE)
 		return;
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-		if (strcmp(rules[i].op_type, n->op_type) || (n->domain != RT_ONNX && !rules[i].any))
+		if (strcmp(rules[i].op_type, n->op_type) != 0 ||
+		    (n->domain != RT_ONNX && !rules[i].any))
 			continue;
 		note_rank(l, node, rules[i].apply == unary || rules[i].apply == nary);
 		rules[i].apply(l, node);

@@ -30,7 +30,7 @@ static bool read_source(const struct rt_fuse *f, int v, struct rt_quant *out, bo
 	if (v == RT_NO_VALUE || g->values[v].producer < 0 || g->values[v].dtype != RT_F32)
 		return false;
 	n = &g->nodes[g->values[v].producer];
-	if (strcmp(n->op_type, "DequantizeLinear") ||
+	if (strcmp(n->op_type, "DequantizeLinear") != 0 ||
 	    (n->domain != RT_ONNX && n->domain != RT_MS) || rt_node_int(n, "block_size", 0) != 0)
 		return false;
 	out->q = n->in[0];

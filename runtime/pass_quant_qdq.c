@@ -37,8 +37,9 @@ static bool read_end(const struct rt_fuse *f, int node, struct end *e)
 	const struct rt_node *n = node_at(f, node);
 	const struct rt_tensor *scale, *zero;
 
-	if (strcmp(n->op_type, "QuantizeLinear") || (n->domain != RT_ONNX && n->domain != RT_MS) ||
-	    rt_node_int(n, "block_size", 0) != 0 || n->out[0] == RT_NO_VALUE)
+	if (strcmp(n->op_type, "QuantizeLinear") != 0 ||
+	    (n->domain != RT_ONNX && n->domain != RT_MS) || rt_node_int(n, "block_size", 0) != 0 ||
+	    n->out[0] == RT_NO_VALUE)
 		return false;
 	*e = (struct end){.node = node, .lo = -INFINITY, .hi = INFINITY};
 	e->y = (struct rt_quant){.q = n->out[0],
@@ -415,7 +416,7 @@ static int real_bias(struct rt_fuse *f, int v, int64_t count)
 	n = node_at(f, p);
 	c = rt_pass_fuse_constant(f, n->in[0]);
 	s = rt_pass_fuse_constant(f, rt_pass_quant_input(n, 1));
-	if (strcmp(n->op_type, "DequantizeLinear") || !c || c->dtype != RT_I32 || !s ||
+	if (strcmp(n->op_type, "DequantizeLinear") != 0 || !c || c->dtype != RT_I32 || !s ||
 	    s->dtype != RT_F32 || rt_tensor_elems(c) != count ||
 	    (rt_tensor_elems(s) != 1 && rt_tensor_elems(s) != count))
 		return CANNOT;

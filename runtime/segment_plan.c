@@ -209,7 +209,7 @@ static struct rt_tensor *writable(const struct rt_tensor *slots)
 {
 	struct rt_tensor *w;
 
-	memcpy(&w, &slots, sizeof(w));
+	memcpy(&w, &slots, sizeof(struct rt_tensor *));
 	return w;
 }
 

@@ -156,7 +156,7 @@ static const char *search(const struct rt_tfjs_layer *c, const char *name)
 int rt_tfjs_layer_weight(struct rt_tfjs_layer *c, const char *name, bool optional)
 {
 	char exact[1024];
-	const char *path = exact;
+	const char *path;
 	int n = snprintf(exact, sizeof(exact), "%s/%s", c->name, name), v = RT_NO_VALUE;
 
 	if (c->inner[0] == '\0' && n > 0 && (size_t)n < sizeof(exact))

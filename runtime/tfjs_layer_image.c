@@ -331,9 +331,11 @@ static void norm_along(struct rt_tfjs_layer *c, int count, const int64_t *axes)
 static int norm_axes(const struct rt_tfjs_layer *c, const struct rt_shape *s, int64_t *axes)
 {
 	const struct rt_json *j = rt_tfjs_layer_get(c, "axis", NULL);
-	int n = rt_json_count(j) > 0 ? rt_json_ints(j, RT_RANK_MAX, axes) : 1;
+	int n = 1;
 
-	if (rt_json_count(j) == 0)
+	if (rt_json_count(j) > 0)
+		n = rt_json_ints(j, RT_RANK_MAX, axes);
+	else
 		axes[0] = rt_json_int(j, -1);
 	for (int i = 0; i < n; i++) {
 		axes[i] += axes[i] < 0 ? s->rank : 0;

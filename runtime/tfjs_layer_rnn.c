@@ -277,7 +277,7 @@ void rt_tfjs_layer_cells(struct rt_tfjs_layer *c)
 {
 	const struct rt_json *cell = rt_tfjs_layer_get(c, "cell", NULL);
 	const struct rt_json *cells = rt_tfjs_layer_get(c, "cells", NULL);
-	struct flags flags = read_flags(c), last = flags;
+	struct flags flags = read_flags(c), last;
 	struct rt_tfjs_layer each = *c;
 	int v = c->in[0], k = 0;
 

@@ -500,11 +500,12 @@ static void give_outputs(struct network *n, const struct rt_json *list, struct r
 			(void)rt_lower_fail(l, RT_MALFORMED, "output %d depends on itself", i);
 		if (l->status < 0)
 			return;
-		if (n->depth == 0)
+		if (out == NULL) { /* the model's own */
 			name_output(n, ref, v);
-		else
-			out->out[out->out_count++] = v;
-		if (n->depth > 0 && i == 0)
+			continue;
+		}
+		out->out[out->out_count++] = v;
+		if (i == 0)
 			out->out_mask = mask;
 	}
 }

@@ -78,7 +78,7 @@ static struct rt_graph *branch(struct rt_tfjs_op *c, const char *name, int count
 
 static int *scratch_of(struct rt_tfjs_op *c)
 {
-	int *scratch = calloc((size_t)c->in_count + 3 * RT_TFJS_ARGS_MAX, sizeof(*scratch));
+	int *scratch = calloc((size_t)c->in_count + (size_t)3 * RT_TFJS_ARGS_MAX, sizeof(*scratch));
 
 	if (scratch == NULL)
 		(void)rt_lower_fail(c->l, RT_MEMORY, "out of memory");

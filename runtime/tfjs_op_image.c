@@ -62,7 +62,7 @@ static bool read_window(const struct rt_tfjs_op *c, int spatial, struct window *
 
 		if (rt_tfjs_op_ints(c, "explicit_paddings", 16, all) != 2 * (spatial + 2))
 			return false;
-		for (int i = 0; i < spatial; i++) {
+		for (ptrdiff_t i = 0; i < spatial; i++) {
 			w->pads[i] = all[2 * (skip + i)];
 			w->pads[spatial + i] = all[2 * (skip + i) + 1];
 		}
@@ -149,6 +149,7 @@ static void gradient_pads(const struct window *w, const int64_t *size, int64_t *
 	for (int i = 0; i < w->spatial; i++) {
 		int64_t s = w->strides[i], k = (w->kernel[i] - 1) * w->dilations[i] + 1;
 		int64_t n = size != NULL ? size[i] : w->same ? s : k;
+		/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): spatial_ints() sees to strides */
 		int64_t outs = w->same ? (n + s - 1) / s : n >= k ? (n - k) / s + 1 : 1;
 		int64_t all = w->same ? (outs - 1) * s + k - n : 0;
 
@@ -403,13 +404,13 @@ static bool read_blocks(struct rt_tfjs_op *c, struct blocks *b)
 
 	b->count = rt_tfjs_op_numbers(c, 1, 3, b->size);
 	if (b->count < 1 || pads == NULL || pads->dtype != RT_I32 ||
-	    rt_tensor_elems(pads) != 2 * b->count)
+	    rt_tensor_elems(pads) != 2 * (int64_t)b->count)
 		return false;
 	b->rank = rank > b->count ? rank : b->count + 2;
 	if (b->rank + b->count > RT_RANK_MAX)
 		return false;
 	b->all = 1;
-	for (int i = 0; i < b->count; i++) {
+	for (ptrdiff_t i = 0; i < b->count; i++) {
 		if (b->size[i] < 1 || b->size[i] > 4096)
 			return false;
 		b->all *= b->size[i];
@@ -423,7 +424,7 @@ static int pad_blocks(struct rt_lower *l, int x, const struct blocks *b)
 {
 	int64_t pads[2 * RT_RANK_MAX] = {0};
 
-	for (int i = 0; i < b->count; i++) {
+	for (ptrdiff_t i = 0; i < b->count; i++) {
 		pads[1 + i] = b->pads[2 * i];
 		pads[b->rank + 1 + i] = b->pads[2 * i + 1];
 	}

@@ -430,8 +430,9 @@ static void symmetric(struct rt_tfjs_op *c)
 		return;
 	}
 	for (int axis = 0; axis < t->shape.dims[0] && l->status == RT_OK; axis++) {
-		int32_t before = ((const int32_t *)t->data)[2 * axis];
-		int32_t after = ((const int32_t *)t->data)[2 * axis + 1];
+		const int32_t *pads = (const int32_t *)t->data + (ptrdiff_t)2 * axis;
+		int32_t before = pads[0];
+		int32_t after = pads[1];
 		int parts[3], n = 0;
 
 		if (before > 0)

@@ -95,6 +95,7 @@ static void copy_out(const struct rt_tfjs_group *g, size_t offset, size_t bytes,
 			continue;
 		}
 		n = s->size - offset < bytes ? s->size - offset : bytes;
+		/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): it has a size */
 		memcpy(at, (const char *)s->data + offset, n);
 		at += n;
 		bytes -= n;

@@ -319,8 +319,8 @@ static bool read_blocks(struct rt_tflite_op *o, struct blocks *b)
 	b->count = rt_tflite_ints(o, 1, 3, b->block);
 	if (b->count < 1 || rt_tflite_in(o, 2)->data.shape.rank != 2 ||
 	    !rt_tflite_in(o, 2)->is_constant || rt_tflite_in(o, 2)->dtype != RT_I32 ||
-	    rt_tensor_elems(&rt_tflite_in(o, 2)->data) != 2 * b->count || b->rank < b->count + 1 ||
-	    b->rank + b->count > RT_RANK_MAX) {
+	    rt_tensor_elems(&rt_tflite_in(o, 2)->data) != 2 * (int64_t)b->count ||
+	    b->rank < b->count + 1 || b->rank + b->count > RT_RANK_MAX) {
 		rt_tflite_refuse(o, "not with computed blocks or pads, or of that rank");
 		return false;
 	}

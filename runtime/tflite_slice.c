@@ -296,7 +296,7 @@ void rt_tflite_lower_mirror_pad(struct rt_tflite_op *o)
 		return;
 	}
 	for (int i = 0; i < (int)pads->shape.dims[0]; i++) {
-		const int32_t *p = (const int32_t *)pads->data.data + 2 * i;
+		const int32_t *p = (const int32_t *)pads->data.data + (ptrdiff_t)2 * i;
 
 		v = symmetric(o, v, i, p[0], p[1]);
 	}
