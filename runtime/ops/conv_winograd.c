@@ -45,7 +45,7 @@ int rt_conv_winograd_suits(const struct rt_node *node, const struct rt_conv *c)
 /* ---- weights -------------------------------------------------------------------------------- */
 
 /* u = G·w, for numbers ${step} apart. */
-static void one_side(int m, const double *w, int w_step, double *u, int u_step)
+static void one_side(int m, const double *w, size_t w_step, double *u, size_t u_step)
 {
 	const double a = w[0], b = w[w_step], c = w[2 * w_step];
 	u[0] = m == 2 ? a : a / 4;
@@ -65,23 +65,23 @@ static void one_side(int m, const double *w, int w_step, double *u, int u_step)
 /* U = G·w·Gᵀ of one filter; place p goes to to[p · step]. */
 static void transform(int m, const float *w, float *to, size_t step)
 {
-	const int side = m + 2;
+	const size_t side = (size_t)m + 2;
 	double taps[9], half[18], u[36];
 	for (int i = 0; i < 9; i++)
 		taps[i] = (double)w[i];
-	for (int j = 0; j < 3; j++)
+	for (size_t j = 0; j < 3; j++)
 		one_side(m, taps + j, 3, half + j, 3);
-	for (int i = 0; i < side; i++)
+	for (size_t i = 0; i < side; i++)
 		one_side(m, half + i * 3, 1, u + i * side, 1);
-	for (int i = 0; i < side * side; i++)
-		to[(size_t)i * step] = (float)u[i];
+	for (size_t i = 0; i < side * side; i++)
+		to[i * step] = (float)u[i];
 }
 
 int rt_conv_winograd_pack(struct rt_bind *b, struct rt_conv *c, const float *w,
 			  struct rt_error *err)
 {
 	const size_t m = (size_t)c->out_channels, k = (size_t)c->in_per_group;
-	const size_t places = (size_t)((c->winograd + 2) * (c->winograd + 2));
+	const size_t side = (size_t)c->winograd + 2, places = side * side;
 	const size_t each = rt_gemm_pack_elems(b->kernels, m, k), nr = b->kernels->f32_gemm->nr;
 	void *fill;
 	float *to;

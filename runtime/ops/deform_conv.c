@@ -125,11 +125,12 @@ static double output(const struct rt_run *r, const struct plan *p, int64_t n, in
 
 	for (int64_t i = 0; i < p->per_group * taps; i++) {
 		int64_t c = m / (p->m / p->groups) * p->per_group + i / taps, k = i % taps;
+		int64_t ky = k / p->kw, kx = k % p->kw;
 		int64_t group = n * p->offset_groups + c / (p->c / p->offset_groups);
 		int64_t at = (group * taps + k) * 2 * pixels + pixel;
-		double y = (double)(oy * p->stride[0] - p->pad[0] + k / p->kw * p->dilation[0]) +
+		double y = (double)(oy * p->stride[0] - p->pad[0] + ky * p->dilation[0]) +
 			   rt_convert_get_f64(&r->in[2], at);
-		double x = (double)(ox * p->stride[1] - p->pad[1] + k % p->kw * p->dilation[1]) +
+		double x = (double)(ox * p->stride[1] - p->pad[1] + kx * p->dilation[1]) +
 			   rt_convert_get_f64(&r->in[2], at + pixels);
 		double v = bilinear(&r->in[0], n * p->c + c, p->h, p->w, y, x) *
 			   rt_convert_get_f64(&r->in[1], m * p->per_group * taps + i);

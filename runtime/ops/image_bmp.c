@@ -42,7 +42,7 @@ static bool read_masks(const struct rt_image *im, size_t header, uint32_t how, s
 	if ((how != BIT_FIELDS && how != ALPHA_BIT_FIELDS) || (b->bits != 16 && b->bits != 32) ||
 	    im->size < 14 + 40 + 12)
 		return false;
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < 3; i++)
 		b->mask[i] = u32(im->data + 14 + 40 + 4 * i);
 	if (header == 40)
 		b->palette += 12;

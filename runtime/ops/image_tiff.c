@@ -141,13 +141,13 @@ static bool next_byte(struct strip *s, uint8_t *out)
 	while (s->packed && s->run == 0) {
 		if (s->at == s->end)
 			return false;
-		s->run = (int8_t)*s->at++;
-		if (s->run == -128) {
-			s->run = 0; /* nothing */
-		} else if (s->run >= 0) {
+		s->run = *s->at++;
+		if (s->run < 128) {
 			s->run++;
+		} else if (s->run == 128) {
+			s->run = 0; /* nothing */
 		} else {
-			s->run--;
+			s->run -= 257;
 			if (s->at == s->end)
 				return false;
 			s->same = *s->at++;
@@ -220,7 +220,7 @@ static bool put_pixel(const struct tiff *t, const uint32_t *samples, uint8_t *ou
 
 static bool read_row(const struct tiff *t, struct strip *s, uint8_t *out)
 {
-	uint32_t samples[8];
+	uint32_t samples[8] = {0};
 	uint8_t held = 0;
 
 	for (size_t x = 0; x < t->width; x++, out += 3) {

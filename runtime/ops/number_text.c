@@ -44,8 +44,11 @@ static int whole_digits(double x)
 {
 	int digits = 1;
 
-	for (x = fabs(x); x >= 10; x /= 10)
+	x = fabs(x);
+	while (x >= 10) {
+		x /= 10;
 		digits++;
+	}
 	return digits;
 }
 

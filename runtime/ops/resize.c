@@ -97,9 +97,11 @@ static int read_axes(const struct rt_infer *f, struct sizes *s, struct rt_error 
 		return rt_error_set(err, RT_INPUT, "%d axes of a tensor of rank %d", s->count,
 				    rank);
 	for (int i = 0; i < s->count; i++) {
-		if (!rt_op_axis(axes != NULL ? axes[i] : i, rank, &s->axes[i]))
+		int64_t axis = axes != NULL ? axes[i] : i;
+
+		if (!rt_op_axis(axis, rank, &s->axes[i]))
 			return rt_error_set(err, RT_INPUT, "axis %lld of a tensor of rank %d",
-					    (long long)axes[i], rank);
+					    (long long)axis, rank);
 	}
 	for (int d = 0; d < rank; d++) {
 		s->scale[d] = 1;
@@ -181,7 +183,7 @@ static int read_sizes(const struct rt_infer *f, struct sizes *s, struct rt_shape
 		return status;
 	*out = f->in[0].shape;
 	if (!old && has_vector(f, 1)) {
-		if (f->in[1].shape.dims[0] != 2 * s->count)
+		if (f->in[1].shape.dims[0] != 2 * (int64_t)s->count)
 			return rt_error_set(err, RT_INPUT, "roi is not %d numbers", 2 * s->count);
 		for (int i = 0; i < s->count; i++) {
 			s->roi[s->axes[i]][0] = rt_convert_get_f64(&f->in[1], i);

@@ -109,12 +109,11 @@ static double bin_value(const struct rt_run *r, const struct region *g, int64_t 
 	double sum = 0, max = -INFINITY;
 
 	for (int64_t i = 0; i < count; i++) {
-		double y = g->start[0] + ((double)by + ((double)(i / g->samples[1]) + 0.5) /
-							   (double)g->samples[0]) *
-					     g->bin[0];
-		double x = g->start[1] + ((double)bx + ((double)(i % g->samples[1]) + 0.5) /
-							   (double)g->samples[1]) *
-					     g->bin[1];
+		int64_t iy = i / g->samples[1], ix = i % g->samples[1];
+		double y = g->start[0] +
+			   ((double)by + ((double)iy + 0.5) / (double)g->samples[0]) * g->bin[0];
+		double x = g->start[1] +
+			   ((double)bx + ((double)ix + 0.5) / (double)g->samples[1]) * g->bin[1];
 		int64_t ys[2], xs[2];
 		double wy, wx;
 

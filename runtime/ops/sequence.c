@@ -340,7 +340,7 @@ static int map_eval(struct rt_eval *e, struct rt_error *err)
 
 	m.in = calloc((size_t)e->run.in_count + 1, sizeof(*m.in));
 	m.out = calloc((size_t)e->run.out_count + 1, sizeof(*m.out));
-	m.made = calloc((size_t)e->run.out_count + 1, sizeof(*m.made));
+	m.made = calloc((size_t)e->run.out_count + 1, sizeof(struct rt_list *));
 	if (m.in != NULL && m.out != NULL && m.made != NULL)
 		status = map_all(e, &m, err);
 	free(m.in);

@@ -54,18 +54,20 @@ static int tfidf_bind(struct rt_bind *b, struct rt_error *err)
 	s->skips = rt_node_int(n, "max_skip_count", 0);
 	s->tf = !rt_node_string_is(n, "mode", "IDF", "TF");
 	s->idf = !rt_node_string_is(n, "mode", "TF", "TF");
-	if (weights != NULL && weights->kind == RT_ATTR_FLOATS)
+	if (weights != NULL && weights->kind != RT_ATTR_FLOATS)
+		weights = NULL;
+	if (weights != NULL)
 		s->weights = weights->floats;
 	if (s->counts == NULL || s->indexes == NULL || (is_text ? !s->strings : !s->ints) ||
 	    s->least < 1 || s->most < s->least || s->skips < 0 || s->skips > INT32_MAX ||
-	    (s->weights != NULL && weights->count != s->entries))
+	    (weights != NULL && weights->count != s->entries))
 		return rt_error_set(err, RT_MALFORMED, "the pool or the lengths are not usable");
 	for (int64_t l = 0; l < s->lengths; l++) {
 		int64_t end = l + 1 < s->lengths ? s->counts[l + 1] : s->pool;
 		if (s->counts[l] < 0 || end < s->counts[l] || end > s->pool ||
 		    (end - s->counts[l]) % (l + 1) != 0)
 			return rt_error_set(err, RT_MALFORMED, "ngram_counts of length %lld",
-					    (long long)(l + 1));
+					    (long long)l + 1);
 		items += (end - s->counts[l]) / (l + 1);
 	}
 	if (items != s->entries)

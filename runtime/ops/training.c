@@ -160,13 +160,13 @@ static void training_run(const struct rt_run *r)
 {
 	const struct training *s = r->state;
 	double rate = get(&r->in[0], 0), steps = (double)*(const int64_t *)r->in[1].data;
-	int count = tensors(s, r->in_count);
+	ptrdiff_t count = tensors(s, r->in_count);
 
 	if (s->kind == ADAGRAD)
 		rate /= 1 + steps * s->decay;
 	else if (s->kind == ADAM && steps > 0)
 		rate *= sqrt(1 - pow(s->beta, steps)) / (1 - pow(s->alpha, steps));
-	for (int i = 0; i < count; i++) {
+	for (ptrdiff_t i = 0; i < count; i++) {
 		const struct rt_tensor *in = &r->in[2 + i], *out = &r->out[i];
 		struct step p = {.s = s, .rate = rate, .beta = steps > 0 ? s->beta : 1};
 
