@@ -175,6 +175,7 @@ int rt_eval_subgraph(struct rt_eval *e, const struct rt_graph *sub, const struct
 			continue;
 		if (n->attrs[i].graph == sub)
 			graph = n->attrs[i].graph;
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): by its kind it has one */
 		for (int v = 0; graph == NULL && v < n->attrs[i].graph->value_count; v++)
 			outer += n->attrs[i].graph->values[v].outer >= 0;
 	}

@@ -51,8 +51,6 @@ int rt_guard_install(void)
 void rt_guard_push(struct rt_guard *g)
 {
 	g->outer = innermost;
-	/* NOLINTNEXTLINE(clang-analyzer-core.StackAddressEscape): on_sigbus() pops what it jumps to
-	 */
 	innermost = g;
 }
 
@@ -68,6 +66,7 @@ int rt_guard_copy(void *out, const void *mapped, size_t size)
 
 	rt_guard_push(&g);
 	if (sigsetjmp(g.at, 0) != 0)
+		/* NOLINTNEXTLINE(clang-analyzer-core.StackAddressEscape): on_sigbus() popped it */
 		return RT_IO;
 	memcpy(out, mapped, size);
 	rt_guard_pop(&g);

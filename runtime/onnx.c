@@ -199,7 +199,7 @@ static int initializer(struct rt_onnx_scope *s, const struct rt_field *f, struct
 	s->r->leave = false;
 	if (status == RT_OK)
 		status = rt_onnx_define(s, name, &v);
-	if (status < 0)
+	if (status != RT_OK)
 		return rt_error_wrap(s->r->err, "byte %zu: initialiser", f->offset);
 	value = &s->graph->values[v];
 	value->dtype = t.dtype;
@@ -256,7 +256,7 @@ static int output(struct rt_onnx_scope *s, struct rt_wire w, int *list)
 		status = rt_error_set(s->r->err, RT_MALFORMED, "an empty name");
 	if (status == RT_OK)
 		status = rt_onnx_look_up(s, name, &v);
-	if (status < 0)
+	if (status != RT_OK)
 		return rt_error_wrap(s->r->err, "output '%.128s'",
 				     info.name != NULL ? info.name : "");
 	if (v == RT_NO_VALUE)

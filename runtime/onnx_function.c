@@ -164,7 +164,7 @@ static int add_defaults(struct rt_onnx_scope *s, struct rt_wire w, struct rt_nod
 		status = rt_wire_enter(&again, &f, &sub, r->err);
 		if (status == RT_OK)
 			status = rt_onnx_attr(s, sub, &a);
-		if (status < 0)
+		if (status != RT_OK)
 			return status;
 		if (a.name != NULL && rt_node_attr(call, a.name) == NULL)
 			call->attrs[call->attr_count++] = a;

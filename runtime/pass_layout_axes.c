@@ -203,7 +203,7 @@ bool rt_pass_layout_remap_pads(struct rt_layout *l, int node, const struct rt_tu
 	int count = (int)have;
 	const int rank = t->rank;
 	if (old) {
-		if (!v || have > 2 * RT_RANK_MAX)
+		if (!v || have > (int64_t)(sizeof pads / sizeof *pads))
 			return false;
 		memcpy(pads, v, sizeof *pads * (size_t)count);
 	} else {

@@ -486,7 +486,7 @@ void rt_tfjs_op_from_batch(struct rt_tfjs_op *c)
 	apart[n++] = together[0];
 	apart[n++] = part(l, shape, 1, INT64_MAX);
 	perm[0] = m;
-	for (int i = 0; i < m; i++) {
+	for (ptrdiff_t i = 0; i < m; i++) {
 		together[1 + i] = rt_lower_op2(l, "Mul", part(l, shape, 1 + i, 2 + i),
 					       rt_lower_i64(l, b.size[i]));
 		perm[1 + 2 * i] = m + 1 + i;

@@ -333,7 +333,7 @@ static bool read_blocks(struct rt_tflite_op *o, struct blocks *b)
 			return false;
 		}
 	}
-	for (int i = 0; i < b->count; i++) {
+	for (ptrdiff_t i = 0; i < b->count; i++) {
 		if (b->block[i] < 1 || b->ends[2 * i] < 0 || b->ends[2 * i + 1] < 0) {
 			rt_tflite_refuse(o, "not with such blocks or pads");
 			return false;
@@ -410,9 +410,11 @@ void rt_tflite_lower_batch_to_space(struct rt_tflite_op *o)
 	v = rt_lower_reshape(o->l, rt_tflite_value(o, 0), b.rank + b.count, wide);
 	v = rt_lower_transpose(o->l, v, b.rank + b.count, perm);
 	v = rt_lower_reshape(o->l, v, b.rank, to);
-	for (int i = 0; i < b.count; i++) {
+	for (ptrdiff_t i = 0; i < b.count; i++) {
 		axes[i] = i + 1;
 		begin[i] = b.ends[2 * i];
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): count < rank
+		 */
 		end[i] = to[i + 1] - b.ends[2 * i + 1];
 	}
 	in[0] = v;

@@ -12,7 +12,7 @@
 
 #include "runtime/tflite_reader.h"
 
-#define LEVELS_MAX (2 * RT_RANK_MAX)
+#define LEVELS_MAX ((size_t)2 * RT_RANK_MAX)
 #define STEPS_MAX ((int64_t)1 << 28) /* of a walk; a file may ask for more than it stores */
 
 enum { SPARSITY_ORDER, SPARSITY_BLOCK_MAP, SPARSITY_DIMS };

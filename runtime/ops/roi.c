@@ -205,7 +205,7 @@ static int unpool_infer(struct rt_infer *f, struct rt_error *err)
 	int space = in->rank - 2, count;
 
 	if (space < 1 || kernel == NULL || kernels != space ||
-	    (stride != NULL && strides != space) || (pad != NULL && pads != 2 * space) ||
+	    (stride != NULL && strides != space) || (pad != NULL && pads != 2 * (int64_t)space) ||
 	    !rt_shape_equal(in, &f->in[1].shape))
 		return rt_error_set(err, RT_INPUT,
 				    "kernel_shape, strides, pads or the indices do not "
