@@ -40,11 +40,22 @@ void rt_bind_drop(struct rt_bind *b, int i)
 	b->dropped |= UINT32_C(1) << i;
 }
 
-int rt_bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_memory *memory,
-		 struct rt_pack *pack, struct rt_error *err)
+void rt_bind_unread(struct rt_bind *b, int i, size_t from, size_t bytes)
 {
-	struct rt_bind b = {
-	    .graph = g, .node = n, .kernels = g->kernels, .memory = memory, .pack = pack};
+	must(rt_bind_constant(b, i) != NULL);
+	if (b->trim != NULL)
+		rt_trim_unread(b->trim, b->node->in[i], from, bytes);
+}
+
+static int bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_trim *trim,
+		     struct rt_memory *memory, struct rt_pack *pack, struct rt_error *err)
+{
+	struct rt_bind b = {.graph = g,
+			    .node = n,
+			    .kernels = g->kernels,
+			    .memory = memory,
+			    .pack = pack,
+			    .trim = trim};
 	char label[256];
 	int status = RT_OK;
 
@@ -63,6 +74,12 @@ int rt_bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_memory *
 	n->state = b.state;
 	n->dropped = b.dropped;
 	return RT_OK;
+}
+
+int rt_bind_node(const struct rt_graph *g, struct rt_node *n, struct rt_memory *memory,
+		 struct rt_pack *pack, struct rt_error *err)
+{
+	return bind_node(g, n, NULL, memory, pack, err);
 }
 
 void rt_bind_release(struct rt_node *n)
@@ -88,7 +105,7 @@ int rt_bind_graph(struct rt_graph *g, struct rt_trim *trim, struct rt_memory *me
 		int status;
 
 		pack->node++;
-		status = rt_bind_node(g, n, memory, pack, err);
+		status = bind_node(g, n, trim, memory, pack, err);
 
 		for (int k = 0; k < n->attr_count && status == RT_OK; k++) {
 			/* depth is bounded by the reader; constants may be the parents' */

@@ -30,6 +30,12 @@ void *rt_memory_take(struct rt_memory *m, size_t bytes, size_t align);
  * has a block of its own (large ones do); false when it has not or is none of ${m}.
  */
 bool rt_memory_give_back(struct rt_memory *m, const void *piece, size_t bytes);
+/*
+ * rt_memory_forget(m, part, bytes): nobody reads this part of a piece again, so that its pages
+ * may go before the piece does; it stays counted.  False when it is none of ${m} that
+ * rt_memory_give_back would take.
+ */
+bool rt_memory_forget(struct rt_memory *m, const void *part, size_t bytes);
 /* rt_memory_release(m): free everything; ${m} is empty afterwards, its budget stays. */
 void rt_memory_release(struct rt_memory *m);
 

@@ -40,6 +40,7 @@ struct rt_bind {
 	const struct rt_kernels *kernels; /* valid as long as the model */
 	struct rt_memory *memory;         /* for rt_bind_alloc */
 	struct rt_pack *pack;             /* for rt_bind_packed; NULL: as rt_bind_alloc */
+	struct rt_trim *trim;             /* for rt_bind_unread; NULL: nothing is given back */
 	void *state;                      /* [op->state_bytes], zeroed, aligned 64 */
 	uint32_t dropped;                 /* by rt_bind_drop */
 };
@@ -64,6 +65,11 @@ const void *rt_bind_packed(struct rt_bind *b, size_t bytes, void **ret_fill);
  * still see its shape, and data that is not NULL and must not be read.
  */
 void rt_bind_drop(struct rt_bind *b, int i);
+/*
+ * rt_bind_unread(b, i, from, bytes): this node has packed these bytes of constant input ${i} and
+ * will drop it.  Called on the way through large weights, so that they are not in memory twice.
+ */
+void rt_bind_unread(struct rt_bind *b, int i, size_t from, size_t bytes);
 
 /* What infer sees and fills. */
 struct rt_infer {

@@ -135,6 +135,18 @@ void rt_trim_drop(struct rt_trim *t, int v)
 		give_back(t, v, 1);
 }
 
+void rt_trim_unread(struct rt_trim *t, int v, size_t from, size_t bytes)
+{
+	const struct rt_tensor *w = &t->graph->values[v].constant;
+	const unsigned char *part = (const unsigned char *)w->data + from;
+
+	must(from <= rt_tensor_bytes(w) && bytes <= rt_tensor_bytes(w) - from);
+	if (t->uses[v] > 1 || w->data == gone || leading_into(t, w->data, rt_tensor_bytes(w)) > 1)
+		return;
+	if (!rt_memory_forget(&t->graph->memory, part, bytes) && t->unread != NULL)
+		t->unread(t->unread_arg, part, bytes);
+}
+
 void rt_trim_close(struct rt_trim *t)
 {
 	if (t == NULL)

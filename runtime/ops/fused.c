@@ -78,7 +78,9 @@ static int bind_inner(struct rt_bind *b, const struct rt_op *op, struct rt_error
 
 	must(op->state_bytes <= INNER_BYTES);
 	inner.state = s->inner;
-	return rc ? rc : op->bind(&inner, err);
+	rc = rc ? rc : op->bind(&inner, err);
+	b->dropped |= inner.dropped;
+	return rc;
 }
 
 static int infer_inner(struct rt_infer *f, const struct rt_op *op, struct rt_error *err)

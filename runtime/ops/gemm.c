@@ -146,6 +146,7 @@ const struct rt_op rt_op_gemm = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .unaligned_inputs = 1 << 1, /* see matmul_pack.c */
     .state_bytes = sizeof(struct gemm),
     .bind = gemm_bind,
     .infer = gemm_infer,

@@ -32,49 +32,6 @@ static bool is_half(enum rt_dtype t)
 	return t == RT_F16 || t == RT_BF16;
 }
 
-/* One matrix that stands at any address, a few panels at a time; false: no memory. */
-static bool pack_unaligned(const struct rt_matmul *mm, const char *w, size_t n, size_t k, float *to)
-{
-	const size_t most = 8 * mm->kernels->f32_gemm->nr;
-	float *copy = malloc(most * k * sizeof(float));
-	for (size_t j = 0, width; copy && j < n; j += width) {
-		width = n - j < most ? n - j : most;
-		if (mm->trans_b)
-			memcpy(copy, w + j * k * sizeof(float), width * k * sizeof(float));
-		for (size_t i = 0; i < k && !mm->trans_b; i++)
-			memcpy(copy + i * width, w + (i * n + j) * sizeof(float),
-			       width * sizeof(float));
-		rt_gemm_pack(mm->kernels, width, k, copy, mm->trans_b ? 1 : width,
-			     mm->trans_b ? k : 1, 0, rt_gemm_panels(mm->kernels, width),
-			     to + j * k);
-	}
-	free(copy);
-	return copy != NULL;
-}
-
-/* All matrices of ${w}, float32 or half as wide, packed to ${packed}; false: no memory. */
-static bool pack_all(const struct rt_matmul *mm, const struct rt_tensor *w, size_t n, size_t k,
-		     size_t count, void *packed)
-{
-	const size_t row = mm->trans_b ? 1 : n, col = mm->trans_b ? k : 1;
-	const bool aligned = (uintptr_t)w->data % sizeof(float) == 0;
-	for (size_t i = 0; i < count; i++) {
-		float *to = (float *)packed + i * mm->w_each;
-		if (is_half(w->dtype))
-			rt_gemm_pack16(mm->kernels, n, k, (const uint16_t *)w->data + i * n * k,
-				       row, col, (uint16_t *)packed + i * mm->w_each);
-		else if (aligned)
-			rt_gemm_pack(mm->kernels, n, k, (const float *)w->data + i * n * k, row,
-				     col, 0, rt_gemm_panels(mm->kernels, n), to);
-		else if (!pack_unaligned(mm, (const char *)w->data + i * n * k * sizeof(float), n,
-					 k, to))
-			return false;
-	}
-	if (!is_half(w->dtype))
-		scale(mm, count * mm->w_each, packed);
-	return true;
-}
-
 int rt_matmul_bind(struct rt_bind *b, struct rt_matmul *mm, struct rt_error *err)
 {
 	const struct rt_tensor *w = rt_bind_constant(b, 1);
@@ -99,8 +56,10 @@ int rt_matmul_bind(struct rt_bind *b, struct rt_matmul *mm, struct rt_error *err
 	    __builtin_mul_overflow(all, size, &all))
 		return rt_error_set(err, RT_BUDGET, "weights are too large");
 	packed = rt_bind_packed(b, all, &fill);
-	if (!packed || (fill && !pack_all(mm, w, n, k, (size_t)elems / (n * k), fill)))
+	if (!packed || (fill && !rt_matmul_pack(b, mm, n, k, (size_t)elems / (n * k), fill)))
 		return rt_error_set(err, RT_MEMORY, "no memory for packed weights");
+	if (fill && !is_half(w->dtype))
+		scale(mm, all / size, fill);
 	mm->w = is_half(w->dtype) ? NULL : packed;
 	mm->w16 = is_half(w->dtype) ? packed : NULL;
 	mm->is_bf16 = w->dtype == RT_BF16;
@@ -382,7 +341,7 @@ const struct rt_op rt_op_matmul = {
     .in_max = 4,
     .out_min = 1,
     .out_max = 1,
-    .unaligned_inputs = 1 << 1, /* see pack_unaligned */
+    .unaligned_inputs = 1 << 1, /* see matmul_pack.c */
     .state_bytes = sizeof(struct rt_matmul),
     .bind = matmul_bind,
     .infer = matmul_infer,

@@ -39,6 +39,13 @@ struct rt_matmul_shape {
 int rt_matmul_bind(struct rt_bind *b, struct rt_matmul *mm, struct rt_error *err) RT_MUST_CHECK;
 
 /*
+ * rt_matmul_pack(b, mm, n, k, count, packed): ${count} matrices of input 1, float32 or half as
+ * wide, to ${packed}, zeros; alpha is not in it.  matmul_pack.c.  False: out of memory.
+ */
+bool rt_matmul_pack(struct rt_bind *b, const struct rt_matmul *mm, size_t n, size_t k, size_t count,
+		    void *packed) RT_MUST_CHECK;
+
+/*
  * rt_matmul_infer(f, mm, out, err): the product of inputs 0 and 1 by the rules
  * of numpy.matmul (ONNX MatMul-13); sets scratch_bytes.  ${*out} is allocated
  * with the plan.

@@ -103,6 +103,7 @@ static int bind_widened(struct rt_bind *b, const struct rt_tensor *w, struct rt_
 	graph.value_count = n + 2;
 	plain.graph = &graph;
 	plain.node = &node;
+	plain.trim = NULL; /* it knows the graph itself only */
 	plain.state = ((struct quantised *)b->state)->plain;
 	rc = rt_op_attention_ms.bind(&plain, err);
 	free(values);

@@ -95,6 +95,7 @@ static int bind_widened(struct rt_bind *b, const struct rt_tensor *w, const stru
 	graph.value_count = n + 2;
 	plain.graph = &graph;
 	plain.node = &node;
+	plain.trim = NULL; /* it knows the graph itself only */
 	rc = rt_recurrent_bind_lstm(&plain, err);
 	free(values);
 	return rc;

@@ -260,6 +260,32 @@ START_TEST(memory_can_be_given_back)
 }
 END_TEST
 
+/* Pages of a part go, its neighbours and the count stay. */
+START_TEST(memory_can_be_forgotten)
+{
+	const size_t size = (size_t)1 << 20, part = size / 2;
+	struct rt_memory m = {.budget = 4 << 20};
+	unsigned char *large = rt_memory_take(&m, size, 64), *small = rt_memory_take(&m, 20, 1);
+	size_t before = m.bytes, zeros = 0;
+
+	memset(large, 1, size);
+	memset(small, 2, 20);
+	ck_assert(!rt_memory_forget(&m, small, 20));
+	ck_assert(!rt_memory_forget(&m, &before, part));
+	ck_assert(rt_memory_forget(&m, large + part / 2, part));
+	ck_assert_uint_eq(m.bytes, before);
+	for (size_t i = 0; i < size; i++) {
+		if (i < part / 2 || i >= part / 2 + part)
+			ck_assert_uint_eq(large[i], 1);
+		zeros += large[i] == 0;
+	}
+	ck_assert_uint_gt(zeros, part / 2);
+	ck_assert_uint_eq(small[19], 2);
+	ck_assert(rt_memory_give_back(&m, large, size));
+	rt_memory_release(&m);
+}
+END_TEST
+
 START_TEST(memory_keeps_to_its_budget)
 {
 	struct rt_memory m = {.budget = 1 << 20};
@@ -297,6 +323,7 @@ Suite *check_runtime_graph(void)
 	tcase_add_test(c, attributes_have_defaults);
 	tcase_add_test(c, names_keep_their_numbers);
 	tcase_add_test(c, memory_can_be_given_back);
+	tcase_add_test(c, memory_can_be_forgotten);
 	tcase_add_test(c, memory_keeps_to_its_budget);
 	suite_add_tcase(suite, c);
 	return suite;

@@ -63,6 +63,7 @@ static void build(struct opened *o, int shift)
 struct asked {
 	struct rt_packed packed;
 	size_t unread; /* bytes */
+	int parts;     /* of these */
 };
 
 static void give(void *arg, struct rt_packed *out)
@@ -247,6 +248,68 @@ START_TEST(weights_at_any_byte)
 }
 END_TEST
 
+/* Larger than what is told at once: w is [DEEP][WIDE], t its likes in the other order. */
+enum { DEEP = 1024, WIDE = 1536, PICKED = 777 };
+
+/* rt_unread_f that takes its word for it. */
+static void spoil(void *arg, const void *data, size_t size)
+{
+	struct asked *asked = arg;
+	void *p;
+
+	memcpy(&p, &data, sizeof p);
+	memset(p, 0xff, size);
+	asked->unread += size;
+	asked->parts++;
+}
+
+/* Large weights are told to be unread while they are packed, not before, and not where
+ * another node is yet to read them. */
+START_TEST(what_is_unread_is_not_read)
+{
+	static const int64_t one_row[] = {1, DEEP}, w_dims[] = {DEEP, WIDE},
+			     t_dims[] = {WIDE, DEEP};
+	const size_t elems = (size_t)DEEP * WIDE, bytes = elems * sizeof(float);
+	struct asked asked = {.unread = 0};
+	struct pbuild turned = {0};
+	struct opened o = {.model = NULL};
+	static float x[DEEP];
+	float *w = malloc(bytes);
+	struct rt_tensor in = opened_f32(x, 2, one_row), out[3];
+	char name[] = "pqrs";
+
+	ck_assert_ptr_nonnull(w);
+	for (size_t i = 0; i < elems; i++)
+		w[i] = (float)(i * 2654435761u >> 12 & 0xffff);
+	x[PICKED] = 1;
+	name[_i] = 0; /* at another byte */
+	pbuild_model(&o.m, 13);
+	pbuild_input(&o.m, "x", 1, 2, one_row);
+	pbuild_init_f32(&o.m, name, 1, (int64_t[]){1}, w);
+	pbuild_init_f32(&o.m, "w", 2, w_dims, w);
+	pbuild_init_f32(&o.m, "t", 2, t_dims, w);
+	pbuild_node(&o.m, "MatMul", "x w", "y", NULL);
+	pbuild_attr_int(&turned, "transB", 1);
+	pbuild_node(&o.m, "Gemm", "x t", "z", &turned);
+	pbuild_node(&o.m, "MatMul", "x w", "again", NULL);
+	pbuild_output(&o.m, "y", 1);
+	pbuild_output(&o.m, "z", 1);
+	pbuild_output(&o.m, "again", 1);
+	opened_open(&o, &(struct rt_model_opts){
+			    .cpu_level = rt_cpu_best(), .unread = spoil, .unread_arg = &asked});
+	ck_assert_uint_ge(asked.unread, 2 * bytes);
+	ck_assert_int_ge(asked.parts, 6); /* w and t, each in at least two */
+	opened_run(&o, &in, out);
+	for (size_t i = 0; i < WIDE; i++) {
+		ck_assert(((float *)out[0].data)[i] == w[PICKED * WIDE + i]);
+		ck_assert(((float *)out[1].data)[i] == w[i * DEEP + PICKED]);
+		ck_assert(((float *)out[2].data)[i] == w[PICKED * WIDE + i]);
+	}
+	opened_close(&o);
+	free(w);
+}
+END_TEST
+
 Suite *check_runtime_pack(void)
 {
 	Suite *s = suite_create("runtime_pack");
@@ -257,6 +320,7 @@ Suite *check_runtime_pack(void)
 	tcase_add_loop_test(tc, a_foreign_image_is_left_aside, 0,
 			    (int)(sizeof damages / sizeof damages[0]));
 	tcase_add_loop_test(tc, weights_at_any_byte, 0, 5);
+	tcase_add_loop_test(tc, what_is_unread_is_not_read, 1, 5);
 	suite_add_tcase(s, tc);
 	return s;
 }
