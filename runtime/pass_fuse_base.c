@@ -104,6 +104,8 @@ static bool scale_conv(struct rt_fuse *f, int node, const struct per_channel *sc
 	const struct rt_tensor *old = rt_pass_fuse_constant(f, input_of(node_at(f, node), 2));
 	const int64_t channels = w->shape.dims[0], each = rt_tensor_elems(w) / channels;
 	const float *from = w->data, *from_bias = old ? old->data : NULL;
+	/* weights that were scaled before belong to this node alone */
+	const bool again = node_at(f, node)->in[1] >= f->value_cap;
 	struct rt_tensor scaled = *w;
 	float *bias;
 	int v = rt_pass_fuse_floats(f, channels, &bias);
@@ -119,16 +121,18 @@ static bool scale_conv(struct rt_fuse *f, int node, const struct per_channel *sc
 		return false;
 	if (!scale)
 		return true;
-	scaled.data = rt_graph_alloc(f->graph, (size_t)(channels * each) * sizeof(float));
-	if (!scaled.data || (v = rt_graph_add_constant(f->graph, "", &scaled)) < 0) {
-		f->failed = true;
-		return false;
+	if (!again) {
+		scaled.data = rt_graph_alloc(f->graph, (size_t)(channels * each) * sizeof(float));
+		if (!scaled.data || (v = rt_graph_add_constant(f->graph, "", &scaled)) < 0) {
+			f->failed = true;
+			return false;
+		}
 	}
 	for (int64_t i = 0; i < channels; i++)
 		for (int64_t k = 0; k < each; k++)
 			((float *)scaled.data)[i * each + k] =
 			    from[i * each + k] * scale->data[i * scale->step];
-	return set_input(f, node, 1, v);
+	return again || set_input(f, node, 1, v);
 }
 
 /* The same for ScaleShift: both of its inputs are constants. */
