@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/runtime/opened.h"
 #include "tests/runtime/suites.h"
@@ -496,6 +497,54 @@ START_TEST(sessions_share_a_model)
 }
 END_TEST
 
+static size_t resident_bytes(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%*u %lu", &pages), 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A second session costs its arena: by what is counted, and by the pages of the process. */
+START_TEST(sessions_share_weights)
+{
+	enum { SIDE = 1536 };
+	const size_t weights = sizeof(float) * SIDE * SIDE;
+	static int64_t square[] = {SIDE, SIDE}, row[] = {1, SIDE}, two_ints[] = {2};
+	static float x[SIDE];
+	struct opened o = {.model = NULL};
+	struct rt_tensor in = opened_f32(x, 2, row), out;
+	struct rt_session *second;
+	size_t counted, pages;
+
+	x[0] = 1;
+	pbuild_model(&o.m, 13);
+	pbuild_input(&o.m, "x", 1, 2, row);
+	pbuild_init_i64(&o.m, "shape", 1, two_ints, square);
+	pbuild_node(&o.m, "ConstantOfShape", "shape", "zeros", NULL);
+	pbuild_node(&o.m, "Cos", "zeros", "w", NULL);
+	pbuild_node(&o.m, "MatMul", "x w", "y", NULL);
+	pbuild_output(&o.m, "y", 1);
+	opened_open(&o, NULL);
+	opened_run(&o, &in, &out);
+	counted = rt_model_resident_bytes(o.model);
+	ck_assert_uint_ge(counted, weights);
+	pages = resident_bytes();
+	ck_assert_int_eq(rt_session_open(o.model, opened_team, &second, &opened_err), RT_OK);
+	ck_assert_int_eq(rt_session_run(second, &in, &out, NULL, NULL, &opened_err), RT_OK);
+	ck_assert_uint_lt(resident_bytes(), pages + weights / 2);
+	ck_assert_uint_lt(rt_session_arena_bytes(second), weights / 8);
+	ck_assert_uint_eq(rt_model_resident_bytes(o.model), counted);
+	for (int i = 0; i < SIDE; i++)
+		ck_assert(((float *)out.data)[i] == 1);
+	rt_session_close(second);
+	opened_close(&o);
+}
+END_TEST
+
 Suite *check_runtime_session(void)
 {
 	Suite *suite = suite_create("runtime_session");
@@ -515,6 +564,7 @@ Suite *check_runtime_session(void)
 	tcase_add_test(c, only_wanted_outputs_are_made);
 	tcase_add_test(c, nothing_is_a_tensor);
 	tcase_add_test(c, sessions_share_a_model);
+	tcase_add_test(c, sessions_share_weights);
 	tcase_add_test(wrong, inputs_are_checked);
 	tcase_add_test(wrong, memory_is_asked_for_with_care);
 	tcase_add_test(wrong, the_arena_has_a_budget);
