@@ -32,6 +32,8 @@ static void teardown(void)
 {
 	store_scrub_free(scrub);
 	scrub = NULL;
+	state = (struct store_scrub_state){0};
+	told = 0;
 	fixture_teardown();
 }
 
