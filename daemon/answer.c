@@ -248,6 +248,7 @@ static void keep(struct request *rq, struct MHD_Response *response)
 	k->date = (char *)(uintptr_t)date;
 	memcpy(k->origin, origin, strlen(origin) + 1);
 	answer_kept_unref(*rq->reply.keep);
+	/* fanalyzer-suppress malloc-leak: rq keeps it */
 	*rq->reply.keep = k;
 }
 

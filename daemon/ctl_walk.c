@@ -55,6 +55,7 @@ static void add_file(struct ctl_walk *w, const char *path, uint64_t size)
 		if (w->files == NULL)
 			abort();
 	}
+	/* fanalyzer-suppress malloc-leak: abort() gives nothing back */
 	w->files[w->count] = (struct ctl_walk_file){strdup(path), size};
 	if (w->files[w->count].path == NULL)
 		abort();
@@ -77,6 +78,7 @@ static void add_folder(struct todo *todo, const char *path)
 			abort();
 	}
 	todo->path[todo->count] = strdup(path);
+	/* fanalyzer-suppress malloc-leak: abort() gives nothing back */
 	if (todo->path[todo->count++] == NULL)
 		abort();
 }

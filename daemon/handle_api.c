@@ -211,6 +211,7 @@ int handle_api_models(struct request *rq, struct fault *fault)
 		if (!hub_page_has(&page, shown->model) || !matches(shown->model, search, author))
 			continue;
 		if (page.count == page.limit) {
+			/* fanalyzer-suppress null-dereference: a limit is not 0 */
 			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a limit is not 0 */
 			hub_page_next(rq, last->model);
 			break;

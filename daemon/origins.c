@@ -370,6 +370,7 @@ static int take(struct origins *o, const char *origin, struct fault *fault)
 	if (!list_copy(&o->kept, &next))
 		return fault_set(fault, 507, "out of memory");
 	list_take(&next, origin);
+	/* fanalyzer-suppress malloc-leak: publish() takes the list */
 	return publish(o, &next, fault);
 }
 

@@ -86,6 +86,7 @@ static int add_place(void *arg, const struct store_holder *holder)
 	    .revision = holder->revision != NULL ? copy(holder->revision) : NULL,
 	    .path = copy(holder->path),
 	};
+	/* fanalyzer-suppress malloc-leak: m->place has it */
 	return job_stopping() ? STORE_STOPPED : 0;
 }
 

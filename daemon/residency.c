@@ -191,6 +191,7 @@ static struct resident *settle(struct resident *m, int status, unsigned http, co
 		r->load_failures++;
 		m->failed_http = http;
 		m->failed_text = strdup(text);
+		/* fanalyzer-suppress malloc-leak: m has it */
 		if (m->failed_text == NULL)
 			lasting = false;
 		if (m->listed && !lasting) {

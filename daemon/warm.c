@@ -305,6 +305,7 @@ static void give_name(struct warm_job *job, struct warm_item *item)
 		warm_fail(job, item, "nothing of it is there any more");
 		return;
 	}
+	/* fanalyzer-suppress malloc-leak: the job has it */
 	item->phase = WARM_NAMING;
 	job->busy = true;
 	job_background(job->warm->ctx, name_work, named, job);
@@ -533,6 +534,7 @@ static int add_path(void *arg, const struct store_file_info *info)
 
 	if (item->pattern_count < WARM_FILES_MAX) {
 		item->pattern[item->pattern_count] = strdup(info->path);
+		/* fanalyzer-suppress malloc-leak: abort() gives nothing back */
 		must(item->pattern[item->pattern_count] != NULL);
 		item->pattern_count++;
 	}

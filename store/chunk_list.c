@@ -232,6 +232,7 @@ int store_chunk_list_parse(const void *data, size_t size, struct store_chunk_lis
 		return store_status_fail(err, STORE_INVALID, "a chunk list that does not add up");
 	}
 	*out = list;
+	/* fanalyzer-suppress malloc-leak: the caller has it */
 	return 0;
 }
 

@@ -174,7 +174,7 @@ static int open_conns(struct store_index *index, struct store_error *err)
 static int open_as(const char *dir, const char *name, bool read_only, struct store_index **out,
 		   struct store_error *err)
 {
-	struct store_index *index;
+	struct store_index *index = NULL;
 	int status = index_new(dir, name, read_only, &index, err);
 
 	if (status != 0)

@@ -76,6 +76,7 @@ static bool grow(struct store_uses *uses)
 			*slot_of(slots, wider, uses->slots[i].id) = uses->slots[i];
 	}
 	free(uses->slots);
+	/* fanalyzer-suppress malloc-leak: uses has it */
 	uses->slots = slots;
 	uses->slot_count = wider;
 	return true;
@@ -159,6 +160,7 @@ int store_use_flush(struct store *store, struct store_error *err)
 		if (slots[i].id != 0)
 			store_use_note(uses, slots[i].id, slots[i].used_s);
 	}
+	/* fanalyzer-suppress malloc-leak: uses has it */
 	free(slots);
 	return status;
 }
