@@ -36,6 +36,7 @@ struct resolve {
 
 static bool same_kind(const struct group *g, const struct rt_node *n, const char *why)
 {
+	/* fanalyzer-suppress null-dereference: a group has a first */
 	return strcmp(g->first->op_type, n->op_type) == 0 && g->first->domain == n->domain &&
 	       strcmp(g->first->domain_name, n->domain_name) == 0 && g->first->opset == n->opset &&
 	       strcmp(g->why, why) == 0;

@@ -192,6 +192,7 @@ static int have_value(struct rt_frame *f, struct rt_segment *s, int v, bool *ret
 	if (copy == NULL)
 		return RT_BUDGET;
 	if (bytes > 0)
+		/* fanalyzer-suppress null-argument: what has bytes has data */
 		memcpy(copy, rt_segment_data(f, s, v), bytes);
 	s->values[v].data = copy;
 	p->kind = RT_KNOWN;
@@ -379,7 +380,7 @@ static int infer_node(struct rt_frame *f, struct rt_segment *s, const struct rt_
 static int walk(struct rt_frame *f, struct rt_segment *s, struct rt_error *err)
 {
 	const struct rt_graph *g = f->graph;
-	struct rt_tensor *in;
+	struct rt_tensor *in = NULL;
 	bool have;
 	int status;
 

@@ -413,8 +413,8 @@ void rt_tflite_lower_batch_to_space(struct rt_tflite_op *o)
 	for (ptrdiff_t i = 0; i < b.count; i++) {
 		axes[i] = i + 1;
 		begin[i] = b.ends[2 * i];
-		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): count < rank
-		 */
+		/* fanalyzer-suppress use-of-uninitialized-value: count < rank */
+		/* NOLINTNEXTLINE(clang-analyzer-core*): count < rank */
 		end[i] = to[i + 1] - b.ends[2 * i + 1];
 	}
 	in[0] = v;

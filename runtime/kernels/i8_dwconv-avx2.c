@@ -50,6 +50,7 @@ static void store(int32_t *to, const __m256i sum[4], size_t n)
 {
 	int32_t last[BLOCK];
 	for (int i = 0; i < 2; i++)
+		/* fanalyzer-suppress use-of-uninitialized-value: it is stored here */
 		_mm256_storeu_si256(
 		    (__m256i *)(void *)(last + i * 8),
 		    _mm256_permute4x64_epi64(_mm256_hadd_epi32(sum[i * 2], sum[i * 2 + 1]), 0xd8));
@@ -68,6 +69,7 @@ static void block(const struct rt_i8_window *win, const uint8_t *const *in, size
 		__m128i x[4], lo, hi;
 		for (size_t i = 0; i < 4; i++)
 			x[i] = load(in[t + i < win->taps ? t + i : t] + c, n, flip);
+		/* fanalyzer-suppress use-of-uninitialized-value: the loop sets four */
 		lo = _mm_unpacklo_epi8(x[0], x[1]), hi = _mm_unpacklo_epi8(x[2], x[3]);
 		sum[0] = four_channels(sum[0], _mm_unpacklo_epi16(lo, hi), w);
 		sum[1] = four_channels(sum[1], _mm_unpackhi_epi16(lo, hi), w + 16);

@@ -77,6 +77,7 @@ static int read_operand(const struct rt_infer *f, int i, int64_t heads, size_t d
 	if (s->rank == 4) {
 		for (int k = 0; k < 4; k++)
 			dims[k] = (size_t)s->dims[k];
+		/* fanalyzer-suppress use-of-uninitialized-value: the loop sets four */
 		*o = (struct rt_attention_operand){NULL, dims[1] * dims[2] * dims[3],
 						   dims[2] * dims[3], dims[3]};
 		return RT_OK;
@@ -259,6 +260,7 @@ static void join(const struct rt_attention *a, const char *past, size_t past_row
 		const char *from =
 		    fresh + (i / a->kv_heads * o->batch + i % a->kv_heads * o->head) * e;
 		if (past_rows)
+			/* fanalyzer-suppress null-argument: past_rows are of a past */
 			memcpy(to, past + i * past_rows * size * e, past_rows * size * e);
 		to += past_rows * size * e;
 		for (size_t r = 0; r < fresh_rows; r++, to += size * e)

@@ -95,9 +95,11 @@ int rt_carry_next(struct rt_carry *c, const struct rt_tensor *outputs, struct rt
 				return no_room(err);
 			size[i] = need;
 			buffer[i] = malloc(need + 1);
+			/* fanalyzer-suppress malloc-leak: c has it, rt_carry_release() frees it */
 			if (buffer[i] == NULL)
 				return rt_error_set(err, RT_MEMORY, "out of memory");
 		}
+		/* fanalyzer-suppress malloc-leak: c has it, rt_carry_release() frees it */
 		status = rt_carry_copy(c->eval, &outputs[i], buffer[i], err);
 		if (status != RT_OK)
 			return status;

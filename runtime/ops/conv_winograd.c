@@ -47,6 +47,7 @@ int rt_conv_winograd_suits(const struct rt_node *node, const struct rt_conv *c)
 /* u = G·w, for numbers ${step} apart. */
 static void one_side(int m, const double *w, size_t w_step, double *u, size_t u_step)
 {
+	/* fanalyzer-suppress use-of-uninitialized-value: all taps are set */
 	const double a = w[0], b = w[w_step], c = w[2 * w_step];
 	u[0] = m == 2 ? a : a / 4;
 	if (m == 2) {

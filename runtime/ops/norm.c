@@ -155,6 +155,7 @@ static int for_each_element(const struct rt_infer *f, struct rt_error *err)
 	struct rt_shape item = f->in[0].shape;
 
 	for (int d = 1; d < item.rank; d++)
+		/* fanalyzer-suppress use-of-uninitialized-value: rank says how many are set */
 		item.dims[d - 1] = item.dims[d];
 	item.rank--;
 	for (int i = 1; i < f->in_count; i++) {
