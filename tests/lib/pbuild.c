@@ -24,6 +24,7 @@ void pbuild_raw(struct pbuild *b, const void *data, size_t size)
 {
 	if (b->size + size > b->cap) {
 		b->cap = (b->size + size) * 2;
+		/* fanalyzer-suppress malloc-leak: abort() gives nothing back */
 		b->data = realloc(b->data, b->cap);
 		must(b->data != NULL);
 	}

@@ -69,6 +69,7 @@ static struct rt_tensor decode(struct opened *o, const uint8_t *data, size_t siz
 	uint8_t *exact = malloc(size + 1); /* so that a sanitizer sees what is read beyond */
 	struct rt_tensor in = {RT_U8, {1, {(int64_t)size}}, exact}, out;
 
+	ck_assert_ptr_nonnull(exact);
 	memcpy(exact, data, size);
 	opened_run(o, &in, &out);
 	free(exact);

@@ -79,6 +79,7 @@ static double *product(const struct halves *a, const struct halves *b, bool turn
 	int64_t m = a->dims[0], k = a->dims[1], n = b->dims[turned ? 0 : 1];
 	double *y = calloc((size_t)(m * n), sizeof(*y));
 
+	ck_assert_ptr_nonnull(y);
 	for (int64_t i = 0; i < m; i++) {
 		for (int64_t j = 0; j < n; j++) {
 			double sum = 0;

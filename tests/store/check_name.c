@@ -2,6 +2,8 @@
 /* check_name.c — legal and illegal names of models, revisions and paths (name.c, rev.c, path.c). */
 #include <config.h>
 
+#include <stdio.h>
+
 #include "store/name.h"
 #include "tests/store/fixture.h"
 

@@ -165,6 +165,7 @@ static bool same_rows(const struct rt_tensor *got, const struct rt_tensor *want,
 		for (int64_t g = 0; !found && g < rows; g++) {
 			double d;
 			int64_t k = 0;
+			/* fanalyzer-suppress possible-null-dereference: all says that there is */
 			if (taken[g])
 				continue;
 			while (k < width &&
