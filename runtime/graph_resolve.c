@@ -116,20 +116,21 @@ static int check_counts(const struct resolve *r, const struct rt_node *n, const 
 			    rt_node_label(n, label, sizeof(label)), n->in_count, n->out_count);
 }
 
-static int room_for_types(struct resolve *r, int count)
+/* For ${count} ≥ 1 types, all RT_NONE, valid until the next call; NULL when out of memory. */
+static enum rt_dtype *room_for_types(struct resolve *r, int count)
 {
-	enum rt_dtype *bigger;
+	enum rt_dtype *types = r->types;
 
 	if (count > r->types_cap) {
-		bigger = realloc(r->types, sizeof(*bigger) * (size_t)count);
-		if (bigger == NULL)
-			return rt_error_set(r->err, RT_MEMORY, "out of memory");
-		r->types = bigger;
+		types = realloc(types, sizeof(*types) * (size_t)count);
+		if (types == NULL)
+			return NULL;
+		r->types = types;
 		r->types_cap = count;
 	}
 	for (int i = 0; i < count; i++)
-		r->types[i] = RT_NONE;
-	return RT_OK;
+		types[i] = RT_NONE;
+	return types;
 }
 
 /* May the node run in float32 instead (pass_narrow.c)? */
@@ -140,13 +141,14 @@ static bool runs_wider(enum rt_dtype t, uint32_t mask)
 
 /* Operators write their first output, wanted or not: one that is left out gets a value of its own.
  */
-static int give_first_output(struct resolve *r, struct rt_graph *g, struct rt_node *n)
+static int give_first_output(struct resolve *r, struct rt_graph *g, struct rt_node *n,
+			     enum rt_dtype t)
 {
 	int v;
 
-	if (n->out_count == 0 || n->out[0] != RT_NO_VALUE || r->types[0] == RT_NONE)
+	if (n->out_count == 0 || n->out[0] != RT_NO_VALUE || t == RT_NONE)
 		return RT_OK;
-	v = rt_graph_add_value(g, "", r->types[0]);
+	v = rt_graph_add_value(g, "", t);
 	if (v < 0)
 		return rt_error_set(r->err, RT_MEMORY, "out of memory");
 	g->values[v].producer = (int)(n - g->nodes);
@@ -160,10 +162,11 @@ static int infer_types(struct resolve *r, struct rt_graph *g, struct rt_node *n)
 	rt_op_type_f *type = n->op->type != NULL ? n->op->type : rt_op_type_same;
 	enum rt_dtype t = RT_NONE;
 	struct rt_error why;
-	int status = room_for_types(r, n->out_count + 1);
+	enum rt_dtype *types = room_for_types(r, n->out_count + 1);
+	int status;
 
-	if (status < 0)
-		return status;
+	if (types == NULL)
+		return rt_error_set(r->err, RT_MEMORY, "out of memory");
 	for (int i = 0; i < n->in_count && !n->op->takes_lists; i++) {
 		if (n->in[i] == RT_NO_VALUE || !rt_dtype_is_list(g->values[n->in[i]].dtype))
 			continue;
@@ -171,7 +174,7 @@ static int infer_types(struct resolve *r, struct rt_graph *g, struct rt_node *n)
 		return RT_OK;
 	}
 	why.text[0] = '\0';
-	status = type(g, n, r->types, &why);
+	status = type(g, n, types, &why);
 	if (status == RT_UNSUPPORTED) {
 		cannot_run(r, n, "%.150s", why.text);
 		return RT_OK;
@@ -182,15 +185,15 @@ static int infer_types(struct resolve *r, struct rt_graph *g, struct rt_node *n)
 		return rt_error_set(r->err, status, "%s: %s",
 				    rt_node_label(n, label, sizeof(label)), why.text);
 	}
-	status = give_first_output(r, g, n);
+	status = give_first_output(r, g, n, types[0]);
 	if (status < 0)
 		return status;
 	for (int i = 0; i < n->out_count; i++) {
-		if (n->out[i] != RT_NO_VALUE && r->types[i] != RT_NONE)
-			g->values[n->out[i]].dtype = r->types[i];
+		if (n->out[i] != RT_NO_VALUE && types[i] != RT_NONE)
+			g->values[n->out[i]].dtype = types[i];
 	}
 	if (n->dtype_input < 0)
-		t = r->types[0];
+		t = types[0];
 	else if (n->dtype_input < n->in_count && n->in[n->dtype_input] != RT_NO_VALUE)
 		t = g->values[n->in[n->dtype_input]].dtype;
 	if (t != RT_NONE && (n->dtypes >> rt_dtype_elem(t) & 1) == 0 && !runs_wider(t, n->dtypes))
