@@ -512,6 +512,7 @@ static void types_in_types(struct pbuild *m)
 {
 	char *in = malloc(DEEP + 1);
 
+	ck_assert_ptr_nonnull(in);
 	memset(in, 'o', DEEP);
 	in[DEEP] = '\0';
 	pbuild_model(m, 17);
