@@ -146,9 +146,10 @@ static int split_infer(struct rt_infer *f, struct rt_error *err)
 		return RT_MEMORY;
 	rt_walk_around(in, axis, &outer, &inner);
 	for (int i = 0; i < f->out_count; i++) {
-		int64_t run = outer != 0 ? sizes[i] * inner : 0;
+		/* NOLINTNEXTLINE(clang-analyzer-core*): there are as many sizes as outputs */
+		int64_t size = sizes[i], run = outer != 0 ? size * inner : 0;
 		f->out[i].shape = *in;
-		f->out[i].shape.dims[axis] = sizes[i];
+		f->out[i].shape.dims[axis] = size;
 		rows(&m->moves[i], outer, run, run, outer != 0 ? in->dims[axis] * inner : 0);
 		m->moves[i].out = i;
 		m->moves[i].in_at = at;

@@ -155,6 +155,7 @@ static void pack_direction(const struct rt_recurrent *s, size_t input, const flo
 		/* the reset gate of GRU acts on Rb of its last part too: the cell adds it */
 		bool apart =
 		    s->linear_before_reset && i >= first && s->cell->split < s->cell->gates;
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): callers made room */
 		to->bias[i] = bias ? bias[i] + (apart ? 0.0f : bias[gh + i]) : 0.0f;
 	}
 }

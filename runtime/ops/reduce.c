@@ -187,6 +187,7 @@ static int reduce_infer(struct rt_infer *f, struct rt_error *err)
 {
 	const struct rt_shape *in = &f->in[0].shape;
 	struct rt_shape *out = &f->out[0].shape;
+	const int rank = in->rank;
 	int64_t dense[RT_RANK_MAX], kept[RT_RANK_MAX], reduced[RT_RANK_MAX], step = 1;
 	int64_t outs[2][RT_WALK_RANK] = {{0}}, ins[1][RT_WALK_RANK] = {{0}};
 	bool keep = rt_node_int(f->node, "keepdims", 1) != 0, gone[RT_RANK_MAX];
@@ -195,7 +196,7 @@ static int reduce_infer(struct rt_infer *f, struct rt_error *err)
 	int status = rt_axes_list(f, "axes", 1, &axes, err);
 
 	if (status == RT_OK)
-		status = rt_axes_set(&axes, in->rank, gone, err);
+		status = rt_axes_set(&axes, rank, gone, err);
 	if (status != RT_OK)
 		return status;
 	if (axes.count == 0 && rt_node_int(f->node, "noop_with_empty_axes", 0) == 0)
@@ -207,7 +208,7 @@ static int reduce_infer(struct rt_infer *f, struct rt_error *err)
 	p->count = 1;
 	out->rank = 0;
 	rt_walk_strides(in, dense);
-	for (int d = 0; d < in->rank; d++) {
+	for (int d = 0; d < rank; d++) {
 		kept[d] = gone[d] ? 1 : in->dims[d];
 		reduced[d] = gone[d] ? in->dims[d] : 1;
 		outs[1][d] = ins[0][d] = dense[d];
@@ -216,12 +217,12 @@ static int reduce_infer(struct rt_infer *f, struct rt_error *err)
 		if (!gone[d] || keep)
 			out->dims[out->rank++] = kept[d];
 	}
-	for (int d = in->rank - 1; d >= 0 && !rt_walk_is_empty(out); d--) {
+	for (int d = rank - 1; d >= 0 && !rt_walk_is_empty(out); d--) {
 		outs[0][d] = step;
 		step *= kept[d];
 	}
-	rt_walk_strided(&p->kept, 2, in->rank, kept, (const int64_t(*)[RT_WALK_RANK])outs);
-	rt_walk_strided(&p->reduced, 1, in->rank, reduced, (const int64_t(*)[RT_WALK_RANK])ins);
+	rt_walk_strided(&p->kept, 2, rank, kept, (const int64_t(*)[RT_WALK_RANK])outs);
+	rt_walk_strided(&p->reduced, 1, rank, reduced, (const int64_t(*)[RT_WALK_RANK])ins);
 	p->kept.cost = p->count;
 	return RT_OK;
 }
