@@ -141,6 +141,11 @@ static int check_c(const struct rt_infer *f, struct shape_state *z, int c, struc
 	return RT_OK;
 }
 
+static size_t most(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
 /* The bias is left out, or a number per column. */
 static bool bias_fits(const struct rt_infer *f, int i, int64_t n)
 {
@@ -156,7 +161,7 @@ static int infer_fast(struct rt_infer *f, const struct qgemm *s, struct shape_st
 	if (!rt_qproduct_scratch(&s->q, z->z, f->threads, &f->scratch_bytes))
 		return rt_error_set(err, RT_BUDGET, "operands are too large");
 	z->product = s->at->a_scale < 0 ? ((size_t)a_elems + 63) & ~(size_t)63 : 0;
-	f->scratch_bytes += z->product;
+	f->scratch_bytes += most(z->product, (size_t)f->threads * RT_QPARAM_EXTREMES);
 	f->shape_state = z;
 	return RT_OK;
 }
@@ -192,7 +197,8 @@ static int qgemm_infer(struct rt_infer *f, struct rt_error *err)
 	z->panels = (z->z->n + PANEL - 1) / PANEL;
 	z->a_bytes = ((size_t)a_elems * sizeof(int16_t) + 63) & ~(size_t)63;
 	z->panel_bytes = ((size_t)z->z->k * PANEL * sizeof(int16_t) + 63) & ~(size_t)63;
-	f->scratch_bytes = z->a_bytes + (size_t)f->threads * z->panel_bytes;
+	f->scratch_bytes = most(z->a_bytes + (size_t)f->threads * z->panel_bytes,
+				(size_t)f->threads * RT_QPARAM_EXTREMES);
 	f->shape_state = z;
 	return RT_OK;
 }
@@ -203,10 +209,13 @@ static int qgemm_infer(struct rt_infer *f, struct rt_error *err)
 static struct rt_qparam range_of(const struct rt_run *r, const struct rt_kernels *k)
 {
 	size_t n = (size_t)rt_tensor_elems(&r->in[0]);
-	float min = fminf(0, k->f32_row->reduce[RT_REDUCE_MIN](n, r->in[0].data));
-	float max = fmaxf(0, k->f32_row->reduce[RT_REDUCE_MAX](n, r->in[0].data));
-	struct rt_qparam p = {.scale = (max - min) / 255.0f};
-	float zero;
+	float seen[2], min, max, zero;
+	struct rt_qparam p = {0};
+
+	rt_qparam_extremes(r->team, k, n, r->in[0].data, r->scratch, seen);
+	min = fminf(0, seen[0]);
+	max = fmaxf(0, seen[1]);
+	p.scale = (max - min) / 255.0f;
 
 	if (!(p.scale > 0) || isinf(p.scale))
 		p.scale = 1;

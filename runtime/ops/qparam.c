@@ -6,6 +6,9 @@
 
 #include "runtime/ops/convert.h"
 #include "runtime/ops/qparam.h"
+#include "runtime/ops/walk.h"
+
+#define STRETCH 2048u /* numbers that are looked at twice while they are in the first cache */
 
 /* Added to a number below 2²², it leaves the integer nearest to it (ties to even). */
 #define ROUND 12582912.0f
@@ -64,6 +67,53 @@ void rt_qparam_bytes(const struct rt_qparam *p, size_t n, const float *x, void *
 		q = q < hi ? q : hi;
 		q += ROUND;
 		out[i] = (uint8_t)((int32_t)(q - ROUND) + p->zero);
+	}
+}
+
+/* What a thread has seen; on a line of its own. */
+struct seen {
+	_Alignas(RT_QPARAM_EXTREMES) float least[2]; /* of the others, of the last stretch */
+	float largest[2];
+};
+
+struct extremes {
+	const struct rt_f32_row *row;
+	const float *x;
+	struct seen *seen; /* [threads] */
+};
+
+static void extremes_range(void *arg, size_t begin, size_t end, int thread)
+{
+	const struct extremes *e = arg;
+	struct seen *s = &e->seen[thread];
+
+	for (size_t i = begin, n; i < end; i += n) {
+		n = end - i < STRETCH ? end - i : STRETCH;
+		s->least[1] = e->row->reduce[RT_REDUCE_MIN](n, e->x + i);
+		s->largest[1] = e->row->reduce[RT_REDUCE_MAX](n, e->x + i);
+		s->least[0] = e->row->reduce[RT_REDUCE_MIN](2, s->least);
+		s->largest[0] = e->row->reduce[RT_REDUCE_MAX](2, s->largest);
+	}
+}
+
+void rt_qparam_extremes(struct rt_team *team, const struct rt_kernels *kernels, size_t n,
+			const float *x, void *scratch, float to[2])
+{
+	struct extremes e = {.row = kernels->f32_row, .x = x, .seen = scratch};
+	const float first = n ? x[0] : 0;
+	float both[2];
+
+	for (int t = 0; t < rt_team_threads(team); t++)
+		e.seen[t] = (struct seen){.least = {first}, .largest = {first}};
+	rt_team_for(team, n, rt_walk_grain(1), extremes_range, &e);
+	to[0] = to[1] = first;
+	for (int t = 0; t < rt_team_threads(team); t++) {
+		both[0] = to[0];
+		both[1] = e.seen[t].least[0];
+		to[0] = e.row->reduce[RT_REDUCE_MIN](2, both);
+		both[0] = to[1];
+		both[1] = e.seen[t].largest[0];
+		to[1] = e.row->reduce[RT_REDUCE_MAX](2, both);
 	}
 }
 

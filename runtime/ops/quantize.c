@@ -20,6 +20,7 @@
 
 #include "runtime/ops/convert.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/qparam.h"
 #include "runtime/ops/walk.h"
 
 struct quantize {
@@ -391,6 +392,7 @@ static int dynamic_infer(struct rt_infer *f, struct rt_error *err)
 	f->out[0].shape = f->in[0].shape;
 	for (int i = 1; i < f->out_count; i++)
 		f->out[i].shape = rt_shape_of(0);
+	f->scratch_bytes = (size_t)f->threads * RT_QPARAM_EXTREMES;
 	return RT_OK;
 }
 
@@ -399,11 +401,11 @@ static void dynamic_run(const struct rt_run *r)
 	const struct dynamic *s = r->state;
 	const float *x = r->in[0].data;
 	size_t n = (size_t)rt_tensor_elems(&r->in[0]);
-	float lo = n ? s->kernels->f32_row->reduce[RT_REDUCE_MIN](n, x) : 0.0f;
-	float hi = n ? s->kernels->f32_row->reduce[RT_REDUCE_MAX](n, x) : 0.0f;
+	float seen[2], lo, hi;
 
-	lo = lo < 0 ? lo : 0;
-	hi = hi > 0 ? hi : 0;
+	rt_qparam_extremes(r->team, s->kernels, n, x, r->scratch, seen);
+	lo = seen[0] < 0 ? seen[0] : 0;
+	hi = seen[1] > 0 ? seen[1] : 0;
 	float scale = (hi - lo) / 255.0f;
 	scale = scale > 0 ? scale : 1.0f; /* all zeros: any scale does */
 	float zero = rintf((0.0f - lo) / scale);

@@ -683,6 +683,32 @@ START_TEST(dynamic_quantize_matmul)
 }
 END_TEST
 
+/* Long enough for several threads, which must agree on the range: −1 … 1.55 only in two places. */
+START_TEST(dynamic_quantize_long)
+{
+	enum { N = 100000 };
+	static float x[N];
+	static double want[N];
+	struct one_op o;
+
+	for (int at = 0; at < 3; at++) {
+		for (int i = 0; i < N; i++)
+			x[i] = (float)(i % 100) * 0.01f;
+		x[at * (N / 3)] = -1.0f;
+		x[N - 1 - at * (N / 5)] = 1.55f;
+		for (int i = 0; i < N; i++)
+			want[i] = 100 + rint((double)x[i] * 100);
+		one_op_begin(&o, "", 17);
+		one_op_in(&o, RT_F32, 1, (int64_t[]){N}, x);
+		one_op_run(&o, "DynamicQuantizeLinear", 3);
+		one_op_near(&o, 0, want, N, 0);
+		one_op_near(&o, 1, (double[]){0.01}, 1, 1e-8);
+		one_op_near(&o, 2, (double[]){100}, 1, 0);
+		one_op_end(&o);
+	}
+}
+END_TEST
+
 Suite *check_runtime_ops_quant(void)
 {
 	Suite *s = suite_create("runtime/ops/quant");
@@ -704,6 +730,7 @@ Suite *check_runtime_ops_quant(void)
 	tcase_add_loop_test(t, qgemm, 0, 8);
 	tcase_add_test(t, matmul_integer_to_float);
 	tcase_add_test(t, dynamic_quantize_matmul);
+	tcase_add_test(t, dynamic_quantize_long);
 	suite_add_tcase(s, t);
 	return s;
 }
