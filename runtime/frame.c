@@ -254,13 +254,14 @@ static int find_segment(struct rt_frame *f, struct rt_segment *parent, const boo
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-static int check_time(const struct rt_run_opts *opts, struct rt_error *err)
+/* The run is to stop, or a loop of it did so already: then what it made is of no use. */
+static int stopped(const struct rt_session *session, struct rt_error *err)
 {
+	const struct rt_run_opts *opts = session->opts;
+
 	if (opts->cancel != NULL && atomic_load_explicit(opts->cancel, memory_order_relaxed))
 		return rt_error_set(err, RT_CANCELLED, "the run was cancelled");
-	if (opts->deadline_ns != 0 && now_ns() > opts->deadline_ns)
-		return rt_error_set(err, RT_CANCELLED, "the run took longer than it may");
-	return RT_OK;
+	return rt_error_set(err, RT_CANCELLED, "the run took longer than it may");
 }
 
 static int fault(const struct rt_fault *fault, const struct rt_node *n, struct rt_error *err)
@@ -286,13 +287,11 @@ static int walk_steps(struct rt_session *session, struct rt_segment *s, struct r
 	for (const struct rt_step *step = s->steps; step < end; step++) {
 		int64_t began = session->profile ? now_ns() : 0;
 
-		if (session->opts != NULL) {
-			int status = check_time(session->opts, err);
-
-			if (status < 0)
-				return status;
-		}
+		if (rt_team_to_stop(session->team))
+			return stopped(session, err);
 		step->run(&step->args);
+		if (rt_team_stopped(session->team))
+			return stopped(session, err);
 		if (atomic_load_explicit(&session->fault.state, memory_order_acquire) != 0)
 			return fault(&session->fault, step->args.node, err);
 		if (rt_team_damaged(session->team))
@@ -311,15 +310,17 @@ static int evaluate(struct rt_frame *f, struct rt_segment *s, struct rt_error *e
 	struct rt_eval *e = &s->eval;
 	int64_t began = session->profile ? now_ns() : 0;
 	char label[256];
-	int status = session->opts != NULL ? check_time(session->opts, err) : RT_OK;
+	int status;
 
-	if (status < 0)
-		return status;
+	if (rt_team_to_stop(session->team))
+		return stopped(session, err);
 	for (int k = 0; k < n->out_count; k++) {
 		e->out[k].shape.rank = -1;
 		e->out[k].data = NULL;
 	}
 	status = n->op->eval(e, err);
+	if (rt_team_stopped(session->team))
+		return stopped(session, err);
 	if (atomic_load(&session->fault.state) != 0)
 		return fault(&session->fault, n, err);
 	if (rt_team_damaged(session->team))
@@ -381,10 +382,10 @@ int rt_frame_run(struct rt_frame *f, const struct rt_tensor *given, const bool *
 		 struct rt_tensor *outputs, struct rt_error *err)
 {
 	struct rt_segment *s = NULL;
-	int status = f->session->opts != NULL ? check_time(f->session->opts, err) : RT_OK;
+	int status;
 
-	if (status < 0) /* here too: the body of a Loop may have no steps */
-		return status;
+	if (rt_team_to_stop(f->session->team)) /* here too: the body of a Loop may have no steps */
+		return stopped(f->session, err);
 	if (f->results.blocks != NULL)
 		rt_memory_release(&f->results);
 	drop_held(f);

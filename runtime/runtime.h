@@ -149,8 +149,10 @@ int rt_session_open(struct rt_model *model, struct rt_team *team, struct rt_sess
 void rt_session_close(struct rt_session *s);             /* NULL is allowed */
 
 struct rt_run_opts {
-	const atomic_bool *cancel; /* looked at between steps; NULL = never */
-	int64_t deadline_ns;       /* CLOCK_MONOTONIC; looked at between steps; 0 = none */
+	/* Looked at between steps, and in one between stretches of its loops: within about 50 ms
+	 * wherever the work is in loops that go to the team. */
+	const atomic_bool *cancel; /* NULL = never */
+	int64_t deadline_ns;       /* CLOCK_MONOTONIC; 0 = none */
 };
 
 /*

@@ -224,6 +224,8 @@ int rt_session_run(struct rt_session *s, const struct rt_tensor *inputs, struct 
 		s->opts = opts;
 		atomic_store(&s->fault.state, 0);
 		rt_team_enter(s->team);
+		if (opts != NULL)
+			rt_team_watch(s->team, opts->cancel, opts->deadline_ns);
 		status = guarded_run(s, given, wanted, outputs, err);
 		rt_team_leave(s->team);
 		s->opts = NULL;

@@ -13,9 +13,12 @@
  * its last piece is done; a late reader may see fields of two jobs, but then
  * its swap fails, hence the relaxed atomics.
  *
- * While a caller holds the team (rt_team_enter), idle threads spin for a short
- * time on their own word, because the next loop is microseconds away; then they
- * sleep on a futex.
+ * A piece is done in stretches, between which it is looked whether the run is to stop.  A run
+ * that was found so stays so: the pieces that are left are taken and not done.
+ *
+ * Idle threads spin for a short time on their own word, because the next loop is microseconds
+ * away, then they sleep on a futex; while a caller holds the team (rt_team_enter) they
+ * spin longer.  A caller that used the team much the last time wakes them when it enters.
  */
 #include <config.h>
 
@@ -26,14 +29,22 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/guard.h"
 #include "runtime/team.h"
 
-#define SPINS 2000           /* of pauses: about 100 µs */
-#define PIECES_PER_THREAD 4  /* so that a thread that is held up costs little */
+#define SPINS 2000          /* of pauses: about 100 µs */
+#define SPINS_HELD 10000    /* while somebody holds the team */
+#define PIECES_PER_THREAD 4 /* so that a thread that is held up costs little */
+#define STRETCH 64          /* grains between two looks at whether to stop, or, */
+#define STRETCH_OF_ONES 8   /* where a grain is one item, items: they may be long */
+#define GROWTH 8            /* of the next stretch after one that took less than */
+#define SHORT_NS 1000000
+#define MANY_LOOPS 16        /* of a run; threads are woken before the next one's first */
 #define TEAM_THREADS_MAX 256 /* more is a mistake in a configuration; pieces fit 16 bits */
 
 struct worker {
@@ -52,12 +63,19 @@ struct rt_team {
 	pthread_mutex_t held; /* by the one caller between enter and leave */
 	struct worker *workers;
 	int started;
-	uint32_t number; /* of the job, the caller's */
+	uint32_t number;  /* of the job, the caller's */
+	uint32_t entered; /* the number at rt_team_enter */
+	bool wake_early;
+
+	/* what ends loops early: set while there is no job */
+	const atomic_bool *cancel; /* or NULL */
+	int64_t deadline_ns;       /* or 0 */
 
 	/* the job */
 	_Alignas(64) _Atomic(rt_team_f *) fn;
 	_Atomic(void *) arg;
-	atomic_size_t n; /* items */
+	atomic_size_t n;       /* items */
+	atomic_size_t stretch; /* items */
 	atomic_uint pieces;
 
 	_Alignas(64) atomic_uint done; /* pieces finished; the caller sleeps on it */
@@ -68,6 +86,7 @@ struct rt_team {
 	atomic_bool busy; /* somebody holds the team: spin before sleeping */
 	atomic_bool quit;
 	atomic_bool damaged; /* see rt_team_damaged */
+	atomic_bool stopped; /* see rt_team_stopped */
 
 	struct run runs[]; /* [threads] */
 };
@@ -91,6 +110,63 @@ static void futex_wake(atomic_uint *word, int count)
 	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
+/* ---- stopping -------------------------------------------------------------------------------- */
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ${clock}: look at it, too. */
+static bool to_stop(struct rt_team *t, bool clock)
+{
+	if (atomic_load_explicit(&t->stopped, memory_order_relaxed))
+		return true;
+	if ((t->cancel == NULL || !atomic_load_explicit(t->cancel, memory_order_relaxed)) &&
+	    (t->deadline_ns == 0 || !clock || now_ns() <= t->deadline_ns))
+		return false;
+	atomic_store_explicit(&t->stopped, true, memory_order_relaxed);
+	return true;
+}
+
+void rt_team_watch(struct rt_team *t, const atomic_bool *cancel, int64_t deadline_ns)
+{
+	t->cancel = cancel;
+	t->deadline_ns = deadline_ns;
+}
+
+bool rt_team_to_stop(struct rt_team *t)
+{
+	return to_stop(t, true);
+}
+
+bool rt_team_stopped(const struct rt_team *t)
+{
+	return atomic_load_explicit(&t->stopped, memory_order_relaxed);
+}
+
+/* Items ${begin} … ${end} − 1, ${stretch} at a time, and more where that takes no time; ${first}:
+ * of this thread in this loop. */
+static void do_range(struct rt_team *t, rt_team_f *fn, void *arg, size_t begin, size_t end,
+		     size_t stretch, int thread, bool first)
+{
+	const bool watched = t->cancel != NULL || t->deadline_ns != 0;
+	int64_t began;
+
+	for (size_t at = begin, next; at < end; at = next) {
+		if (to_stop(t, !first || at > begin))
+			return;
+		next = watched && (end - at) / 2 > stretch ? at + stretch : end;
+		began = next < end ? now_ns() : 0;
+		fn(arg, at, next, thread);
+		if (next < end && now_ns() - began < SHORT_NS)
+			stretch = stretch < SIZE_MAX / GROWTH ? stretch * GROWTH : SIZE_MAX;
+	}
+}
+
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
 /* First item of piece ${i} of ${pieces}; lengths differ by one at most. */
@@ -101,15 +177,19 @@ static size_t piece_begin(size_t n, unsigned pieces, unsigned i)
 	return n / pieces * i + (i < rest ? i : rest);
 }
 
-/* One piece; what it does must not be left half done in a worker, hence the guard. */
-static void do_piece(struct rt_team *t, rt_team_f *fn, void *arg, size_t begin, size_t end,
-		     int thread)
+/* Piece ${i}; what it does must not be left half done in a worker, hence the guard. */
+static void do_piece(struct rt_team *t, unsigned i, int thread, bool first)
 {
+	const unsigned pieces = atomic_load_explicit(&t->pieces, memory_order_relaxed);
+	const size_t n = atomic_load_explicit(&t->n, memory_order_relaxed);
 	struct rt_guard g;
 
 	rt_guard_push(&g);
 	if (sigsetjmp(g.at, 0) == 0) {
-		fn(arg, begin, end, thread);
+		do_range(t, atomic_load_explicit(&t->fn, memory_order_relaxed),
+			 atomic_load_explicit(&t->arg, memory_order_relaxed),
+			 piece_begin(n, pieces, i), piece_begin(n, pieces, i + 1),
+			 atomic_load_explicit(&t->stretch, memory_order_relaxed), thread, first);
 		rt_guard_pop(&g);
 	} else {
 		atomic_store_explicit(&t->damaged, true, memory_order_relaxed);
@@ -140,12 +220,8 @@ static unsigned work_off(struct rt_team *t, struct run *run, int thread, bool ow
 	/* A piece that was taken keeps its job, hence the fields, until it is told as done. */
 	while ((word = take(run, own)) != 0) {
 		const unsigned i = (unsigned)((own ? word : (word >> 16) - 1) & 0xffff);
-		const unsigned pieces = atomic_load_explicit(&t->pieces, memory_order_relaxed);
-		const size_t n = atomic_load_explicit(&t->n, memory_order_relaxed);
 
-		do_piece(t, atomic_load_explicit(&t->fn, memory_order_relaxed),
-			 atomic_load_explicit(&t->arg, memory_order_relaxed),
-			 piece_begin(n, pieces, i), piece_begin(n, pieces, i + 1), thread);
+		do_piece(t, i, thread, own && count == 0);
 		count++;
 	}
 	return count;
@@ -181,6 +257,14 @@ static void wait_for_done(struct rt_team *t, unsigned pieces)
 	atomic_store_explicit(&t->caller_sleeps, 0, memory_order_relaxed);
 }
 
+static void wake(struct rt_team *t)
+{
+	if (atomic_load_explicit(&t->sleepers, memory_order_seq_cst) > 0) {
+		atomic_fetch_add_explicit(&t->bell, 1, memory_order_seq_cst);
+		futex_wake(&t->bell, INT_MAX);
+	}
+}
+
 /* Hand out ${pieces} of the next job, and wake who sleeps. */
 static void publish(struct rt_team *t, unsigned pieces)
 {
@@ -195,32 +279,40 @@ static void publish(struct rt_team *t, unsigned pieces)
 				      (uint64_t)t->number << 32 | end << 16 | first,
 				      memory_order_seq_cst);
 	}
-	/* Either this sees a sleeper, or the sleeper the words. */
-	if (atomic_load_explicit(&t->sleepers, memory_order_seq_cst) > 0) {
-		atomic_fetch_add_explicit(&t->bell, 1, memory_order_seq_cst);
-		futex_wake(&t->bell, INT_MAX);
-	}
+	wake(t); /* either this sees a sleeper, or the sleeper the words */
+}
+
+/* How many pieces: equal shares for all threads, none below ${grain}. */
+static size_t pieces_of(const struct rt_team *t, size_t n, size_t grain)
+{
+	const size_t threads = (size_t)t->threads, most = n / grain;
+
+	if (most < threads)
+		return most;
+	return most < threads * PIECES_PER_THREAD ? most - most % threads
+						  : threads * PIECES_PER_THREAD;
 }
 
 void rt_team_for(struct rt_team *t, size_t n, size_t grain, rt_team_f *fn, void *arg)
 {
-	size_t pieces;
+	size_t pieces, stretch;
 
 	if (n == 0)
 		return;
 	if (grain == 0)
 		grain = 1;
-	if (t->threads == 1 || n <= grain) {
-		fn(arg, 0, n, 0);
+	stretch = grain == 1                   ? STRETCH_OF_ONES
+		  : grain < SIZE_MAX / STRETCH ? grain * STRETCH
+					       : SIZE_MAX;
+	pieces = t->threads == 1 ? 1 : pieces_of(t, n, grain);
+	if (pieces <= 1) {
+		do_range(t, fn, arg, 0, n, stretch, 0, true);
 		return;
 	}
-	pieces = (size_t)t->threads * PIECES_PER_THREAD;
-	if (pieces > n / grain)
-		pieces = n / grain;
-
 	atomic_store_explicit(&t->fn, fn, memory_order_relaxed);
 	atomic_store_explicit(&t->arg, arg, memory_order_relaxed);
 	atomic_store_explicit(&t->n, n, memory_order_relaxed);
+	atomic_store_explicit(&t->stretch, stretch, memory_order_relaxed);
 	atomic_store_explicit(&t->pieces, (unsigned)pieces, memory_order_relaxed);
 	atomic_store_explicit(&t->done, 0, memory_order_relaxed);
 	publish(t, (unsigned)pieces);
@@ -241,10 +333,10 @@ static uint64_t wait_for_job(struct rt_team *t, const struct run *mine, uint64_t
 	unsigned bell;
 	uint64_t job;
 
-	for (int i = 0; i < SPINS; i++) {
+	for (int i = 0; i < SPINS_HELD; i++) {
 		if ((job = job_of(mine)) != seen)
 			return job;
-		if (!atomic_load_explicit(&t->busy, memory_order_relaxed))
+		if (i >= SPINS && !atomic_load_explicit(&t->busy, memory_order_relaxed))
 			break;
 		pause_a_little();
 	}
@@ -255,6 +347,8 @@ static uint64_t wait_for_job(struct rt_team *t, const struct run *mine, uint64_t
 		if (job != seen)
 			break;
 		futex_wait(&t->bell, bell);
+		if (atomic_load_explicit(&t->bell, memory_order_relaxed) != bell)
+			break; /* rung: there is a job, or will be */
 	}
 	atomic_fetch_sub_explicit(&t->sleepers, 1, memory_order_seq_cst);
 	return job;
@@ -346,10 +440,16 @@ void rt_team_enter(struct rt_team *t)
 {
 	must(pthread_mutex_lock(&t->held) == 0);
 	atomic_store_explicit(&t->busy, true, memory_order_relaxed);
+	t->entered = t->number;
+	if (t->wake_early)
+		wake(t);
 }
 
 void rt_team_leave(struct rt_team *t)
 {
+	t->wake_early = t->number - t->entered >= MANY_LOOPS;
+	rt_team_watch(t, NULL, 0);
+	atomic_store_explicit(&t->stopped, false, memory_order_relaxed);
 	atomic_store_explicit(&t->busy, false, memory_order_relaxed);
 	must(pthread_mutex_unlock(&t->held) == 0);
 }

@@ -16,8 +16,9 @@
 
 #include "runtime/ops/ops.h"
 #include "runtime/ops/spatial.h"
+#include "runtime/ops/walk.h"
 
-#define PLAIN_GRAIN 256    /* outputs that are worth another thread */
+#define PLAIN_COST 64      /* of an output, in numbers of its window */
 #define WHOLE_GRAIN 65536u /* numbers of whole planes that are */
 
 struct pool {
@@ -272,20 +273,30 @@ static void run(const struct rt_run *r, size_t grain, rt_team_f *fn)
 		rt_team_for(r->team, (size_t)(st->planes * j.out_plane), grain, fn, &j);
 }
 
+/* Outputs that are worth another thread; a window may be as large as its input. */
+static size_t outputs_grain(const struct rt_run *r)
+{
+	const struct rt_spatial *s = &((const struct shape_state *)r->shape_state)->s;
+	int64_t taps = 1;
+	for (int d = 0; d < 3; d++)
+		taps *= s->kernel[d] < s->in[d] ? s->kernel[d] : s->in[d];
+	return rt_walk_grain(PLAIN_COST + taps);
+}
+
 static void max_run(const struct rt_run *r)
 {
 	switch (((const struct pool *)r->state)->dtype) {
 	case RT_F64:
-		run(r, PLAIN_GRAIN, max_f64);
+		run(r, outputs_grain(r), max_f64);
 		break;
 	case RT_I8:
-		run(r, PLAIN_GRAIN, max_i8);
+		run(r, outputs_grain(r), max_i8);
 		break;
 	case RT_U8:
-		run(r, PLAIN_GRAIN, max_u8);
+		run(r, outputs_grain(r), max_u8);
 		break;
 	default:
-		run(r, PLAIN_GRAIN, max_f32);
+		run(r, outputs_grain(r), max_f32);
 	}
 }
 
@@ -306,7 +317,7 @@ static void global_max_run(const struct rt_run *r)
 
 static void average_run(const struct rt_run *r)
 {
-	run(r, PLAIN_GRAIN,
+	run(r, outputs_grain(r),
 	    ((const struct pool *)r->state)->dtype == RT_F64 ? average_f64 : average_f32);
 }
 
@@ -320,7 +331,8 @@ static void global_average_run(const struct rt_run *r)
 
 static void lp_run(const struct rt_run *r)
 {
-	run(r, PLAIN_GRAIN, ((const struct pool *)r->state)->dtype == RT_F64 ? lp_f64 : lp_f32);
+	run(r, outputs_grain(r),
+	    ((const struct pool *)r->state)->dtype == RT_F64 ? lp_f64 : lp_f32);
 }
 
 #define POOL(infer_, run_)                                                                         \

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/runtime/opened.h"
@@ -449,6 +450,59 @@ START_TEST(runs_can_be_stopped)
 }
 END_TEST
 
+static int64_t soon_ns(int64_t ns)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec + ns;
+}
+
+static void *cancel_soon(void *arg)
+{
+	struct timespec pause = {0, 30000000};
+
+	(void)nanosleep(&pause, NULL);
+	atomic_store((atomic_bool *)arg, true);
+	return NULL;
+}
+
+/* One step of an hour: 2²⁰ outputs, each of a window of 2²⁰.  The test's own limit is a minute. */
+START_TEST(a_step_can_be_stopped)
+{
+	static const char *const ops[] = {"MaxPool", "AveragePool", "LpPool"};
+	enum { WINDOW = 1 << 20 };
+	float *x = calloc(2 * WINDOW, sizeof(*x));
+	int64_t line[] = {1, 1, 2 * WINDOW}, window[] = {WINDOW}, free3[] = {1, 1, -1};
+	atomic_bool cancel = false;
+	struct rt_run_opts cancelled = {.cancel = &cancel}, late = {0};
+	struct opened o = {.model = NULL};
+	struct pbuild attrs = {0};
+	struct rt_tensor in, out;
+	pthread_t thread;
+
+	ck_assert_ptr_nonnull(x);
+	pbuild_model(&o.m, 18);
+	pbuild_input(&o.m, "x", 1, 3, free3);
+	pbuild_attr_ints(&attrs, "kernel_shape", 1, window);
+	pbuild_node(&o.m, ops[_i], "x", "y", &attrs);
+	pbuild_output(&o.m, "y", 1);
+	opened_open(&o, NULL);
+	in = opened_f32(x, 3, line);
+	late.deadline_ns = soon_ns(30000000);
+	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &late, &opened_err),
+			 RT_CANCELLED);
+	ck_assert_ptr_nonnull(strstr(opened_err.text, "longer than it may"));
+	ck_assert_int_eq(pthread_create(&thread, NULL, cancel_soon, &cancel), 0);
+	ck_assert_int_eq(rt_session_run(o.session, &in, &out, NULL, &cancelled, &opened_err),
+			 RT_CANCELLED);
+	ck_assert_ptr_nonnull(strstr(opened_err.text, "was cancelled"));
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	opened_close(&o);
+	free(x);
+}
+END_TEST
+
 /* ---- several at once ------------------------------------------------------------------------- */
 
 static struct rt_model *shared;
@@ -569,6 +623,7 @@ Suite *check_runtime_session(void)
 	tcase_add_test(wrong, memory_is_asked_for_with_care);
 	tcase_add_test(wrong, the_arena_has_a_budget);
 	tcase_add_test(wrong, runs_can_be_stopped);
+	tcase_add_loop_test(wrong, a_step_can_be_stopped, 0, 3);
 	suite_add_tcase(suite, c);
 	suite_add_tcase(suite, wrong);
 	return suite;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The team (runtime/team.c): every item once, whatever the numbers; callers from
- * several threads; long pauses, so that workers sleep.
+ * several threads; long pauses, so that workers sleep; loops that are stopped.
  */
 #include <config.h>
 
@@ -121,6 +121,78 @@ START_TEST(callers_take_turns)
 }
 END_TEST
 
+struct stopping {
+	atomic_bool cancel;
+	atomic_size_t done;
+	size_t after; /* items, then it is cancelled */
+	int64_t pause_ns;
+};
+
+static void work_then_cancel(void *arg, size_t begin, size_t end, int thread)
+{
+	struct stopping *s = arg;
+	struct timespec pause = {0, s->pause_ns};
+
+	(void)thread;
+	if (atomic_fetch_add(&s->done, end - begin) + (end - begin) >= s->after)
+		atomic_store(&s->cancel, true);
+	if (s->pause_ns > 0)
+		(void)nanosleep(&pause, NULL);
+}
+
+/* A loop that is cancelled does little more; what follows in the same turn does nothing. */
+START_TEST(cancelled_in_a_loop)
+{
+	enum { ITEMS = 1000000, AFTER = 5000 };
+
+	for (int threads = 1; threads <= 3; threads++) {
+		struct rt_team *team = rt_team_new(threads);
+		struct stopping s = {.after = AFTER, .pause_ns = 2000000};
+
+		rt_team_enter(team);
+		rt_team_watch(team, &s.cancel, 0);
+		ck_assert(!rt_team_to_stop(team));
+		rt_team_for(team, ITEMS, 10, work_then_cancel, &s);
+		ck_assert(rt_team_stopped(team));
+		ck_assert_uint_ge(atomic_load(&s.done), AFTER);
+		ck_assert_uint_le(atomic_load(&s.done), AFTER + 4 * 128 * 10);
+		atomic_store(&s.cancel, false);
+		atomic_store(&s.done, 0);
+		rt_team_for(team, 100, 1, work_then_cancel, &s);
+		rt_team_for(team, 1, 1, work_then_cancel, &s);
+		ck_assert_uint_eq(atomic_load(&s.done), 0);
+		rt_team_leave(team);
+
+		rt_team_enter(team);
+		ck_assert(!rt_team_stopped(team));
+		run_job(team, 1000, 1);
+		rt_team_leave(team);
+		rt_team_free(team);
+	}
+}
+END_TEST
+
+/* A loop of an hour and more, until the deadline. */
+START_TEST(late_in_a_loop)
+{
+	for (int threads = 1; threads <= 3; threads += 2) {
+		struct rt_team *team = rt_team_new(threads);
+		struct stopping s = {.after = SIZE_MAX, .pause_ns = 1000000};
+		struct timespec now;
+
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		rt_team_enter(team);
+		rt_team_watch(team, NULL,
+			      (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + 20000000);
+		rt_team_for(team, 100000000, 1, work_then_cancel, &s);
+		ck_assert(rt_team_stopped(team));
+		ck_assert_uint_gt(atomic_load(&s.done), 0);
+		rt_team_leave(team);
+		rt_team_free(team);
+	}
+}
+END_TEST
+
 Suite *check_runtime_team(void)
 {
 	Suite *suite = suite_create("runtime_team");
@@ -131,6 +203,8 @@ Suite *check_runtime_team(void)
 	tcase_add_test(c, jobs_in_a_row);
 	tcase_add_test(c, sleepers_wake);
 	tcase_add_test(c, callers_take_turns);
+	tcase_add_test(c, cancelled_in_a_loop);
+	tcase_add_test(c, late_in_a_loop);
 	suite_add_tcase(suite, c);
 	return suite;
 }
