@@ -219,6 +219,7 @@ static int reduce_infer(struct rt_infer *f, struct rt_error *err)
 	}
 	for (int d = rank - 1; d >= 0 && !rt_walk_is_empty(out); d--) {
 		outs[0][d] = step;
+		/* NOLINTNEXTLINE(clang-analyzer-core*): the loop above set it */
 		step *= kept[d];
 	}
 	rt_walk_strided(&p->kept, 2, rank, kept, (const int64_t(*)[RT_WALK_RANK])outs);
