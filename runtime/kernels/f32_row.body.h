@@ -72,13 +72,13 @@ REDUCE_SUM(sum_abs, term_abs)
 REDUCE_EXTREME(largest, v_max, -INFINITY, >)
 REDUCE_EXTREME(smallest, v_min, INFINITY, <)
 
-/* y = exp(x − shift); returns Σ y */
-static float exp_sum(size_t n, const float *x, float shift, float *y)
+static float exp_sum(size_t n, const float *x, float scale, float *y)
 {
-	v s0 = v_set1(0.0f), s1 = s0, t = v_set1(shift);
+	v s0 = v_set1(0.0f), s1 = s0, t = v_set1(largest(n, x)), by = v_set1(scale);
 	float tail = 0;
 	for (; n >= 2 * V; n -= 2 * V, x += 2 * V, y += 2 * V) {
-		v a = v_exp(v_sub(v_load(x), t)), b = v_exp(v_sub(v_load(x + V), t));
+		v a = v_exp(v_mul(v_sub(v_load(x), t), by)),
+		  b = v_exp(v_mul(v_sub(v_load(x + V), t), by));
 		v_store(y, a);
 		v_store(y + V, b);
 		s0 = v_add(s0, a);
@@ -86,7 +86,7 @@ static float exp_sum(size_t n, const float *x, float shift, float *y)
 	}
 	while (n > 0) {
 		size_t part = n < V ? n : V;
-		v_store_n(y, v_exp(v_sub(v_load_n(x, part), t)), part);
+		v_store_n(y, v_exp(v_mul(v_sub(v_load_n(x, part), t), by)), part);
 		for (size_t i = 0; i < part; i++)
 			tail += y[i];
 		n -= part, x += part, y += part;
@@ -96,7 +96,7 @@ static float exp_sum(size_t n, const float *x, float shift, float *y)
 
 static void softmax(size_t n, const float *x, float *y)
 {
-	float scale = 1.0f / exp_sum(n, x, largest(n, x), y);
+	float scale = 1.0f / exp_sum(n, x, 1.0f, y);
 	v s = v_set1(scale);
 	for (; n >= V; n -= V, y += V)
 		v_store(y, v_mul(v_load(y), s));
@@ -179,6 +179,7 @@ const struct rt_f32_row VARIANT = {
 	    [RT_REDUCE_MAX] = largest,
 	    [RT_REDUCE_MIN] = smallest,
 	},
+    .exp_sum = exp_sum,
     .softmax = softmax,
     .log_softmax = log_softmax,
     .layer_norm = layer_norm,

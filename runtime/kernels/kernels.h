@@ -70,6 +70,8 @@ enum rt_reduce {
 struct rt_f32_row {
 	/* The reduction of x[0..n−1]; sums are accumulated in several float lanes. */
 	float (*reduce[RT_REDUCE_COUNT])(size_t n, const float *x);
+	/* y = exp(scale · (x − max x)), scale ≥ 0; Σ y; y may be x: softmax but for the division */
+	float (*exp_sum)(size_t n, const float *x, float scale, float *y);
 	/* y = exp(x − max x) / Σ exp(x − max x); y may be x */
 	void (*softmax)(size_t n, const float *x, float *y);
 	/* y = x − max x − log Σ exp(x − max x); y may be x */

@@ -90,6 +90,10 @@ bool rt_selftest_f32_row(const struct rt_f32_row *ref, const struct rt_f32_row *
 	}
 	if (!rt_selftest_near(RT_REDUCE_COUNT, want, have, 16))
 		return false;
+	b[0] = ref->exp_sum(N, x, 0.5f, want);
+	b[1] = got->exp_sum(N, x, 0.5f, have);
+	if (!rt_selftest_near(N + 1, want, have, 1) || !rt_selftest_near(1, b, b + 1, (float)N))
+		return false;
 	ref->softmax(N, x, want);
 	got->softmax(N, x, have);
 	if (!rt_selftest_near(N + 1, want, have, 0))

@@ -2,9 +2,10 @@
 /*
  * attention.c — see attention.h.
  *
- * Keys and values are packed once per (batch, key head); then blocks of query
- * rows of all heads go through two batched products with the softmax between
- * them, so that the score matrix never needs more than a block of rows.
+ * Keys and values are packed once per (batch, key head).  Then each thread takes blocks
+ * of query rows of one head and does all there is to them: a product, the softmax,
+ * a product, so that scores never leave the second cache.  Probabilities are not
+ * divided by their sum, but what comes out.
  */
 #include <config.h>
 
@@ -15,19 +16,22 @@
 #include "runtime/ops/attention.h"
 #include "runtime/ops/walk.h"
 
-#define BLOCK_ROWS 64
+#define SCORES 65536 /* of a block, about: 256 KiB */
+#define ROWS_LEAST 16
+#define ITEMS_LEAST 8 /* blocks for the threads to share, where there are as many rows */
 
 struct layout {
-	size_t rows;             /* of a block */
+	size_t blocks, rows;     /* of a head; rows of a block at most */
 	size_t k_elems, v_elems; /* packed, per key head */
-	size_t k, v, x, gemm;    /* offsets in the scratch block, in floats */
+	size_t k, v;             /* offsets in the scratch block, in floats */
+	size_t mine;             /* where the threads' parts begin, in floats */
+	size_t sums, gemm, each; /* in a thread's part, behind the scores; its size */
 };
 
 struct job {
 	const struct rt_attention *a;
 	struct layout at;
 	float *scratch;
-	size_t first, count; /* the block of query rows */
 };
 
 static struct rt_gemm scores(const struct rt_attention *a, size_t rows)
@@ -37,7 +41,7 @@ static struct rt_gemm scores(const struct rt_attention *a, size_t rows)
 	    .m = rows,
 	    .n = a->cols,
 	    .k = a->size,
-	    .batch = a->batch * a->q_heads,
+	    .batch = 1,
 	    .a = a->q.data,
 	    .lda = a->q.row,
 	    .ldc = a->cols,
@@ -52,7 +56,7 @@ static struct rt_gemm values(const struct rt_attention *a, size_t rows)
 	    .m = rows,
 	    .n = a->v_size,
 	    .k = a->cols,
-	    .batch = a->batch * a->q_heads,
+	    .batch = 1,
 	    .lda = a->cols,
 	    .ldc = a->y.row,
 	    .epilogue = {.lo = -INFINITY, .hi = INFINITY},
@@ -64,29 +68,49 @@ static size_t line(size_t elems)
 	return (elems + 15) & ~(size_t)15;
 }
 
+static size_t ceil_div(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
+/* How many rows go together: what stays in the cache, but enough blocks for the threads. */
+static size_t block_rows(const struct rt_attention *a)
+{
+	const size_t heads = a->batch * a->q_heads;
+	size_t rows = SCORES / (a->cols + 1), share;
+
+	if (heads < ITEMS_LEAST) {
+		share = ceil_div(a->rows, ceil_div(ITEMS_LEAST, heads ? heads : 1));
+		rows = rows < share ? rows : share;
+	}
+	rows = rows > ROWS_LEAST ? rows : ROWS_LEAST;
+	return rows < a->rows ? rows : a->rows;
+}
+
 static size_t lay_out(const struct rt_attention *a, int threads, struct layout *l)
 {
 	static const float some;
+	const size_t rows = block_rows(a);
 	struct rt_gemm g;
-	size_t at = 0, need, other;
+	size_t need, other;
 
-	l->rows = a->rows < BLOCK_ROWS ? a->rows : BLOCK_ROWS;
+	l->blocks = rows ? ceil_div(a->rows, rows) : 0;
+	l->rows = l->blocks ? ceil_div(a->rows, l->blocks) : 0;
 	l->k_elems = line(rt_gemm_pack_elems(a->kernels, a->cols, a->size));
 	l->v_elems = line(rt_gemm_pack_elems(a->kernels, a->v_size, a->cols));
-	l->k = at;
-	at += a->batch * a->kv_heads * l->k_elems;
-	l->v = at;
-	at += a->batch * a->kv_heads * l->v_elems;
-	l->x = at;
-	at += line(a->batch * a->q_heads * l->rows * a->cols);
-	l->gemm = at;
+	l->k = 0;
+	l->v = a->batch * a->kv_heads * l->k_elems;
+	l->mine = l->v + a->batch * a->kv_heads * l->v_elems;
+	l->sums = line(l->rows * a->cols);
+	l->gemm = l->sums + line(l->rows);
 	g = scores(a, l->rows);
 	g.a = &some; /* in memory: nothing is gathered */
-	need = rt_gemm_scratch_bytes(&g, threads);
+	need = rt_gemm_scratch_bytes(&g, 1);
 	g = values(a, l->rows);
 	g.a = &some;
-	other = rt_gemm_scratch_bytes(&g, threads);
-	return at * sizeof(float) + (other > need ? other : need);
+	other = rt_gemm_scratch_bytes(&g, 1);
+	l->each = l->gemm + line(ceil_div(other > need ? other : need, sizeof(float)));
+	return (l->mine + (size_t)threads * l->each) * sizeof(float);
 }
 
 size_t rt_attention_scratch_bytes(const struct rt_attention *a, int threads)
@@ -117,28 +141,6 @@ static void pack_range(void *arg, size_t begin, size_t end, int thread)
 static size_t kv_item(const struct rt_attention *a, size_t b, size_t h)
 {
 	return b * a->kv_heads + h / (a->q_heads / a->kv_heads);
-}
-
-static void at_scores(const void *arg, size_t item, size_t offsets[3])
-{
-	const struct job *j = arg;
-	const struct rt_attention *a = j->a;
-	size_t b = item / a->q_heads, h = item % a->q_heads;
-
-	offsets[0] = b * a->q.batch + h * a->q.head + j->first * a->q.row;
-	offsets[1] = kv_item(a, b, h) * j->at.k_elems;
-	offsets[2] = item * j->at.rows * a->cols;
-}
-
-static void at_values(const void *arg, size_t item, size_t offsets[3])
-{
-	const struct job *j = arg;
-	const struct rt_attention *a = j->a;
-	size_t b = item / a->q_heads, h = item % a->q_heads;
-
-	offsets[0] = item * j->at.rows * a->cols;
-	offsets[1] = kv_item(a, b, h) * j->at.v_elems;
-	offsets[2] = b * a->y.batch + h * a->y.head + j->first * a->y.row;
 }
 
 static void keep(const struct rt_attention *a, int stage, size_t item, size_t row, const float *x)
@@ -183,7 +185,8 @@ static bool add_mask(const struct rt_attention *a, size_t b, size_t h, size_t ro
 	return any;
 }
 
-static void softmax_row(const struct rt_attention *a, size_t item, size_t row, float *x)
+/* Scaled, capped and masked; false when nothing is left of the row. */
+static bool finish_scores(const struct rt_attention *a, size_t item, size_t row, float *x)
 {
 	size_t b = item / a->q_heads, h = item % a->q_heads;
 	struct rt_unary_params scale = {a->scale, 0};
@@ -203,53 +206,80 @@ static void softmax_row(const struct rt_attention *a, size_t item, size_t row, f
 	if (a->mask)
 		any = add_mask(a, b, h, row, x) && any;
 	keep(a, 2, item, row, x);
-	if (any)
-		a->kernels->f32_row->softmax(a->cols, x, x);
-	else
-		memset(x, 0, a->cols * sizeof(float));
-	keep(a, 3, item, row, x);
+	return any;
 }
 
-static void softmax_range(void *arg, size_t begin, size_t end, int thread)
+/* One row of scores becomes probabilities times what is returned. */
+static float softmax_row(const struct rt_attention *a, size_t item, size_t row, float *x)
+{
+	const bool plain = a->softcap <= 0 && !a->mask && !a->causal && !a->lengths;
+	float sum = 1;
+
+	if (a->cols == 0)
+		return 1;
+	if (plain && !a->x && a->scale > 0)
+		return a->kernels->f32_row->exp_sum(a->cols, x, a->scale, x);
+	if (!finish_scores(a, item, row, x))
+		memset(x, 0, a->cols * sizeof(float));
+	else if (a->x)
+		a->kernels->f32_row->softmax(a->cols, x, x);
+	else
+		sum = a->kernels->f32_row->exp_sum(a->cols, x, 1.0f, x);
+	keep(a, 3, item, row, x);
+	return sum;
+}
+
+/* Rows ${first} … ${first} + ${count} − 1 of head ${item}. */
+static void attend(const struct job *j, size_t item, size_t first, size_t count, float *mine)
+{
+	const struct rt_attention *a = j->a;
+	const size_t b = item / a->q_heads, h = item % a->q_heads, kv = kv_item(a, b, h);
+	float *y = a->y_data + b * a->y.batch + h * a->y.head + first * a->y.row;
+	float *sums = mine + j->at.sums;
+	struct rt_gemm g = scores(a, count);
+
+	g.a = a->q.data + b * a->q.batch + h * a->q.head + first * a->q.row;
+	g.w = j->scratch + j->at.k + kv * j->at.k_elems;
+	g.c = mine;
+	rt_gemm_run_alone(&g, mine + j->at.gemm);
+	for (size_t r = 0; r < count; r++)
+		sums[r] = softmax_row(a, item, first + r, mine + r * a->cols);
+	g = values(a, count);
+	g.a = mine;
+	g.w = j->scratch + j->at.v + kv * j->at.v_elems;
+	g.c = y;
+	rt_gemm_run_alone(&g, mine + j->at.gemm);
+	for (size_t r = 0; r < count; r++, y += a->y.row) {
+		const float by = 1.0f / sums[r];
+
+		if (sums[r] != 1.0f)
+			a->kernels->f32_binary->vs[RT_BINARY_MUL](a->v_size, y, &by, y);
+	}
+}
+
+static void attend_range(void *arg, size_t begin, size_t end, int thread)
 {
 	const struct job *j = arg;
+	float *mine = j->scratch + j->at.mine + (size_t)thread * j->at.each;
 
-	(void)thread;
 	for (size_t i = begin; i < end; i++) {
-		size_t item = i / j->count, row = i % j->count;
-		softmax_row(j->a, item, j->first + row,
-			    j->scratch + j->at.x + (item * j->at.rows + row) * j->a->cols);
+		const size_t block = i % j->at.blocks, first = j->a->rows * block / j->at.blocks;
+
+		attend(j, i / j->at.blocks, first, j->a->rows * (block + 1) / j->at.blocks - first,
+		       mine);
 	}
 }
 
 void rt_attention_run(const struct rt_attention *a, struct rt_team *team, void *scratch)
 {
 	struct job j = {.a = a, .scratch = scratch};
-	size_t kv = a->batch * a->kv_heads;
+	const size_t kv = a->batch * a->kv_heads, wide = a->size + a->v_size;
 
-	(void)lay_out(a, 1,
-		      &j.at); /* the products' own share is last: threads do not matter here */
+	(void)lay_out(a, 1, &j.at); /* of all threads only the sum depends on how many */
 	if (a->batch == 0 || a->q_heads == 0 || a->rows == 0)
 		return;
-	rt_team_for(team, kv, rt_walk_grain((int64_t)(a->cols * (a->size + a->v_size)) + 1),
-		    pack_range, &j);
-	for (j.first = 0; j.first < a->rows; j.first += j.at.rows) {
-		size_t left = a->rows - j.first;
-		j.count = left < j.at.rows ? left : j.at.rows;
-		struct rt_gemm g = scores(a, j.count);
-		g.w = j.scratch + j.at.k;
-		g.c = j.scratch + j.at.x;
-		g.at = at_scores;
-		g.at_arg = &j;
-		rt_gemm_run(&g, team, j.scratch + j.at.gemm);
-		rt_team_for(team, a->batch * a->q_heads * j.count,
-			    rt_walk_grain((int64_t)a->cols * 16 + 1), softmax_range, &j);
-		g = values(a, j.count);
-		g.a = j.scratch + j.at.x;
-		g.w = j.scratch + j.at.v;
-		g.c = a->y_data;
-		g.at = at_values;
-		g.at_arg = &j;
-		rt_gemm_run(&g, team, j.scratch + j.at.gemm);
-	}
+	rt_team_for(team, kv, rt_walk_grain((int64_t)(a->cols * wide) + 1), pack_range, &j);
+	rt_team_for(team, a->batch * a->q_heads * j.at.blocks,
+		    rt_walk_grain((int64_t)(j.at.rows * a->cols * (wide / 8 + 16)) + 1),
+		    attend_range, &j);
 }

@@ -381,6 +381,18 @@ START_TEST(softmaxes)
 		for (size_t i = 1; i <= n; i++)
 			ck_assert(within(exp((double)x[i] - max) / sum, y[i], 1e-38, 2e-6));
 		ck_assert(y[0] == CANARY && y[n + 1] == CANARY);
+		sum = 0;
+		for (size_t i = 1; i <= n; i++)
+			sum += exp(0.3125 * ((double)x[i] - max));
+		memcpy(y, x, sizeof y);
+		y[0] = y[n + 1] = CANARY;
+		ck_assert(within(sum, v->exp_sum(n, y + 1, 0.3125f, y + 1), 1e-38, 2e-6));
+		for (size_t i = 1; i <= n; i++)
+			ck_assert(within(exp(0.3125 * ((double)x[i] - max)), y[i], 1e-38, 2e-6));
+		ck_assert(y[0] == CANARY && y[n + 1] == CANARY);
+		sum = 0;
+		for (size_t i = 1; i <= n; i++)
+			sum += exp((double)x[i] - max);
 		memcpy(y, x, sizeof y);
 		y[0] = y[n + 1] = CANARY;
 		v->log_softmax(n, y + 1, y + 1);
