@@ -174,11 +174,12 @@ static int open_conns(struct store_index *index, struct store_error *err)
 static int open_as(const char *dir, const char *name, bool read_only, struct store_index **out,
 		   struct store_error *err)
 {
-	struct store_index *index = NULL;
+	struct store_index *index;
 	int status = index_new(dir, name, read_only, &index, err);
 
 	if (status != 0)
 		return status;
+	/* fanalyzer-suppress use-of-uninitialized-value: 0 says that there is one */
 	status = open_conns(index, err);
 	if (status != 0) {
 		store_index_close(index);
