@@ -53,6 +53,24 @@ line 'method=PUT target="/admin/v1/models/digits/pin" origin="" status=20[04]' '
 line 'method=DELETE .*status=404' 'one that failed'
 line 'via=tcp uid=-1 pid=-1 method=POST target="/admin/v1/gc" origin="" status=200' 'over TCP'
 line 'via=tcp .*target="/admin/v1/gc" origin="" status=401' 'one that was refused'
+curl -s -o /dev/null --unix-socket "$LARDER_ADMIN_SOCKET" -H 'Content-Type: application/json' \
+  -d '[{"model":"org/one","revision":"v1"},{"model":"org/two"}]' http://localhost/admin/v1/warm
+audit=$(grep ' audit ' "$larderd_dir/log")
+line 'target="/admin/v1/warm" origin="" status=4[0-9]* model="org/one@v1" more=1$' 'what is to be fetched'
+# every route that changes anything, as routes.def has it: one line each
+changes=$(sed -n 's#^[A-Z_]*ROUTE( *\(POST\|PUT\|DELETE\), *"\(/admin/[^"]*\)".*#\1 \2#p' "$top_srcdir/daemon/routes.def" |
+  sed 's|{model}|nothing|; s|{digest}|0|; s|{id}|0|')
+[ "$(printf '%s\n' "$changes" | wc -l)" -ge 15 ]
+ok 'routes.def has changes' $?
+while read -r method target; do
+  curl -s -o /dev/null -m 20 -X "$method" -H 'Content-Type: application/octet-stream' \
+    --unix-socket "$LARDER_ADMIN_SOCKET" "http://localhost$target?every=one"
+  grep -q " audit .*method=$method target=\"$target?every=one\"" "$larderd_dir/log"
+  ok "audit: $method $target" $?
+done <<EOF
+$changes
+EOF
+audit=$(grep ' audit ' "$larderd_dir/log")
 is 'audit: nothing that only reads' "$(printf '%s\n' "$audit" | grep -c 'method=GET')" 0
 is 'no token in the log' "$(grep -cE "$token|fedcba9876543210|Bearer" "$larderd_dir/log")" 0
 is 'no token in the state folder' "$(grep -rlE 'fedcba9876543210' "$larderd_dir/state" | wc -l)" 0
