@@ -119,13 +119,13 @@ static int check_counts(const struct resolve *r, const struct rt_node *n, const 
 /* For ${count} ≥ 1 types, all RT_NONE, valid until the next call; NULL when out of memory. */
 static enum rt_dtype *room_for_types(struct resolve *r, int count)
 {
-	enum rt_dtype *types = r->types;
+	enum rt_dtype *types = r->types, *bigger;
 
 	if (count > r->types_cap) {
-		types = realloc(types, sizeof(*types) * (size_t)count);
-		if (types == NULL)
+		bigger = realloc(types, sizeof(*bigger) * (size_t)count);
+		if (bigger == NULL)
 			return NULL;
-		r->types = types;
+		r->types = types = bigger;
 		r->types_cap = count;
 	}
 	for (int i = 0; i < count; i++)

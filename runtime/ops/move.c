@@ -219,7 +219,7 @@ static int tile_infer(struct rt_infer *f, struct rt_error *err)
 		return rt_error_set(err, RT_INPUT, "the output is too large");
 	rt_walk_strides(in, from);
 	rt_walk_strides(out, to);
-	for (int d = 0; d < in->rank; d++) {
+	for (ptrdiff_t d = 0; d < in->rank; d++) {
 		dims[2 * d] = repeats[d];
 		dims[2 * d + 1] = in->dims[d];
 		strides[0][2 * d] = to[d] * in->dims[d];

@@ -131,7 +131,7 @@ static int lay_out(struct rt_infer *f, const struct nbits *s, struct shape_state
 {
 	static const float some;
 	int64_t nr = (int64_t)s->kernels->f32_gemm->nr, wide = s->blocks * s->block;
-	int64_t panels = GROUP_ELEMS / (s->k * nr);
+	int64_t panels = GROUP_ELEMS / (s->k * nr), threads = f->threads;
 	struct rt_gemm g;
 
 	if (wide > INT32_MAX)
@@ -153,7 +153,7 @@ static int lay_out(struct rt_infer *f, const struct nbits *s, struct shape_state
 		f->scratch_bytes = (size_t)f->threads * z->each * sizeof(float);
 		return RT_OK;
 	}
-	z->group = (panels > 2 * f->threads ? panels : 2 * f->threads) * nr;
+	z->group = (panels > 2 * threads ? panels : 2 * threads) * nr;
 	z->group = z->group < s->n ? z->group : s->n;
 	z->packed =
 	    (rt_gemm_pack_elems(s->kernels, (size_t)z->group, (size_t)s->k) + 15) & ~(size_t)15;
