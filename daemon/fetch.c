@@ -545,8 +545,8 @@ static const char *follow(struct fetch *t)
 
 	if (t->ops.linked != NULL && fetch_head_linked(&t->lines, &linked)) {
 		why = t->ops.linked(t->arg, &linked);
-		/* cppcheck-suppress returnDanglingLifetime ; reasons are constants */
 		if (why != NULL)
+			/* cppcheck-suppress returnDanglingLifetime ; reasons are constants */
 			return why;
 	}
 	if (t->lines.location[0] == '\0')

