@@ -29,6 +29,28 @@ none 'larder.conf.5 has no other keys' "$(
     done
 )"
 
+# KEY DEFAULT of each option: what the man page says is left out, or says so itself
+none 'defaults in larder.conf.5 are those of options.def' "$(
+  awk -F, '/^OPTION\(/ { for (i = 1; i <= NF; i++) gsub(/^[ \t]+|[ \t]+$/, "", $i)
+    sub(/OPTION\( */, "", $1); gsub(/"/, "", $5); if ($5 != "") print $1, $5 }' daemon/options.def |
+    while read -r key default; do
+      said=$(sed -n "/^\.B $key\$/,/^\.TP/s/.*Default:\{0,1\} \([0-9a-z]*\)[.;:,].*/\1/p" daemon/larder.conf.5 | head -n 1)
+      [ -z "$said" ] || [ "$said" = "$default" ] || echo "$key: $said, not $default"
+    done
+)"
+for table in upstreams:UPSTREAM:'[upstream' origin_keys:ORIGIN_KEY:'[origin'; do
+  file=daemon/${table%%:*}.def
+  rest=${table#*:}
+  keys_of=$(sed -n "s/^${rest%%:*}(\([a-z_]*\),.*/\1/p" "$file")
+  [ -n "$keys_of" ]
+  ok "$file has keys" $?
+  none "every key of $file is in larder.conf.5" "$(
+    for key in $keys_of; do
+      grep -qE "^\.B[RI]? $key( |\$)" daemon/larder.conf.5 || echo "$key"
+    done
+  )"
+done
+
 # ---- commands: larderctl --help against its man page ----
 help=$("$top_builddir/larderctl" --help)
 commands=$(printf '%s\n' "$help" |
@@ -38,6 +60,21 @@ ok 'larderctl --help has commands' $?
 none 'every command is in larderctl.1' "$(
   for name in $commands; do
     grep -qE "^\.B[IR]? (.*\\\\fB)?$name( |\\\\|\$)" daemon/larderctl.1 || echo "$name"
+  done
+)"
+
+none 'every option of a command is in larderctl.1' "$(
+  sed -n 's/^COMMAND( *"\([a-z]*\)",\(.*\)/\1 \2/p' daemon/commands.def | while read -r name rest; do
+    for option in $(printf '%s' "$rest" | grep -oE -e '--[a-z-]+'); do
+      sed 's/\\-/-/g' daemon/larderctl.1 | grep -qF -e "$option" || echo "$name $option"
+    done
+  done
+)"
+none 'larderctl.1 has no other options' "$(
+  sed 's/\\-/-/g' daemon/larderctl.1 | grep -oE -e '--[a-z][a-z-]+' | sort -u | while read -r option; do
+    grep -qF -e "$option" daemon/commands.def ||
+      "$top_builddir/larderctl" --help | grep -qF -e "$option" ||
+      case $option in --help | --version) ;; *) echo "$option" ;; esac
   done
 )"
 
