@@ -34,8 +34,20 @@ struct finder {
 	struct rt_error *err;
 };
 
-/* All of its pages, a part at a time. */
-static int read_in(const struct store_map *map, struct residency_progress *progress,
+/* rt_unread_f: these pages need not be in this process' memory; the system keeps them. */
+static void unread(void *arg, const void *data, size_t size)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t from = ((uintptr_t)data + page - 1) & ~(page - 1);
+	const uintptr_t to = ((uintptr_t)data + size) & ~(page - 1);
+
+	(void)arg;
+	if (from < to) /* a map of a file: a page that is needed after all comes again */
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+/* All of its pages, a part at a time; ${stay}: every run reads them. */
+static int read_in(const struct store_map *map, bool stay, struct residency_progress *progress,
 		   struct store_error *why)
 {
 	size_t size = store_map_size(map), at, n;
@@ -46,6 +58,8 @@ static int read_in(const struct store_map *map, struct residency_progress *progr
 		n = size - at < READ_BYTES ? size - at : READ_BYTES;
 		if (store_map_populate(map, at, n, why) != 0)
 			return -1;
+		if (!stay)
+			unread(NULL, (const char *)store_map_data(map) + at, n);
 		if (progress != NULL)
 			atomic_fetch_add(&progress->done, n);
 	}
@@ -64,6 +78,7 @@ static bool make_room(struct residency_load *l)
 	if (more == NULL)
 		return false;
 	l->maps = more;
+	/* fanalyzer-suppress malloc-leak: l->maps has it */
 	l->map_cap = cap;
 	return true;
 }
@@ -82,7 +97,7 @@ static int hold(struct residency_load *l, const struct residency_load_opts *opts
 		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
 	l->maps[l->map_count++] = map;
 	l->mapped_bytes += store_map_size(map);
-	if (!opts->check_only && !opts->is_packed && read_in(map, opts->progress, &why) != 0)
+	if (!opts->check_only && !opts->is_packed && read_in(map, false, opts->progress, &why) != 0)
 		return rt_error_set(err, RT_IO, "%s: %s", name, why.text);
 	*out = (struct rt_bytes){store_map_data(map), store_map_size(map)};
 	return RT_OK;
@@ -97,7 +112,7 @@ struct store_map *residency_load_map(struct residency_load *l,
 
 	if (!make_room(l) || store_map_open(opts->store, digest, &map, &why) != 0)
 		return NULL;
-	if (read_in(map, opts->progress, &why) != 0) {
+	if (read_in(map, true, opts->progress, &why) != 0) {
 		store_map_unref(map);
 		return NULL;
 	}
@@ -112,18 +127,6 @@ static void find_packed(void *arg, struct rt_packed *out)
 	struct finder *f = arg;
 
 	residency_pack_find(f->load, f->opts, out);
-}
-
-/* rt_unread_f: what was packed need not be in this process' memory as well. */
-static void unread(void *arg, const void *data, size_t size)
-{
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	const uintptr_t from = ((uintptr_t)data + page - 1) & ~(page - 1);
-	const uintptr_t to = ((uintptr_t)data + size) & ~(page - 1);
-
-	(void)arg;
-	if (from < to) /* a map of a file: a page that is needed after all comes again */
-		(void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 /* rt_find_f: `location` is relative to the folder of the model's file. */
@@ -212,14 +215,13 @@ int residency_load_open(struct residency_load *l, const struct runnable *what,
 	    .packed_arg = &finder,
 	    .unread = unread,
 	};
-	struct rt_bytes bytes;
+	struct rt_bytes bytes = {NULL, 0};
 	int status;
 
 	opts->is_packed = !opts->check_only &&
 			  residency_pack_known(opts->store, &what->file.digest, opts->cpu_level);
 	status = hold(l, opts, &what->file.digest, what->path, &bytes, err);
 	if (status == RT_OK)
-		/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there are, if RT_OK */
 		status = rt_model_open(bytes, &model_opts, &l->model, err);
 	if (status == RT_OK)
 		status = list_ports(l, err);

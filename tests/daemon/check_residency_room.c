@@ -32,18 +32,31 @@ static struct store *store;
 static struct residency *residency;
 static struct fault fault;
 
-/* ${model}@main is a file m.onnx with ${n} floats of ${value}. */
-static void import_of(const char *model, float value, int64_t n)
+/* ${model}@main is a file m.onnx; ${m} is freed. */
+static void put(const char *model, struct pbuild *m)
 {
-	static float w[WEIGHTS];
-	struct pbuild m = {0};
 	struct store_writer *writer;
 	struct store_import *im;
 	struct store_digest digest;
 	struct store_error err;
-	struct rt_bytes file;
+	struct rt_bytes file = pbuild_finish(m);
 	char commit[STORE_COMMIT_HEX + 1];
 	uint64_t size;
+
+	ck_assert_int_eq(store_writer_open(store, &writer, &err), 0);
+	ck_assert_int_eq(store_writer_append(writer, file.data, file.size, &err), 0);
+	ck_assert_int_eq(store_writer_commit(writer, NULL, &digest, &size, &err), 0);
+	pbuild_free(m);
+	ck_assert_int_eq(store_import_begin(store, model, "main", &im, &err), 0);
+	ck_assert_int_eq(store_import_add(im, "m.onnx", &digest, &err), 0);
+	ck_assert_msg(store_import_commit(im, commit, &err) == 0, "%s", err.text);
+}
+
+/* With ${n} floats of ${value}. */
+static void import_of(const char *model, float value, int64_t n)
+{
+	static float w[WEIGHTS];
+	struct pbuild m = {0};
 
 	for (int64_t i = 0; i < n; i++)
 		w[i] = value;
@@ -52,14 +65,7 @@ static void import_of(const char *model, float value, int64_t n)
 	pbuild_init_f32(&m, "w", 1, (int64_t[]){n}, w);
 	pbuild_node(&m, "Add", "x w", "y", NULL);
 	pbuild_output(&m, "y", FLOAT);
-	file = pbuild_finish(&m);
-	ck_assert_int_eq(store_writer_open(store, &writer, &err), 0);
-	ck_assert_int_eq(store_writer_append(writer, file.data, file.size, &err), 0);
-	ck_assert_int_eq(store_writer_commit(writer, NULL, &digest, &size, &err), 0);
-	pbuild_free(&m);
-	ck_assert_int_eq(store_import_begin(store, model, "main", &im, &err), 0);
-	ck_assert_int_eq(store_import_add(im, "m.onnx", &digest, &err), 0);
-	ck_assert_msg(store_import_commit(im, commit, &err) == 0, "%s", err.text);
+	put(model, &m);
 }
 
 static void import(const char *model, float value)
@@ -455,6 +461,48 @@ START_TEST(tallies_are_bounded)
 }
 END_TEST
 
+/* Of the files that are mapped. */
+static size_t resident_bytes(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[128];
+	unsigned long kib = 0;
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		if (strncmp(line, "RssFile:", 8) == 0)
+			kib = strtoul(line + 8, NULL, 10);
+	fclose(f);
+	ck_assert_uint_gt(kib, 0);
+	return kib * 1024;
+}
+
+/* All of a file is read when it is loaded; of its pages those that are used stay. */
+START_TEST(a_table_stays_in_its_file)
+{
+	enum { BYTES = 16 << 20 };
+	struct pbuild m = {0}, w = {0};
+	char *table = calloc(1, BYTES);
+	struct resident *r;
+	size_t before;
+
+	ck_assert_ptr_nonnull(table);
+	open_with(100 * MB, -1);
+	pbuild_model(&m, 13);
+	pbuild_input(&m, "i", 7, 1, (int64_t[]){1});
+	pbuild_tensor(&w, "w", 2, 1, (int64_t[]){BYTES}, table, BYTES);
+	pbuild_init(&m, &w);
+	pbuild_node(&m, "Gather", "w i", "y", NULL);
+	pbuild_output(&m, "y", 2);
+	put("table", &m);
+	before = resident_bytes();
+	r = got("table");
+	ck_assert_uint_lt(resident_bytes(), before + BYTES / 4);
+	residency_unref(r);
+	free(table);
+}
+END_TEST
+
 Suite *check_residency_room(void)
 {
 	Suite *s = suite_create("residency_room");
@@ -474,6 +522,7 @@ Suite *check_residency_room(void)
 	tcase_add_test(t, together);
 	tcase_add_test(t, tallied);
 	tcase_add_test(t, tallies_are_bounded);
+	tcase_add_test(t, a_table_stays_in_its_file);
 	suite_add_tcase(s, t);
 	return s;
 }
