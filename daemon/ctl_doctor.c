@@ -308,6 +308,33 @@ static void look_at_browsers(struct doctor *d)
 	json_decref(root);
 }
 
+/* Nobody answers: what may be why, seen from outside. */
+static void look_from_outside(struct doctor *d)
+{
+	static const char port[] = "8411", state[] = "/var/lib/larder";
+	struct statvfs fs;
+	char size[16];
+
+	finding(d, BAD, "daemon",
+		"nobody answers at %s: " SOCKET_UNIT "; journalctl -u larder and larderd "
+		"--check-config say why not",
+		ctl_http_path(d->ctl->http));
+	if (reach_name("127.0.0.1", port) == NULL)
+		finding(d, WARNING, "port",
+			"127.0.0.1:%s is taken: unless that is larder.socket, larderd cannot have "
+			"it; sudo ss -ltnp sport = :%s says by whom",
+			port, port);
+	else
+		finding(d, GOOD, "port", "127.0.0.1:%s is free", port);
+	if (statvfs(state, &fs) != 0)
+		return;
+	ctl_bytes((uint64_t)fs.f_bavail * fs.f_frsize, size);
+	if ((uint64_t)fs.f_bavail * fs.f_frsize < LITTLE_BYTES)
+		finding(d, BAD, "disk", "only %s free below %s: more disk", size, state);
+	else
+		finding(d, GOOD, "disk", "%s free", size);
+}
+
 int ctl_command_doctor(struct ctl *ctl)
 {
 	struct doctor d = {.ctl = ctl, .findings = json_array()};
@@ -330,9 +357,7 @@ int ctl_command_doctor(struct ctl *ctl)
 			"you may not administer: sudo, or sudo adduser \"$USER\" larder-admin and "
 			"log in again");
 	} else {
-		finding(&d, BAD, "daemon",
-			"nobody answers at %s: " SOCKET_UNIT "; journalctl -u larder says why not",
-			ctl_http_path(ctl->http));
+		look_from_outside(&d);
 	}
 	if (ctl->json)
 		ctl_print_json(d.findings);

@@ -30,7 +30,19 @@ doctor() {
 }
 stop() { larderd_stop || ok 'larderd stops in order' 1; }
 
-doctor 'nobody is there' 1 'bad      daemon' 'nobody answers at' 'systemctl start larder.socket'
+doctor 'nobody is there' 1 'bad      daemon' 'nobody answers at' 'systemctl start larder.socket' \
+  'larderd --check-config' 'port         127.0.0.1:8411 is '
+python3 -c '
+import socket, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", 8411))
+s.listen(5)
+time.sleep(3)' 2>/dev/null &
+taker=$!
+sleep 1
+doctor 'nobody is there, and somebody at its port' 1 'warning  port         127.0.0.1:8411 is taken' 'ss -ltnp'
+wait "$taker"
 "$ctl" doctor more >/dev/null 2>&1
 is 'arguments are a usage error' $? 2
 
