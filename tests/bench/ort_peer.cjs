@@ -83,7 +83,7 @@ async function main(o) {
     times.push(performance.now() - t);
   }
   const run_cpu_ms = (cpu_ms() - cpu_start) / o.runs;
-  const rss_mb = status_mb('VmRSS'), more = [];
+  const rss_mb = status_mb('VmRSS'), peak_rss_mb = status_mb('VmHWM'), more = [];
   for (let i = 1; i < o.sessions; i++) {
     more.push(await open());
     await more.at(-1).run(feeds);
@@ -91,7 +91,7 @@ async function main(o) {
   console.log(JSON.stringify({
     load_ms, load_cpu_ms, first_ms, cpu_ms: run_cpu_ms, min_ms: Math.min(...times),
     median_ms: median(times), p99_ms: times.sort((x, y) => x - y)[Math.floor(((o.runs - 1) * 99) / 100)],
-    peak_rss_mb: status_mb('VmHWM'), rss_mb, rss_sessions_mb: status_mb('VmRSS'),
+    peak_rss_mb, rss_mb, rss_sessions_mb: status_mb('VmRSS'),
     version: `${o.wasm ? 'onnxruntime-web' : 'onnxruntime-node'} ${ort.env.versions[o.wasm ? 'web' : 'node'] ?? ort.env.versions.common}`,
   }));
   process.exit(0); // threads of wasm would hold the process up

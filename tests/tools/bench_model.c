@@ -186,7 +186,8 @@ struct figures {
 	double load, load_cpu; /* open to ready */
 	double first, cpu;     /* cpu: per run, on average */
 	double *runs;          /* [b->runs] */
-	double rss, rss_all;   /* MiB with one session that has run, and with all of them */
+	double peak;           /* MiB that were resident at most, with one session */
+	double rss, rss_all;   /* with one session that has run, and with all of them */
 	size_t arena;          /* of the last session, as it is counted */
 };
 
@@ -222,9 +223,9 @@ static void print_line(const struct bench *b, const struct rt_model *m, const st
 	    "{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:i, s:i, s:f, s:f}", "model",
 	    b->model_path, "load_ms", t->load, "load_cpu_ms", t->load_cpu, "first_ms", t->first,
 	    "min_ms", times[0], "median_ms", times[b->runs / 2], "p99_ms",
-	    times[(b->runs - 1) * 99 / 100], "cpu_ms", t->cpu, "peak_rss_mb", status_mb("VmHWM:"),
-	    "cpu_level", rt_cpu_level_name(rt_model_cpu_level(m)), "threads", b->opts.threads,
-	    "runs", b->runs, "model_mb", mb(rt_model_resident_bytes(m)), "arena_mb", mb(t->arena));
+	    times[(b->runs - 1) * 99 / 100], "cpu_ms", t->cpu, "peak_rss_mb", t->peak, "cpu_level",
+	    rt_cpu_level_name(rt_model_cpu_level(m)), "threads", b->opts.threads, "runs", b->runs,
+	    "model_mb", mb(rt_model_resident_bytes(m)), "arena_mb", mb(t->arena));
 	if (b->sessions > 1)
 		json_object_update_new(j,
 				       json_pack("{s:i, s:f, s:f}", "sessions", b->sessions,
@@ -267,6 +268,7 @@ static bool more_sessions(const struct bench *b, struct rt_model *m, struct rt_t
 	bool ok = true;
 	double ms;
 
+	t->peak = status_mb("VmHWM:");
 	t->rss = status_mb("VmRSS:");
 	for (int i = 1; i < b->sessions && ok; i++) {
 		more[i] = open_session(m, team);
