@@ -12,6 +12,10 @@
 
 #include "runtime/runtime.h"
 
+/* Bytes that lie between what two threads write often, besides whole lines: a core that reads on in
+ * its own fetches ahead, within a page, and would take the other's lines from it each time. */
+#define RT_TEAM_APART ((size_t)4096)
+
 /* Do items ${begin} ≤ i < ${end}; ${thread} is 0..threads−1, for per-thread scratch. */
 typedef void rt_team_f(void *arg, size_t begin, size_t end, int thread);
 

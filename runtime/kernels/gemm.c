@@ -305,6 +305,8 @@ static void room(const struct rt_gemm *g, const struct cut *c, struct room *r)
 		r->w_parts = RT_SPLIT_PARTS * panel * sizeof(uint16_t);
 	}
 	r->each = r->gathered + r->wide + r->a_parts + r->w_parts;
+	if (r->each > 0)
+		r->each += RT_TEAM_APART;
 }
 
 size_t rt_gemm_scratch_bytes(const struct rt_gemm *g, int threads)

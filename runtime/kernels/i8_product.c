@@ -90,6 +90,7 @@ void rt_i8_product_pack(const struct rt_kernels *kernels, const struct rt_i8_wei
 /* How one product is cut. */
 struct cut {
 	size_t tiles, panels;        /* of the whole */
+	size_t units;                /* that rows are cut into: tiles if they are cut finely */
 	size_t row_cuts, panel_cuts; /* items = batch · row_cuts · panel_cuts */
 	size_t rows_max;             /* of an item */
 	size_t ld;                   /* row stride of gathered A */
@@ -108,14 +109,16 @@ static void cut(const struct rt_i8_product *g, size_t threads, struct cut *c)
 	c->panel_cuts = 1;
 	if (threads > 1)
 		want = least(threads * 4, 1 + work / ITEM_WORK);
-	if (g->batch * c->row_cuts < want)
-		c->row_cuts = least(c->tiles, ceil_div(want, g->batch));
+	if (g->batch * c->row_cuts < want) /* each cut of the rows reads all of W again */
+		c->row_cuts =
+		    least(c->tiles, ceil_div(g->n > g->m ? least(threads, want) : want, g->batch));
 	if (g->batch * c->row_cuts < want && g->batch * c->row_cuts < threads * 2)
 		c->panel_cuts = least(c->panels, ceil_div(want, g->batch * c->row_cuts));
-	c->rows_max = least(g->m, ceil_div(c->tiles, c->row_cuts) * mr);
+	c->units = c->row_cuts <= threads ? g->m : c->tiles;
+	c->rows_max = least(g->m, ceil_div(c->units, c->row_cuts) * ceil_div(g->m, c->units));
 	/* An odd number of lines apart, so that rows do not fall on the same sets of the cache. */
 	c->ld = (ceil_div(g->k, 64) | 1) * 64;
-	c->each = (c->rows_max * sizeof(int32_t) + 63) / 64 * 64;
+	c->each = (c->rows_max * sizeof(int32_t) + 63) / 64 * 64 + RT_TEAM_APART;
 	if (!g->a)
 		c->each += c->rows_max * c->ld;
 }
@@ -225,8 +228,8 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 	for (size_t i = begin; i < end; i++) {
 		const size_t rows = i / c->panel_cuts, part = i % c->panel_cuts;
 		const size_t b = rows / c->row_cuts, r = rows % c->row_cuts;
-		const size_t first = share(g->m, c->tiles, share(c->tiles, c->row_cuts, r));
-		const size_t last = share(g->m, c->tiles, share(c->tiles, c->row_cuts, r + 1));
+		const size_t first = share(g->m, c->units, share(c->units, c->row_cuts, r));
+		const size_t last = share(g->m, c->units, share(c->units, c->row_cuts, r + 1));
 		size_t at[4] = {b * g->a_step, b * g->w_step, b * g->y_step, b * g->column_step};
 		struct item it = {.rows = last - first,
 				  .row = first,

@@ -19,8 +19,9 @@
 
 #include "runtime/ops/conv_winograd.h"
 
-#define SQUARES_LEAST 14           /* of a block: rows of a tile */
-#define CHANNELS_LEAST 16          /* on either side */
+#define SQUARES_LEAST 14  /* of a block: rows of a tile */
+#define EVEN_BLOCKS 8     /* per thread: with more of them one more or less does not count */
+#define CHANNELS_LEAST 16 /* on either side */
 #define SMALL_WEIGHTS (128u * 128) /* C·M up to which squares are 4 × 4 */
 #define BLOCK_BYTES (1u << 20)     /* of transformed input and output */
 #define PLACE_BYTES (512u << 10)   /* of transformed input of one place, if weights are large */
@@ -164,10 +165,10 @@ static bool cut(const struct rt_conv *c, const struct rt_conv_shape *st, size_t 
 		to->blocks = 1;
 	to->apart = threads > 1 && to->blocks >= 2 * threads;
 	if (threads > 1 && !to->apart && to->squares >= SQUARES_LEAST * threads &&
-	    in * out * places <= BLOCK_BYTES / sizeof(float)) {
-		to->blocks = (to->blocks + threads - 1) / threads * threads;
+	    in * out * places <= BLOCK_BYTES / sizeof(float))
 		to->apart = true;
-	}
+	if (to->apart && to->blocks < EVEN_BLOCKS * threads) /* equal shares */
+		to->blocks = (to->blocks + threads - 1) / threads * threads;
 	to->block = (to->squares + to->blocks - 1) / to->blocks;
 	g = products(c, to, to->block);
 	to->gemm = rt_gemm_scratch_bytes(&g, to->apart ? 1 : (int)threads) / sizeof(float);

@@ -13,6 +13,8 @@
 #include "runtime/op.h"
 #include "runtime/ops/ops.h"
 
+#define APART (RT_TEAM_APART / sizeof(float))
+
 struct lrn {
 	const struct rt_kernels *kernels;
 	int64_t before, after; /* neighbours that count */
@@ -43,7 +45,7 @@ static int lrn_infer(struct rt_infer *f, struct rt_error *err)
 		return rt_error_set(err, RT_INPUT, "input of rank %d", x->rank);
 	channels = (size_t)x->dims[x->rank - 1];
 	f->out[0].shape = *x;
-	f->scratch_bytes = (size_t)f->threads * 2 * channels * sizeof(float);
+	f->scratch_bytes = (size_t)f->threads * (2 * channels + APART) * sizeof(float);
 	return RT_OK;
 }
 
@@ -61,7 +63,7 @@ static void rows(void *arg, size_t begin, size_t end, int thread)
 	const size_t n = j->channels;
 	const struct rt_unary_params affine = {j->s->scale, j->s->bias};
 	const float power = -j->s->beta;
-	float *square = j->scratch + (size_t)thread * 2 * n, *sum = square + n;
+	float *square = j->scratch + (size_t)thread * (2 * n + APART), *sum = square + n;
 	for (size_t i = begin; i < end; i++) {
 		const float *x = j->x + i * n;
 		k->f32_unary->fn[RT_UNARY_SQUARE](n, x, square, NULL);

@@ -105,7 +105,8 @@ int rt_qconv_fold_infer(struct rt_infer *f, const struct rt_qconv_nhwc *c,
 	st->line = lines(line + SLACK);
 	st->pointers = lines(pointers);
 	st->sums = lines(sums);
-	st->each = st->pointers + st->sums + all + lines(count_of(lines_kept(s)) * sizeof(int64_t));
+	st->each = st->pointers + st->sums + all +
+		   lines(count_of(lines_kept(s)) * sizeof(int64_t)) + RT_TEAM_APART;
 	f->scratch_bytes = st->each * (size_t)f->threads;
 	return RT_OK;
 }

@@ -318,7 +318,7 @@ int rt_qconv_nhwc_infer(struct rt_infer *f, const struct rt_qconv_nhwc *c,
 		return rt_error_set(err, RT_BUDGET, "the input is too large");
 	st->pointers = lines(pointers);
 	st->sums = lines(count_of(st->pixels) * channels * sizeof(int32_t));
-	st->each = st->pointers + st->sums;
+	st->each = st->pointers + st->sums + RT_TEAM_APART;
 	f->scratch_bytes = st->columns + lines(channels) + st->each * (size_t)f->threads;
 	return RT_OK;
 }

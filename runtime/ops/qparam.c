@@ -72,8 +72,7 @@ void rt_qparam_bytes(const struct rt_qparam *p, size_t n, const float *x, void *
 
 /* What a thread has seen; on a line of its own. */
 struct seen {
-	_Alignas(RT_QPARAM_EXTREMES) float least[2]; /* of the others, of the last stretch */
-	float largest[2];
+	_Alignas(RT_QPARAM_EXTREMES) float least, largest;
 };
 
 struct extremes {
@@ -86,14 +85,17 @@ static void extremes_range(void *arg, size_t begin, size_t end, int thread)
 {
 	const struct extremes *e = arg;
 	struct seen *s = &e->seen[thread];
+	float least[2] = {s->least}, largest[2] = {s->largest}; /* of the others, of a stretch */
 
 	for (size_t i = begin, n; i < end; i += n) {
 		n = end - i < STRETCH ? end - i : STRETCH;
-		s->least[1] = e->row->reduce[RT_REDUCE_MIN](n, e->x + i);
-		s->largest[1] = e->row->reduce[RT_REDUCE_MAX](n, e->x + i);
-		s->least[0] = e->row->reduce[RT_REDUCE_MIN](2, s->least);
-		s->largest[0] = e->row->reduce[RT_REDUCE_MAX](2, s->largest);
+		least[1] = e->row->reduce[RT_REDUCE_MIN](n, e->x + i);
+		largest[1] = e->row->reduce[RT_REDUCE_MAX](n, e->x + i);
+		least[0] = e->row->reduce[RT_REDUCE_MIN](2, least);
+		largest[0] = e->row->reduce[RT_REDUCE_MAX](2, largest);
 	}
+	s->least = least[0];
+	s->largest = largest[0];
 }
 
 void rt_qparam_extremes(struct rt_team *team, const struct rt_kernels *kernels, size_t n,
@@ -104,15 +106,15 @@ void rt_qparam_extremes(struct rt_team *team, const struct rt_kernels *kernels, 
 	float both[2];
 
 	for (int t = 0; t < rt_team_threads(team); t++)
-		e.seen[t] = (struct seen){.least = {first}, .largest = {first}};
+		e.seen[t] = (struct seen){.least = first, .largest = first};
 	rt_team_for(team, n, rt_walk_grain(1), extremes_range, &e);
 	to[0] = to[1] = first;
 	for (int t = 0; t < rt_team_threads(team); t++) {
 		both[0] = to[0];
-		both[1] = e.seen[t].least[0];
+		both[1] = e.seen[t].least;
 		to[0] = e.row->reduce[RT_REDUCE_MIN](2, both);
 		both[0] = to[1];
-		both[1] = e.seen[t].largest[0];
+		both[1] = e.seen[t].largest;
 		to[1] = e.row->reduce[RT_REDUCE_MAX](2, both);
 	}
 }

@@ -388,8 +388,9 @@ static void try_product(enum rt_cpu_level level, struct rt_team *team, size_t m,
 
 START_TEST(products_of_bytes)
 {
-	static const size_t shapes[][3] = {{1, 1, 1},   {5, 33, 17},  {30, 70, 12},
-					   {64, 16, 3}, {3, 200, 40}, {100, 130, 260}};
+	static const size_t shapes[][3] = {{1, 1, 1},     {5, 33, 17},  {30, 70, 12},
+					   {64, 16, 3},   {3, 200, 40}, {100, 130, 260},
+					   {70, 200, 300}};
 	const enum rt_cpu_level level = (enum rt_cpu_level)_i;
 	if (!rt_cpu_has(level))
 		return;
