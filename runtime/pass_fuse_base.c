@@ -241,7 +241,7 @@ int rt_pass_fuse_function(const struct rt_fuse *f, const struct rt_node *n,
 		return rt_node_string_is(n, "approximate", "tanh", "none") ? RT_UNARY_GELU_TANH
 									   : RT_UNARY_GELU;
 	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-		if (strcmp(n->op_type, plain[i].op_type))
+		if (strcmp(n->op_type, plain[i].op_type) != 0)
 			continue;
 		if (plain[i].unary == RT_UNARY_ELU)
 			*p = (struct rt_unary_params){rt_node_float(n, "alpha", 1), 1};
@@ -441,7 +441,7 @@ static bool is_zero_pad(const struct rt_fuse *f, const struct rt_node *n, int64_
 	    !rt_node_string_is(n, "mode", "constant", "constant") || input_of(n, 3) != RT_NO_VALUE)
 		return false;
 	if (n->opset < 11) {
-		if (!v || have != 2 * rank || rt_node_float(n, "value", 0) != 0.0f)
+		if (!v || have != 2 * (int64_t)rank || rt_node_float(n, "value", 0) != 0.0f)
 			return false;
 		memcpy(pads, v, sizeof *pads * (size_t)have);
 		return true;
@@ -459,14 +459,14 @@ bool rt_pass_fuse_pad(struct rt_fuse *f, int node)
 	int64_t pads[2 * RT_RANK_MAX], have = 0, *sum;
 	const int64_t *own = rt_node_ints(n, "pads", &have);
 	int rank, at;
-	if (strcmp(n->op_type, "Conv") || (n->domain != RT_ONNX && !last) || !w ||
+	if (strcmp(n->op_type, "Conv") != 0 || (n->domain != RT_ONNX && !last) || !w ||
 	    w->shape.rank < 3 || !rt_node_string_is(n, "auto_pad", "NOTSET", "NOTSET") ||
 	    rt_pass_fuse_reader(f, n->in[0]) != node ||
 	    (at = f->graph->values[n->in[0]].producer) < 0)
 		return false;
 	rank = w->shape.rank;
 	p = node_at(f, at);
-	if (p->dead || !is_zero_pad(f, p, pads, rank) || (own && have != 2 * (rank - 2)))
+	if (p->dead || !is_zero_pad(f, p, pads, rank) || (own && have != 2 * (int64_t)(rank - 2)))
 		return false;
 	for (int i = 0; i < 2 * rank; i++) {
 		int d = i % rank;
@@ -484,10 +484,11 @@ bool rt_pass_fuse_pad(struct rt_fuse *f, int node)
 		sum[i] = pads[d] + (own ? own[i] : 0);
 		sum[rank - 2 + i] = pads[rank + d] + (own ? own[rank - 2 + i] : 0);
 	}
-	if (!rt_pass_fuse_set(
-		f, node,
-		&(struct rt_attr){
-		    .name = "pads", .kind = RT_ATTR_INTS, .count = 2 * (rank - 2), .ints = sum}))
+	if (!rt_pass_fuse_set(f, node,
+			      &(struct rt_attr){.name = "pads",
+						.kind = RT_ATTR_INTS,
+						.count = 2 * (int64_t)(rank - 2),
+						.ints = sum}))
 		return false;
 	n = node_at(f, node);
 	n->in[0] = node_at(f, at)->in[0];

@@ -323,7 +323,7 @@ static void run_job(const struct rt_run *r, bool quantize)
 		j.hi = rt_convert_max(r->out[0].dtype);
 	}
 	rt_team_for(r->team, (size_t)((n + RT_CONVERT_BLOCK - 1) / RT_CONVERT_BLOCK),
-		    rt_walk_grain(RT_CONVERT_BLOCK * 4), quantize_range, &j);
+		    rt_walk_grain((int64_t)RT_CONVERT_BLOCK * 4), quantize_range, &j);
 }
 
 static void quantize_run(const struct rt_run *r)
