@@ -9,10 +9,17 @@
 void rt_activation_read(const struct rt_node *node, const struct rt_kernels *kernels,
 			struct rt_activation *out)
 {
-	int64_t act = rt_node_int(node, "act", -1);
+	static const char *const names[] = {"act", "act_a", "act_b"};
+	rt_activation_named(node, kernels, names, out);
+}
+
+void rt_activation_named(const struct rt_node *node, const struct rt_kernels *kernels,
+			 const char *const names[3], struct rt_activation *out)
+{
+	int64_t act = rt_node_int(node, names[0], -1);
 	*out = (struct rt_activation){.lo = -INFINITY, .hi = INFINITY};
-	out->params.a = rt_node_float(node, "act_a", 0);
-	out->params.b = rt_node_float(node, "act_b", 0);
+	out->params.a = rt_node_float(node, names[1], 0);
+	out->params.b = rt_node_float(node, names[2], 0);
 	if (act == RT_UNARY_RELU) {
 		out->lo = 0;
 	} else if (act == RT_UNARY_CLIP) {

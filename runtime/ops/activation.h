@@ -23,4 +23,8 @@ struct rt_activation {
 void rt_activation_read(const struct rt_node *node, const struct rt_kernels *kernels,
 			struct rt_activation *out);
 
+/* rt_activation_named(node, kernels, names, out): the same where the three have other names. */
+void rt_activation_named(const struct rt_node *node, const struct rt_kernels *kernels,
+			 const char *const names[3], struct rt_activation *out);
+
 #endif
