@@ -54,7 +54,7 @@ function options(argv) {
 
 // ---- one row ----------------------------------------------------------------------------------
 
-const median = (a) => [...a].sort((x, y) => x - y)[a.length >> 1];
+const median = (a) => [...a].sort((x, y) => x - y)[a.length >> 1]; // of none: undefined
 const json_of = (text) => JSON.parse(text.trim().split('\n').pop());
 const start = (file, args) => json_of(execFileSync(file, args,
   { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }));
@@ -88,6 +88,7 @@ function compare(o, row, threads) {
     least_ratio: Math.min(...b.map((x) => x.min_ms)) / Math.min(...a.map((x) => x.min_ms)),
     ours_spread: spread(a), theirs_spread: spread(b),
     cpu_ratio: ratio('cpu_ms'), tail: m(a, 'p99_ms') / m(a, 'median_ms'),
+    tail_alone: m(a.filter((x) => x.p99_alone_ms), 'p99_alone_ms') / m(a, 'median_ms') || null, preempted_runs: m(a, 'preempted_runs'),
     load_ratio: ratio('load_ms'),
     ours_rss_mb: m(a, 'peak_rss_mb'), theirs_rss_mb: m(b, 'peak_rss_mb'), rss_ratio: 1 / ratio('peak_rss_mb'),
     ...(o.load ? {
@@ -110,7 +111,7 @@ function print(r) {
   const range = (s) => s.map((x) => x.toFixed(2)).join('–');
   console.log(`${String(r.threads).padStart(7)} ${f(r.ours_ms, 9)} ${f(r.theirs_ms, 9)} ${f(r.ratio, 7)} `
     + `${r.bar ? r.bar.toFixed(2).padStart(5) + (r.ratio < r.bar ? ' <' : '  ') : '    -  '} `
-    + `${f(r.least_ratio, 7)} ${f(r.cpu_ratio, 7)} ${f(r.tail, 7)} ${f(r.load_ratio, 8)} ${f(r.rss_ratio, 7)}  `
+    + `${f(r.least_ratio, 7)} ${f(r.cpu_ratio, 7)} ${f(r.tail, 7)} ${r.tail_alone ? f(r.tail_alone, 7) : '      -'} ${f(r.load_ratio, 8)} ${f(r.rss_ratio, 7)}  `
     + `${r.model}  (${r.cpu_level}; ${r.peer}; spread ${range(r.ours_spread)} / ${range(r.theirs_spread)})`);
   if (r.first_load_ratio)
     console.log(`#   load, theirs / ours: first ever ${f(r.first_load_ratio)} (CPU time ${f(r.first_load_cpu_ratio)}),`
@@ -141,9 +142,9 @@ function main() {
     : o.models.map((m) => { const [model, kase] = m.split('='); return { model, case: kase, shape: o.shape }; });
   const rows = [];
   console.log(`# ${os.cpus()[0].model}, ${os.cpus().length} CPUs; ${o.rounds} rounds in turn of ${o.runs} runs; ms are medians;`
-    + ' ratio = theirs / ours (bar: what is wanted), least = of the shortest runs, cpu = of CPU time, tail = p99 / median of ours,'
+    + ' ratio = theirs / ours (bar: what is wanted), least = of the shortest runs, cpu = of CPU time, tail = p99 / median of ours, alone = the same of runs that no other process interrupted,'
     + ' rss = ours / theirs');
-  console.log('threads      ours    theirs   ratio    bar     least     cpu    tail   load ×   rss ×  model');
+  console.log('threads      ours    theirs   ratio    bar     least     cpu    tail   alone   load ×   rss ×  model');
   for (const given of wanted) {
     const row = { ...given, name: path.relative('.', given.model) };
     if (given.model.startsWith('@')) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "runtime/profile.h"
@@ -49,6 +50,14 @@ static double cpu_ms(void)
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* How often another process took a processor from a thread of this one. */
+static long preemptions(void)
+{
+	struct rusage u;
+
+	return getrusage(RUSAGE_SELF, &u) == 0 ? u.ru_nivcsw : 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -186,9 +195,11 @@ struct figures {
 	double load, load_cpu; /* open to ready */
 	double first, cpu;     /* cpu: per run, on average */
 	double *runs;          /* [b->runs] */
-	double peak;           /* MiB that were resident at most, with one session */
-	double rss, rss_all;   /* with one session that has run, and with all of them */
-	size_t arena;          /* of the last session, as it is counted */
+	double *alone;         /* [alone_count] of these, in which no other process took the CPU */
+	int alone_count;
+	double peak;         /* MiB that were resident at most, with one session */
+	double rss, rss_all; /* with one session that has run, and with all of them */
+	size_t arena;        /* of the last session, as it is counted */
 };
 
 /*
@@ -226,6 +237,12 @@ static void print_line(const struct bench *b, const struct rt_model *m, const st
 	    times[(b->runs - 1) * 99 / 100], "cpu_ms", t->cpu, "peak_rss_mb", t->peak, "cpu_level",
 	    rt_cpu_level_name(rt_model_cpu_level(m)), "threads", b->opts.threads, "runs", b->runs,
 	    "model_mb", mb(rt_model_resident_bytes(m)), "arena_mb", mb(t->arena));
+	if (t->alone_count > 0) {
+		qsort(t->alone, (size_t)t->alone_count, sizeof *t->alone, by_value);
+		json_object_update_new(j, json_pack("{s:i, s:f}", "preempted_runs",
+						    b->runs - t->alone_count, "p99_alone_ms",
+						    t->alone[(t->alone_count - 1) * 99 / 100]));
+	}
 	if (b->sessions > 1)
 		json_object_update_new(j,
 				       json_pack("{s:i, s:f, s:f}", "sessions", b->sessions,
@@ -292,8 +309,13 @@ static bool time_runs(const struct bench *b, struct rt_model *m, struct rt_team 
 	if (ok && b->profile)
 		rt_profile_start(s);
 	t->cpu = cpu_ms();
-	for (int i = 0; i < b->runs && ok; i++)
+	for (int i = 0; i < b->runs && ok; i++) {
+		const long before = preemptions();
+
 		ok = run(b, s, in, out, &t->runs[i]);
+		if (ok && preemptions() == before)
+			t->alone[t->alone_count++] = t->runs[i];
+	}
 	t->cpu = (cpu_ms() - t->cpu) / b->runs;
 	if (ok) {
 		t->arena = rt_session_arena_bytes(s);
@@ -317,7 +339,8 @@ static int bench_run(const struct bench *b, struct rt_model *m, struct rt_team *
 	bool ok;
 
 	t->runs = calloc((size_t)b->runs, sizeof *t->runs);
-	ok = in && out && t->runs;
+	t->alone = calloc((size_t)b->runs, sizeof *t->alone);
+	ok = in && out && t->runs && t->alone;
 	if (ok && b->case_dir) {
 		gc = golden_case_open(b->case_dir, text, sizeof text);
 		ok = gc && golden_case_inputs(gc, m, in, text, sizeof text);
@@ -334,6 +357,7 @@ static int bench_run(const struct bench *b, struct rt_model *m, struct rt_team *
 	free(in);
 	free(out);
 	free(t->runs);
+	free(t->alone);
 	return ok ? 0 : 1;
 }
 
@@ -371,7 +395,7 @@ int main(int argc, char **argv)
 	struct rt_team *team;
 	struct rt_model *m = NULL;
 	struct files_beside beside;
-	struct figures t;
+	struct figures t = {.alone_count = 0};
 	struct rt_bytes file;
 	static struct rt_error err;
 	int rc;
