@@ -67,6 +67,7 @@ struct listener {
 	uv_idle_t idle;   /* runs while libmicrohttpd has something to do at once */
 	uint64_t due_ms;  /* when the timer fires, if it is active */
 	uint64_t arrived; /* requests so far */
+	uint64_t connections, limit;
 	bool unix_socket, running, again, quiet;
 	bool troubled; /* libmicrohttpd complained: it may have stopped to accept */
 };
@@ -542,8 +543,12 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
 		metrics_sub(METRIC_connections, 1);
 		patience_free(*socket_context);
+		/* at the limit it does not listen, and begins again with its next run only */
+		if (l->connections-- >= l->limit)
+			l->again = true;
 		return;
 	}
+	l->connections++;
 	metrics_add(METRIC_connections, 1);
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	must(info != NULL);
@@ -598,6 +603,7 @@ static int start_listener(struct server *s, struct listen_socket *socket)
 	    MHD_OPTION_CONNECTION_MEMORY_INCREMENT, CONNECTION_INCREMENT_BYTES,
 	    MHD_OPTION_CONNECTION_LIMIT, set->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
 	    (unsigned)set->idle_timeout, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+	l->limit = set->max_connections;
 	if (l->mhd == NULL) {
 		log_error("listen", "address=%s error=\"libmicrohttpd does not start\"",
 			  socket->name);

@@ -145,4 +145,42 @@ infer calm -H 'X-Larder-Timeout: 30000'
 is 'X-Larder-Timeout: in time' "$(cat "$dir/calm.status")" 200
 infer wrong -H 'X-Larder-Timeout: 1.5'
 is 'X-Larder-Timeout: no number' "$(cat "$dir/wrong.status")" 400
+larderd_stop
+
+# ---- more connections than there may be wait for their turn; administration is another matter
+larderd_start --config /dev/null --max-connections 4
+ok 'larderd starts again' $?
+said=$(python3 - "$larderd_addr" "$top_builddir/larderctl" <<'P'
+import socket, subprocess, sys
+host, port = sys.argv[1].rsplit(':', 1)
+
+def connect(seconds):
+    s = socket.create_connection((host, int(port)))
+    s.settimeout(seconds)
+    return s
+
+def ask(s):
+    try:
+        s.sendall(b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        return hear(s)
+    except socket.timeout:
+        return 'waits'
+
+def hear(s):
+    return s.recv(65536).decode()[9:12]
+
+four = [connect(20) for _ in range(4)]
+print(*[ask(s) for s in four])
+fifth = connect(1)
+print(ask(fifth))
+print(subprocess.run([sys.argv[2], 'status'], stdout=subprocess.DEVNULL).returncode)
+four[0].close()
+fifth.settimeout(20)
+print(hear(fifth))
+print(ask(four[1]))
+P
+)
+is 'max_connections: so many, no more, and the next when one leaves' "$(echo $said)" '200 200 200 200 waits 0 200 200'
+larderd_stop
+is 'it stops in order' $? 0
 done_testing
