@@ -85,6 +85,7 @@ static void append_line(struct pull_names *n, struct pull_name *name, const char
 {
 	if (n->room - n->size < bytes) {
 		n->room = (n->room + bytes) * 2;
+		/* fanalyzer-suppress malloc-leak: abort() gives nothing back */
 		n->text = realloc(n->text, n->room);
 		must(n->text != NULL);
 	}
