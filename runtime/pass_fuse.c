@@ -3,7 +3,8 @@
  * pass_fuse.c — fewer, larger nodes: zeros around an image go into the
  * convolution, functions written in pieces become one, a product or convolution
  * takes in the scale, bias, addition and activation that follow it, one with
- * one-hot vectors picks rows, and pixels are not dealt out to channels (pass_fuse_focus.c).
+ * one-hot vectors picks rows, two with a Softmax between them are an attention, and
+ * pixels are not dealt out to channels (pass_fuse_focus.c).
  *
  * Results differ from the separate nodes by float rounding only.  A node is
  * taken in when its input has no other reader.  Runs before the layout pass (for
@@ -153,7 +154,8 @@ int rt_pass_fuse(struct rt_graph *g, struct rt_error *err)
 	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_pad, &changed, err)) ||
 	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_focus, &changed, err)) ||
 	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_base, &changed, err)) ||
-	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_one_hot, &changed, err)))
+	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_one_hot, &changed, err)) ||
+	    (status = rt_pass_fuse_sweep(g, rt_pass_fuse_attention, &changed, err)))
 		return status;
 	return changed ? rt_graph_resolve(g, err) : RT_OK;
 }

@@ -2,7 +2,7 @@
 /*
  * pass_fuse.h — what pass_fuse.c (the walk), pass_fuse_base.c (what a product or
  * convolution takes in), pass_fuse_unary.c and pass_fuse_gelu.c (functions written in
- * pieces), pass_fuse_one_hot.c and pass_fuse_focus.c share.
+ * pieces), pass_fuse_one_hot.c, pass_fuse_attention.c and pass_fuse_focus.c share.
  */
 #ifndef LARDER_RUNTIME_PASS_FUSE_H
 #define LARDER_RUNTIME_PASS_FUSE_H
@@ -63,5 +63,8 @@ bool rt_pass_fuse_gelu(struct rt_fuse *f, int node);
 /* rt_pass_fuse_one_hot(f, node): a product with one-hot vectors picks rows; true if anything
  * changed. */
 bool rt_pass_fuse_one_hot(struct rt_fuse *f, int node);
+/* rt_pass_fuse_attention(f, node): the products on both sides of Softmax ${node} and the
+ * Transposes around them become one node; true if anything changed. */
+bool rt_pass_fuse_attention(struct rt_fuse *f, int node);
 
 #endif

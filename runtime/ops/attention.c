@@ -173,6 +173,12 @@ static bool add_mask(const struct rt_attention *a, size_t b, size_t h, size_t ro
 	const bool *allow = (const bool *)a->mask + at;
 	bool any = false;
 
+	if (a->as_written) {
+		const struct rt_f32_binary *f = a->kernels->f32_binary;
+
+		(n == a->cols ? f->vv : f->vs)[RT_BINARY_ADD](a->cols, x, add, x);
+		return true;
+	}
 	for (size_t c = 0; c < n; c++) {
 		if (a->mask_type == RT_BOOL)
 			x[c] = allow[c] ? x[c] : -INFINITY;

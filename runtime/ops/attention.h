@@ -36,6 +36,8 @@ struct rt_attention {
 	enum rt_dtype mask_type;
 	size_t mask_batch, mask_head, mask_row; /* 0 = the same for all */
 	size_t mask_cols;
+	bool as_written; /* the mask is float32, of T columns or 1, and is added, no more: what is
+			  * all −inf is NaN */
 
 	bool causal; /* column c > row + offset is forbidden */
 	int64_t offset;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions in pieces and products with one-hot vectors (runtime/pass_fuse_gelu.c,
- * pass_fuse_one_hot.c, ops/one_hot_matmul.c): that they become one node, what does not, and
- * what comes out, against the definition in double.
+ * Functions in pieces, products with one-hot vectors and attention (runtime/pass_fuse_gelu.c,
+ * pass_fuse_one_hot.c, pass_fuse_attention.c, ops/one_hot_matmul.c, ops/attention_heads.c):
+ * that they become one node, what does not, and what comes out, against the definition in
+ * double.
  */
 #include <config.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -317,6 +319,211 @@ START_TEST(bias_of_more_dimensions)
 }
 END_TEST
 
+/* ---- attention ------------------------------------------------------------------------------- */
+
+/* Dims as of [batch][row][head][size]; those of the mask are [batch][head][row][column]. */
+struct heads {
+	int64_t q[4], k[4], v[4], mask[4];
+	int mask_rank; /* 0: none; its last so many dims are given */
+	float by;      /* scores are divided by it; 0: not at all */
+	bool two_steps, mask_first, turned;
+};
+
+static const struct heads attentions[] = {
+    {{1, 7, 3, 8}, {1, 9, 3, 8}, {1, 9, 3, 5}, {0}, 0, 2.5f, false, false, true},
+    {{2, 70, 2, 32}, {2, 600, 2, 32}, {2, 600, 2, 32}, {0}, 0, -3, false, false, true},
+    {{2, 5, 4, 6}, {2, 5, 4, 6}, {2, 5, 4, 6}, {2, 1, 1, 5}, 4, 2, true, false, false},
+    {{2, 5, 4, 6}, {2, 3, 4, 6}, {2, 3, 4, 6}, {1, 4, 5, 3}, 3, 0, false, true, true},
+    {{1, 5, 4, 6}, {2, 3, 1, 6}, {1, 3, 1, 7}, {1, 1, 1, 3}, 1, 1, false, false, true},
+    {{1, 1, 1, 6}, {1, 3, 4, 6}, {3, 3, 1, 7}, {3, 1, 6, 1}, 4, 1, false, false, true},
+    {{2, 4, 2, 3}, {1, 1, 2, 3}, {1, 8, 2, 3}, {1, 1, 1, 8}, 2, 1, false, true, true},
+};
+
+static float heads_data[4][80000];
+
+static int64_t elems_of(const int64_t d[4])
+{
+	return d[0] * d[1] * d[2] * d[3];
+}
+
+static void turn(struct pbuild *m, const char *in, const char *out, int64_t a, int64_t b, int64_t c,
+		 int64_t d)
+{
+	struct pbuild perm = {0};
+	pbuild_attr_ints(&perm, "perm", 4, (int64_t[]){a, b, c, d});
+	pbuild_node(m, "Transpose", in, out, &perm);
+}
+
+static void heads_model(struct pbuild *m, const struct heads *h)
+{
+	struct pbuild axis = {0};
+	const char *x = "s";
+	pbuild_model(m, 13);
+	pbuild_input(m, "q", 1, 4, h->q);
+	pbuild_input(m, "k", 1, 4, h->k);
+	pbuild_input(m, "v", 1, 4, h->v);
+	if (h->mask_rank > 0)
+		pbuild_input(m, "mask", 1, h->mask_rank, h->mask + 4 - h->mask_rank);
+	turn(m, "q", "qt", 0, 2, 1, 3);
+	turn(m, "v", "vt", 0, 2, 1, 3);
+	if (h->two_steps) {
+		turn(m, "k", "k2", 0, 2, 1, 3);
+		turn(m, "k2", "kt", 0, 1, 3, 2);
+	} else {
+		turn(m, "k", "kt", 0, 2, 3, 1);
+	}
+	nodes(m, "MatMul qt kt > s");
+	if (h->by < 0 || h->by > 0) {
+		number(m, "by", 0, h->by);
+		nodes(m, "Div s by > d");
+		x = "d";
+	}
+	if (h->mask_rank > 0) {
+		char in[16];
+		snprintf(in, sizeof in, h->mask_first ? "mask %s" : "%s mask", x);
+		pbuild_node(m, "Add", in, "a", NULL);
+		x = "a";
+	}
+	pbuild_attr_int(&axis, "axis", h->turned ? -1 : 3);
+	pbuild_node(m, "Softmax", x, "p", &axis);
+	nodes(m, "MatMul p vt > yt");
+	if (h->turned)
+		turn(m, "yt", "y", 0, 2, 1, 3);
+	else
+		pbuild_node(m, "Relu", "yt", "y", NULL);
+	pbuild_output(m, "y", 1);
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Where [b][r][h][0] of a tensor is whose dims of 1 are the same for all. */
+static const float *row_at(int which, const int64_t d[4], int64_t b, int64_t r, int64_t h)
+{
+	b = d[0] == 1 ? 0 : b, r = d[1] == 1 ? 0 : r, h = d[2] == 1 ? 0 : h;
+	return heads_data[which] + ((b * d[1] + r) * d[2] + h) * d[3];
+}
+
+/* Scores of one row, and the largest. */
+static double scores_of(const struct heads *a, int64_t b, int64_t h, int64_t s, int64_t cols,
+			double *x)
+{
+	const int64_t none[4] = {1, 1, 1, 1}, *m = a->mask_rank > 0 ? a->mask : none;
+	double max = -INFINITY;
+	for (int64_t t = 0; t < cols; t++) {
+		const float *q = row_at(0, a->q, b, s, h), *k = row_at(1, a->k, b, t, h);
+		x[t] = 0;
+		for (int64_t i = 0; i < a->q[3]; i++)
+			x[t] += (double)q[i] * (double)k[i];
+		if (a->by < 0 || a->by > 0)
+			x[t] /= (double)a->by;
+		if (a->mask_rank > 0)
+			x[t] += (double)row_at(3, m, b, h, s)[m[3] == 1 ? 0 : t];
+		max = fmax(max, x[t]);
+	}
+	return max;
+}
+
+static void expect_attention(const struct heads *a, const struct rt_tensor *y)
+{
+	const bool masked = a->mask_rank > 0;
+	const int64_t B = most(most(a->q[0], a->k[0]), most(a->v[0], masked ? a->mask[0] : 1)),
+		      H = most(most(a->q[2], a->k[2]), most(a->v[2], masked ? a->mask[1] : 1)),
+		      S = most(a->q[1], masked ? a->mask[2] : 1), T = a->v[1], E = a->v[3];
+	static double x[600];
+	ck_assert_int_eq(y->shape.rank, 4);
+	ck_assert_int_eq(y->shape.dims[a->turned ? 1 : 2], S);
+	ck_assert_int_eq(rt_tensor_elems(y), B * H * S * E);
+	for (int64_t i = 0; i < B * H * S; i++) {
+		const int64_t b = i / S / H, h = i / S % H, s = i % S;
+		const int64_t at = a->turned ? (b * S + s) * H + h : i;
+		const double max = scores_of(a, b, h, s, T, x);
+		double sum = 0;
+		for (int64_t t = 0; t < T; t++)
+			sum += x[t] = exp(x[t] - max);
+		for (int64_t e = 0; e < E; e++) {
+			double want = 0;
+			for (int64_t t = 0; t < T; t++)
+				want += x[t] / sum * (double)row_at(2, a->v, b, t, h)[e];
+			if (!a->turned && want < 0)
+				want = 0;
+			ck_assert_double_eq_tol(((float *)y->data)[at * E + e], want, 2e-6);
+		}
+	}
+}
+
+START_TEST(attention_of_heads)
+{
+	const struct heads *h = &attentions[_i];
+	const int64_t *dims[4] = {h->q, h->k, h->v, h->mask};
+	struct pbuild m = {0};
+	heads_model(&m, h);
+	ck_assert(fused(&m, "Attention", "Softmax"));
+	for (int i = 0; i < 4; i++)
+		for (int64_t k = 0; k < 80000; k++)
+			heads_data[i][k] = (float)((k * 7919 + i * 31) % 1009 - 504) / 504;
+	for (int how = 0; how < 3; how++) {
+		const struct rt_model_opts opts = {.cpu_level = how ? rt_cpu_best() : RT_CPU_SCALAR,
+						   .no_optimise = how == 2};
+		struct opened o = {.model = NULL};
+		struct rt_tensor in[4], y;
+		for (int i = 0; i < 3; i++) {
+			ck_assert(elems_of(dims[i]) <= 80000);
+			in[i] = opened_f32(heads_data[i], 4, dims[i]);
+		}
+		in[3] = opened_f32(heads_data[3], h->mask_rank, h->mask + 4 - h->mask_rank);
+		heads_model(&o.m, h);
+		opened_open(&o, &opts);
+		opened_run(&o, in, &y);
+		expect_attention(h, &y);
+		opened_close(&o);
+	}
+}
+END_TEST
+
+/* A row of which the mask leaves nothing is what Softmax makes of it: NaN. */
+START_TEST(attention_of_nothing)
+{
+	const struct heads h = {{1, 2, 1, 4}, {1, -1, 1, 4}, {1, 3, 1, 4}, {1, 1, 2, 3}, 4, 2,
+				false,        false,         true};
+	const struct rt_model_opts opts = {.cpu_level = rt_cpu_best()};
+	float mask[6] = {0, 0, 0, -INFINITY, -INFINITY, -INFINITY}, x[12] = {1, 2, 3, 4};
+	struct opened o = {.model = NULL};
+	struct rt_tensor y, in[4] = {opened_f32(x, 4, h.q), opened_f32(x, 4, h.v),
+				     opened_f32(x, 4, h.v), opened_f32(mask, 4, h.mask)};
+	heads_model(&o.m, &h);
+	opened_open(&o, &opts);
+	opened_run(&o, in, &y);
+	for (int i = 0; i < 8; i++)
+		ck_assert(isnan(((float *)y.data)[i]) == (i >= 4));
+	in[1].shape.dims[1] = 2; /* two keys for three values */
+	opened_refuses(&o, in, RT_INPUT, "K [1,2,1,4]");
+	opened_close(&o);
+}
+END_TEST
+
+/* Scores that are read elsewhere; K that is turned otherwise; a Softmax over another axis. */
+START_TEST(attention_leaves_others)
+{
+	static const int64_t dims[] = {1, 4, 4, 4};
+	struct pbuild m = {0}, axis = {0};
+	pbuild_model(&m, 13);
+	pbuild_input(&m, "q", 1, 4, dims);
+	turn(&m, "q", "qt", 0, 2, 1, 3);
+	turn(&m, "q", "kt", 0, _i == 1 ? 1 : 2, 3, _i == 1 ? 2 : 1);
+	nodes(&m, "MatMul qt kt > s");
+	pbuild_attr_int(&axis, "axis", _i == 2 ? 2 : -1);
+	pbuild_node(&m, "Softmax", "s", "p", &axis);
+	nodes(&m, "MatMul p qt > y");
+	if (_i == 0)
+		pbuild_output(&m, "s", 1);
+	pbuild_output(&m, "y", 1);
+	ck_assert(!fused(&m, "Attention", "Softmax"));
+}
+END_TEST
+
 Suite *check_runtime_pass_fuse(void)
 {
 	Suite *s = suite_create("runtime_pass_fuse");
@@ -327,6 +534,10 @@ Suite *check_runtime_pass_fuse(void)
 	tcase_add_test(c, one_hot_refuses_other_shapes);
 	tcase_add_test(c, one_hot_leaves_others);
 	tcase_add_loop_test(c, bias_of_more_dimensions, 0, 2);
+	tcase_add_loop_test(c, attention_of_heads, 0,
+			    (int)(sizeof attentions / sizeof *attentions));
+	tcase_add_test(c, attention_of_nothing);
+	tcase_add_loop_test(c, attention_leaves_others, 0, 3);
 	suite_add_tcase(s, c);
 	return s;
 }
