@@ -100,6 +100,7 @@ struct cut {
 	size_t units;                /* that rows are cut into: full tiles if they are cut finely */
 	size_t row_cuts, panel_cuts; /* items = batch · row_cuts · panel_cuts */
 	bool by_panels;   /* items of the same panels follow each other, not of the rows */
+	bool rows_first;  /* the whole batch of some rows, then that of the next */
 	size_t rows_max;  /* of an item */
 	size_t rows_most; /* of an item, with any sharing, of as many rows or fewer */
 	size_t ld;        /* row stride of gathered A */
@@ -227,6 +228,12 @@ static void share_out(const struct rt_gemm *g, size_t threads, size_t want, stru
 {
 	size_t items = g->batch * c->row_cuts;
 
+	if (want > 1 && g->batch > 1 && !g->at && g->c_step < g->ldc && c->tiles >= threads) {
+		/* side by side in C: threads would write to the same lines */
+		c->rows_first = true;
+		c->row_cuts = least(c->tiles, round_up(c->row_cuts, threads));
+		return;
+	}
 	if (items >= want)
 		return;
 	if (c->parts) {
@@ -252,6 +259,8 @@ static void share_out(const struct rt_gemm *g, size_t threads, size_t want, stru
 			return;
 	}
 	c->row_cuts = least(c->tiles, ceil_div(want, g->batch * c->panel_cuts));
+	if (g->batch == 1 && c->row_cuts > 1)
+		c->row_cuts = least(g->m, round_up(c->row_cuts, threads));
 	items = g->batch * c->row_cuts;
 	if (items * c->panel_cuts < least(want, threads * 2))
 		c->panel_cuts = least(c->panels, ceil_div(want, items));
@@ -272,14 +281,13 @@ static void cut(const struct rt_gemm *g, bool parts, size_t threads, struct cut 
 	c->panels = rt_gemm_panels(g->kernels, g->n);
 	c->row_cuts = c->tiles <= 2 * fit ? 1 : ceil_div(c->tiles, fit ? fit : 1);
 	c->panel_cuts = 1;
-	c->by_panels = false;
+	c->by_panels = c->rows_first = false;
 	c->rows_most = least(g->m, 2 * (fit ? fit : 1) * mr);
 	if (threads > 1)
 		share_out(g, threads, least(threads * 4, 1 + work / ITEM_WORK), c);
-	if (c->row_cuts <= threads)
+	c->units = parts ? ceil_div(g->m, 2 * RT_SPLIT_HALF) : c->tiles;
+	if (c->row_cuts <= threads || c->units < 2 * c->row_cuts)
 		c->units = g->m;
-	else
-		c->units = parts ? ceil_div(g->m, 2 * RT_SPLIT_HALF) : c->tiles;
 	c->rows_max = least(g->m, ceil_div(c->units, c->row_cuts) * ceil_div(g->m, c->units));
 	/* An odd number of lines apart, so that rows do not fall on the same sets of the cache. */
 	c->ld = (ceil_div(g->k, 16) | 1) * 16;
@@ -514,12 +522,17 @@ struct place {
 	size_t item, row, panel;
 };
 
-static struct place place_of(const struct cut *c, size_t i)
+static struct place place_of(const struct job *job, size_t i)
 {
+	const struct cut *c = &job->cut;
 	const size_t in_batch = i % (c->row_cuts * c->panel_cuts);
 	struct place p = {.item = i / (c->row_cuts * c->panel_cuts)};
 
-	if (c->by_panels) {
+	if (c->rows_first) {
+		p.row = i / (c->panel_cuts * job->g->batch);
+		p.item = i / c->panel_cuts % job->g->batch;
+		p.panel = i % c->panel_cuts;
+	} else if (c->by_panels) {
 		p.row = in_batch % c->row_cuts;
 		p.panel = in_batch / c->row_cuts;
 	} else {
@@ -534,13 +547,13 @@ static const float *new_weights(const struct job *job, const struct item *before
 				size_t i)
 {
 	const struct rt_gemm *g = job->g;
-	const struct place p = place_of(&job->cut, i);
+	const struct place p = place_of(job, i);
 
 	if (i == job->items)
 		return NULL;
-	if (p.item != at.item)
+	if (p.item > at.item)
 		return g->at ? NULL : before->w + g->w_step;
-	if (p.panel <= at.panel)
+	if (p.item < at.item || p.panel <= at.panel)
 		return NULL;
 	return before->w + before->end_panel * g->kernels->f32_gemm->nr * g->k;
 }
@@ -557,7 +570,7 @@ static void run_items(void *arg, size_t begin, size_t end, int thread)
 	float *rows_here = (float *)(void *)mine;
 	struct place gathered = {.item = (size_t)-1};
 	for (size_t i = begin; i < end; i++) {
-		const struct place p = place_of(c, i);
+		const struct place p = place_of(job, i);
 		size_t first = share(g->m, c->units, share(c->units, c->row_cuts, p.row));
 		size_t last = share(g->m, c->units, share(c->units, c->row_cuts, p.row + 1));
 		size_t at[3] = {p.item * g->a_step, p.item * g->w_step, p.item * g->c_step};

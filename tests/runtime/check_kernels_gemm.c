@@ -161,7 +161,8 @@ static void gather(const void *arg, size_t item, size_t first, size_t count, flo
 		memcpy(to, s->a + item * s->step + (first + i) * s->lda, s->lda * sizeof *to);
 }
 
-/* A batch of products, by columns or rows of B in memory, A read in place or gathered. */
+/* A batch of products, by columns or rows of B in memory, A read in place or gathered, C one after
+ * the other or side by side. */
 static void try_product(enum rt_cpu_level level, struct rt_team *team, int threads, size_t batch,
 			size_t m, size_t n, size_t k, unsigned how)
 {
@@ -182,10 +183,10 @@ static void try_product(enum rt_cpu_level level, struct rt_team *team, int threa
 			    .rows_arg = &source,
 			    .w = packed,
 			    .c = c,
-			    .ldc = n,
+			    .ldc = how & 8 ? batch * n : n,
 			    .a_step = m * k,
 			    .w_step = each,
-			    .c_step = m * n,
+			    .c_step = how & 8 ? n : m * n,
 			    .epilogue = {.bias = bias, .lo = -INFINITY, .hi = INFINITY},
 			    .activation = how & 4 ? kernels->f32_unary->fn[RT_UNARY_ABS] : NULL};
 	const size_t row = how & 2 ? 1 : n, col = how & 2 ? k : 1;
@@ -200,15 +201,16 @@ static void try_product(enum rt_cpu_level level, struct rt_team *team, int threa
 	rt_team_leave(team);
 	for (size_t i = 0; i < batch * m * n; i++) {
 		size_t item = i / (m * n), r = i / n % m, q = i % n;
+		const float is = c[item * g.c_step + r * g.ldc + q];
 		double want = (double)bias[q];
 		for (size_t p = 0; p < k; p++)
 			want += (double)a[item * m * k + r * k + p] *
 				(double)b[item * n * k + p * row + q * col];
 		if (how & 4)
 			want = fabs(want);
-		ck_assert_msg(fabs(want - (double)c[i]) < 2e-5 + 1e-6 * (double)k,
+		ck_assert_msg(fabs(want - (double)is) < 2e-5 + 1e-6 * (double)k,
 			      "%s %zu of %zux%zux%zu how %u: %g instead of %g at %zu,%zu",
-			      rt_cpu_level_name(level), batch, m, n, k, how, (double)c[i], want, r,
+			      rt_cpu_level_name(level), batch, m, n, k, how, (double)is, want, r,
 			      q);
 	}
 	ck_assert(c[batch * m * n] == CANARY);
@@ -223,18 +225,19 @@ START_TEST(products)
 	    {1, 15, 33, 17},   {1, 28, 64, 5},    {3, 29, 65, 40},    {1, 100, 8, 9},
 	    {1, 49, 17, 27},   {1, 40, 96, 1100}, {1, 200, 48, 64},   {12, 16, 24, 8},
 	    {1, 2, 300, 64},   {2, 70, 70, 100},  {1, 130, 40, 1700}, {1, 700, 48, 64},
-	    {1, 30, 160, 512}, {1, 600, 400, 64},
+	    {1, 30, 160, 512}, {1, 600, 400, 64}, {4, 100, 34, 90},
 	};
 	const enum rt_cpu_level level = (enum rt_cpu_level)_i;
 	struct rt_team *one = rt_team_new(1), *three = rt_team_new(3);
 	if (rt_cpu_has(level)) {
 		for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i++) {
 			const size_t *s = shapes[i];
-			for (unsigned how = 0; how < 4; how++) {
+			for (unsigned how = 0; how < (s[0] > 1 ? 8 : 4); how++) {
+				const unsigned side = how & 4 ? 8 : 0, all = (how & 3) | side;
 				try_product(level, one, 1, s[0], s[1], s[2], s[3],
-					    how | (i % 2 ? 4 : 0));
+					    all | (i % 2 ? 4 : 0));
 				try_product(level, three, 3, s[0], s[1], s[2], s[3],
-					    how | (i % 2 ? 0 : 4));
+					    all | (i % 2 ? 0 : 4));
 			}
 		}
 	}
