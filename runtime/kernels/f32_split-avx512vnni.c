@@ -233,7 +233,6 @@ AMX static void tile(const struct rt_split_tile *t)
 	const size_t halves = (t->m + HALF - 1) / HALF, blocks = (halves + 1) / 2;
 	const size_t high = halves ? (t->m + halves - 1) / halves : 1;
 	const size_t steps = (t->k + STEP - 1) / STEP;
-	/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): .each, by what is 1 or more */
 	struct block b = {.stride = t->lda * sizeof(uint16_t),
 			  .part = t->a_part,
 			  .w = t->w,
@@ -241,6 +240,7 @@ AMX static void tile(const struct rt_split_tile *t)
 			  .ldc = t->ldc,
 			  .rows = steps ? (2 * high + steps - 1) / steps : 0,
 			  .soon = (const char *)t->prefetch,
+			  /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): by 1 or more */
 			  .each = steps ? t->prefetch_lines / (steps * (blocks ? blocks : 1)) : 0};
 
 	configure(high);
