@@ -18,6 +18,7 @@ struct rt_memory {
 	size_t bytes;             /* taken from the system */
 	size_t budget;            /* never more than that; 0 = 4 GiB */
 	struct rt_ledger *ledger; /* what is taken counts here too; NULL: nowhere else */
+	bool is_hot;              /* every run reads it: of huge pages where the system has them */
 };
 
 /*

@@ -130,6 +130,7 @@ int rt_model_open(struct rt_bytes file, const struct rt_model_opts *opts, struct
 	m->memory_budget = opts->memory_budget != 0 ? opts->memory_budget : DEFAULT_BUDGET;
 	m->memory.budget = m->ledger.budget = m->memory_budget;
 	m->memory.ledger = &m->ledger;
+	m->memory.is_hot = true;
 	m->kernels = rt_kernels_select(opts->cpu_level);
 	status = guarded_load(m, file, opts, err);
 	if (status < 0) {
