@@ -28,6 +28,7 @@ enum { X, DEPTH, DEPTH_BIAS, FIRST, FIRST_BIAS, LAST, LAST_BIAS, RESIDUAL };
 #define WEIGHT_BYTES                                                                               \
 	((int64_t)64 << 10) /* of weights that are read again for each thread's rows               \
 			     */
+#define ITEM_WORK 400000.0  /* multiplications that are worth another thread */
 #define TILE_PIXELS 100     /* of a band, at least, so that tiles are full */
 
 /* A 1 × 1 convolution; w is NULL: none. */
@@ -46,7 +47,8 @@ struct chain {
 struct chain_shape {
 	struct rt_conv_shape conv; /* of the depthwise one */
 	bool whole;                /* one after the other */
-	int64_t rows;              /* of a band of output */
+	int64_t share;             /* rows of output for a thread, at least */
+	int64_t rows;              /* of a band of them */
 	int64_t kept;              /* rows of the depthwise convolution's input that a band has */
 	size_t wide_bytes, deep_bytes;  /* its input and its output, of a band or of all */
 	size_t first_bytes, last_bytes; /* scratch of the products; of all threads if whole */
@@ -146,6 +148,17 @@ static size_t point_scratch(const struct chain *c, const struct point *p, int64_
 	return p->w ? round_up(rt_gemm_scratch_bytes(&g, threads)) : 0;
 }
 
+/* An equal share of the rows for each thread, or all for one where they are little work. */
+static int64_t shared(const struct chain *c, const struct chain_shape *st, int threads)
+{
+	const struct rt_spatial *s = &st->conv.s;
+	const int64_t rows = st->conv.batch * s->out[1];
+	const double row = (double)(s->out[2] * c->depth.out_channels) *
+			   (double)(s->kernel[1] * s->kernel[2] + c->first.from + c->last.to);
+	const int64_t each = (rows + threads - 1) / threads;
+	return row * (double)rows < ITEM_WORK * 2 ? rows : most(each + each % 2, 1);
+}
+
 /* All at once, or how many rows at a time, for ${threads}. */
 static bool plan(const struct chain *c, struct chain_shape *st, int threads, size_t *bytes)
 {
@@ -164,6 +177,8 @@ static bool plan(const struct chain *c, struct chain_shape *st, int threads, siz
 		return false;
 	st->whole = weights > WEIGHT_BYTES && (weights > all / 4 || all < BAND_BYTES);
 	if (!st->whole) {
+		st->share = shared(c, st, threads);
+		rows = least(rows, st->share);
 		while (rows > 2 && rows_seen(s, rows) * row + rows * out > BAND_BYTES &&
 		       (rows - 1) * s->out[2] >= TILE_PIXELS)
 			rows--;
@@ -391,8 +406,7 @@ static void chain_run(const struct rt_run *r)
 	if (st->whole)
 		one_after_the_other(&j, r);
 	else
-		rt_team_for(r->team, (size_t)(st->conv.batch * s->out[1]),
-			    (size_t)most(st->rows, (st->conv.batch * s->out[1] + 1) / 2), bands,
+		rt_team_for(r->team, (size_t)(st->conv.batch * s->out[1]), (size_t)st->share, bands,
 			    &j);
 	rt_residual_after(r, RESIDUAL, &st->conv.residual, &c->last.act);
 }
