@@ -21,7 +21,7 @@
 #include "runtime/runtime.h"
 
 /* To be counted up whenever what any bind packs changes its layout or its numbers. */
-#define RT_PACK_VERSION 3
+#define RT_PACK_VERSION 4
 
 struct rt_pack_block {
 	const void *data;
