@@ -50,16 +50,12 @@ UNCHECKED static inline __attribute__((always_inline)) void
 put(const struct rt_gemm_tile *t, const struct rt_epilogue *e, v acc[][2], const size_t m,
     const size_t nv, size_t last, const bool whole, const bool residual)
 {
-	v lo = v_set1(e->lo), hi = v_set1(e->hi), bias[2] = {v_set1(0.0f), v_set1(0.0f)};
-	UNROLL
-	for (size_t j = 0; j < nv; j++)
-		if (e->bias)
-			bias[j] = load_vec(e->bias + j * V, j, nv, last, whole);
+	v lo = v_set1(e->lo), hi = v_set1(e->hi);
 	UNROLL
 	for (size_t r = 0; r < m; r++) {
 		UNROLL
 		for (size_t j = 0; j < nv; j++) {
-			v x = v_add(acc[r][j], bias[j]);
+			v x = acc[r][j];
 			if (residual)
 				x = v_add(x, load_vec(e->residual + r * e->ld_residual + j * V, j,
 						      nv, last, whole));
@@ -69,12 +65,24 @@ put(const struct rt_gemm_tile *t, const struct rt_epilogue *e, v acc[][2], const
 	}
 }
 
-/* ${last}: how many lanes of the last vector are in C. */
-UNCHECKED static inline __attribute__((always_inline)) void
-finish(const struct rt_gemm_tile *t, v acc[][2], const size_t m, const size_t nv, size_t last)
+/* bias, if there is one, is not in the accumulators yet; ${last}: how many lanes of the last
+ * vector are in C. */
+UNCHECKED static inline __attribute__((always_inline)) void finish(const struct rt_gemm_tile *t,
+								   v acc[][2], const size_t m,
+								   const size_t nv, size_t last,
+								   bool with_bias)
 {
 	static const struct rt_epilogue none = {.lo = -__builtin_inff(), .hi = __builtin_inff()};
 	const struct rt_epilogue *e = t->epilogue ? t->epilogue : &none;
+	if (!with_bias && e->bias) {
+		UNROLL
+		for (size_t j = 0; j < nv; j++) {
+			v bias = load_vec(e->bias + j * V, j, nv, last, last == V);
+			UNROLL
+			for (size_t r = 0; r < m; r++)
+				acc[r][j] = v_add(acc[r][j], bias);
+		}
+	}
 	if (last == V && !e->residual)
 		put(t, e, acc, m, nv, V, true, false);
 	else if (last == V)
@@ -106,9 +114,16 @@ UNCHECKED static inline __attribute__((always_inline)) void tile(const struct rt
 	const size_t soon_step = t->prefetch_step, soon_far = t->prefetch_far;
 	const float *w = t->w, *soon = t->prefetch, *a[(MR1 > MR2 ? MR1 : MR2) / 3 + 1];
 	v acc[MR1 > MR2 ? MR1 : MR2][2];
+	const bool with_bias = !t->accumulate && t->epilogue && t->epilogue->bias;
+	v bias[2] = {v_set1(0.0f), v_set1(0.0f)}; /* what sums begin with: no addition at the end */
+	if (with_bias) {
+		UNROLL
+		for (size_t j = 0; j < nv; j++)
+			bias[j] = load_vec(t->epilogue->bias + j * V, j, nv, last, last == V);
+	}
 	UNROLL
 	for (size_t r = 0; r < m; r++)
-		acc[r][0] = acc[r][1] = v_set1(0.0f);
+		acc[r][0] = bias[0], acc[r][1] = bias[1];
 	if (t->accumulate && last == V)
 		get(t, acc, m, nv, V, true);
 	else if (t->accumulate)
@@ -139,7 +154,7 @@ UNCHECKED static inline __attribute__((always_inline)) void tile(const struct rt
 		for (size_t r = 0; r < m; r += 3)
 			a[r / 3] += t->a_skip;
 	}
-	finish(t, acc, m, nv, last);
+	finish(t, acc, m, nv, last, with_bias);
 }
 
 /* One row: several partial sums, because one would wait for each addition. */
@@ -180,7 +195,7 @@ UNCHECKED static inline __attribute__((always_inline)) void one_row(const struct
 			acc[0][j] =
 			    v_add(acc[0][j], load_vec(t->c + j * V, j, nv, last, last == V));
 	}
-	finish(t, acc, 1, nv, last);
+	finish(t, acc, 1, nv, last, false);
 }
 
 #define TILE(m)                                                                                    \
