@@ -20,8 +20,10 @@
 #include <unistd.h>
 
 #include "daemon/log_json.h"
+#include "daemon/must.h"
 
 #define LINE_BYTES 2048
+#define FORMAT_BYTES 1024
 #define WINDOWS 64 /* events told apart; two that share one only forget a count */
 #define WINDOW_S 10
 #define WINDOW_LINES 20
@@ -141,6 +143,58 @@ static size_t begin(char *line, enum log_level level, const char *event, bool as
 	return n < 0 || n >= LINE_BYTES ? 0 : (size_t)n;
 }
 
+/*
+ * ${fmt} with its quotes as they are and, as ${marks}, with other bytes in their place: what is in
+ * both the same comes from an argument.
+ */
+static bool format_twice(char pairs[LINE_BYTES], char marks[LINE_BYTES], const char *fmt,
+			 va_list ap) __attribute__((format(printf, 3, 0)));
+
+static bool format_twice(char pairs[LINE_BYTES], char marks[LINE_BYTES], const char *fmt,
+			 va_list ap)
+{
+	char marked[FORMAT_BYTES];
+	va_list again;
+	int n, m;
+
+	must(strlen(fmt) < sizeof(marked));
+	memcpy(marked, fmt, strlen(fmt) + 1);
+	for (char *p = marked; (p = strchr(p, '"')) != NULL; p++)
+		*p = '\x01';
+	va_copy(again, ap);
+	n = vsnprintf(pairs, LINE_BYTES, fmt, ap);
+	/* other quotes are all that the copy differs by, so that the arguments fit it, too */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	m = vsnprintf(marks, LINE_BYTES, marked, again);
+#pragma GCC diagnostic pop
+	va_end(again);
+	return n >= 0 && n == m;
+}
+
+/* The pairs: a quote or backslash that an argument brings gets a backslash, so that it ends
+ * nothing. */
+static bool format_pairs(char out[LINE_BYTES], const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static bool format_pairs(char out[LINE_BYTES], const char *fmt, va_list ap)
+{
+	char pairs[LINE_BYTES], marks[LINE_BYTES];
+	size_t size = 0;
+
+	if (!format_twice(pairs, marks, fmt, ap))
+		return false;
+	for (size_t i = 0; pairs[i] != '\0' && size + 2 < LINE_BYTES; i++) {
+		char c = pairs[i];
+
+		if (c == marks[i] && (c == '"' || c == '\\'))
+			out[size++] = '\\';
+		out[size++] = (unsigned char)c < 0x20 || c == 0x7f ? '?' : c;
+	}
+	out[size] = '\0';
+	return true;
+}
+
 static void emit(enum log_level level, const char *event, unsigned suppressed, const char *fmt,
 		 va_list ap) __attribute__((format(printf, 4, 0)));
 
@@ -150,14 +204,9 @@ static void emit(enum log_level level, const char *event, unsigned suppressed, c
 	bool as_json = atomic_load_explicit(&json, memory_order_relaxed);
 	char line[LINE_BYTES], pairs[LINE_BYTES];
 	size_t size = begin(line, level, event, as_json);
-	int n = vsnprintf(pairs, sizeof(pairs), fmt, ap);
 
-	if (n < 0)
+	if (!format_pairs(pairs, fmt, ap))
 		return;
-	for (char *p = pairs; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	}
 	if (as_json)
 		size += log_json(line + size, sizeof(line) - size - 1, levels[level].name, event,
 				 pairs, suppressed);

@@ -22,7 +22,8 @@ bool log_wants(enum log_level level);
 
 /*
  * log_error("store_open", "error=\"%s\"", text): ${event} is one word, the
- * rest key=value pairs.  Control characters in the line become `?`.
+ * rest key=value pairs.  Control characters in the line become `?`; a quote or a backslash that
+ * an argument brings gets a backslash before it, so that no text can end a value or add a pair.
  */
 void log_error(const char *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_warning(const char *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -25,24 +25,21 @@ static void put(struct out *o, const char *s, size_t n)
 	o->size += n;
 }
 
-/* ${s}[n] between quotes.  Control characters are gone already. */
-static void put_text(struct out *o, const char *s, size_t n)
+/*
+ * ${s}[n] between quotes.  Control characters are gone already.  ${escaped}: a backslash says that
+ * the next byte is text.
+ */
+static void put_text(struct out *o, const char *s, size_t n, bool escaped)
 {
 	put(o, "\"", 1);
 	for (size_t i = 0; i < n; i++) {
+		if (escaped && s[i] == '\\' && ++i == n)
+			break;
 		if (s[i] == '"' || s[i] == '\\')
 			put(o, "\\", 1);
 		put(o, s + i, 1);
 	}
 	put(o, "\"", 1);
-}
-
-/* Whether what stands behind a quote is the end, or another pair. */
-static bool ends(const char *s)
-{
-	if (*s == '\0')
-		return true;
-	return *s == ' ' && s[1 + strspn(s + 1, "abcdefghijklmnopqrstuvwxyz_")] == '=';
 }
 
 /* The value at ${s}: where it begins and ends, and what comes after it. */
@@ -54,8 +51,8 @@ static const char *value_end(const char *s, const char **begin, const char **end
 		return *end;
 	}
 	*begin = ++s;
-	while (*s != '\0' && !(*s == '"' && ends(s + 1)))
-		s++;
+	while (*s != '\0' && *s != '"')
+		s += *s == '\\' && s[1] != '\0' ? 2 : 1;
 	*end = s;
 	return *s == '"' ? s + 1 : s;
 }
@@ -65,18 +62,20 @@ static void put_pairs(struct out *o, const char *s)
 	while (*(s += strspn(s, " ")) != '\0') {
 		const char *key = s, *begin, *end;
 		size_t size = strcspn(s, "= "), worst;
+		bool quoted;
 
 		s += size;
 		if (*s != '=')
 			continue; /* a word without a value */
+		quoted = s[1] == '"';
 		s = value_end(s + 1, &begin, &end);
 		worst = 2 * (size_t)(end - begin) + size + 8;
 		if (worst > o->room - o->size)
 			continue;
 		put(o, ",", 1);
-		put_text(o, key, size);
+		put_text(o, key, size, false);
 		put(o, ":", 1);
-		put_text(o, begin, (size_t)(end - begin));
+		put_text(o, begin, (size_t)(end - begin), quoted);
 	}
 }
 

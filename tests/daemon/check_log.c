@@ -43,8 +43,8 @@ static const char *text(const json_t *v, const char *key)
 
 START_TEST(test_json)
 {
-	json_t *v =
-	    parsed("id=1f target=\"/a b\" error=\"not \"x\" but \\y\" empty= last=\"\"", 4000);
+	json_t *v = parsed(
+	    "id=1f target=\"/a b\" error=\"not \\\"x\\\" but \\\\y\" empty= last=\"\"", 4000);
 
 	ck_assert_str_eq(text(v, "level"), "info");
 	ck_assert_str_eq(text(v, "event"), "request");
@@ -71,8 +71,55 @@ START_TEST(test_json_room)
 		v = parsed(pairs, room);
 		json_decref(v);
 	}
+	for (size_t room = 140; room < 400; room++) {
+		v = parsed("a=\"no end\\", room);
+		json_decref(v);
+	}
 	v = parsed("a=\"no end", 400);
 	ck_assert_str_eq(text(v, "a"), "no end");
+	json_decref(v);
+}
+END_TEST
+
+/* What larderd says, once, on another standard error; the bytes. */
+static size_t said_of(const char *model, bool as_json, char *said, size_t room)
+{
+	char name[] = "/tmp/check-log-XXXXXX";
+	int fd = mkstemp(name), was = dup(STDERR_FILENO);
+	ssize_t n;
+
+	ck_assert(fd >= 0 && was >= 0);
+	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	log_format_set(as_json);
+	log_audit("model=\"%s\" status=%d", model, 200);
+	log_format_set(false);
+	(void)dup2(was, STDERR_FILENO);
+	n = pread(fd, said, room - 1, 0);
+	ck_assert_int_gt((int)n, 0);
+	said[n] = '\0';
+	(void)close(fd);
+	(void)close(was);
+	(void)unlink(name);
+	return (size_t)n;
+}
+
+/* No text can end its value and add pairs, in neither form. */
+START_TEST(test_forged)
+{
+	static const char forged[] = "a\" status=500 by=\"root\\\" x=\"\x01\n\\";
+	char said[4096];
+	size_t size = said_of(forged, false, said, sizeof(said));
+	json_t *v;
+
+	ck_assert_ptr_nonnull(
+	    strstr(said, " audit model=\"a\\\" status=500 by=\\\"root\\\\\\\" x=\\\"??\\\\\" "
+			 "status=200\n"));
+	size = said_of(forged, true, said, sizeof(said));
+	v = json_loadb(said, size, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_ptr_nonnull(v);
+	ck_assert_str_eq(text(v, "model"), "a\" status=500 by=\"root\\\" x=\"??\\");
+	ck_assert_str_eq(text(v, "status"), "200");
+	ck_assert_str_eq(text(v, "by"), "(none)");
 	json_decref(v);
 }
 END_TEST
@@ -171,6 +218,7 @@ Suite *check_log(void)
 
 	tcase_add_test(t, test_json);
 	tcase_add_test(t, test_json_room);
+	tcase_add_test(t, test_forged);
 	tcase_add_test(t, test_suppressed);
 	tcase_add_loop_test(t, test_journal, 0, 2);
 	tcase_add_test(t, test_lockout);
