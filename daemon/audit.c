@@ -39,44 +39,32 @@ static const char *subject(const struct request *rq, char out[256])
 	return out;
 }
 
-/* What a body may say it is about, of its text that may stand in the log. */
+/* A text of the body; "" where it has none of that name. */
 static const char *member(const json_t *v, const char *key)
 {
 	const char *text = json_string_value(json_object_get(v, key));
 
-	return text != NULL && strpbrk(text, "\" \\") == NULL ? text : NULL;
-}
-
-/* Models to fetch, or a manifest: ` model="org/name" more=2`; else nothing. */
-static void things(const struct request *rq, char *out, size_t size)
-{
-	const json_t *first = json_is_array(rq->json) ? json_array_get(rq->json, 0) : rq->json;
-	const char *model = member(first, "model"), *revision = member(first, "revision");
-	const char *name = member(first, "name");
-	size_t more = json_is_array(rq->json) ? json_array_size(rq->json) : 0;
-
-	out[0] = '\0';
-	if (model != NULL)
-		(void)snprintf(out, size, " model=\"%.200s%s%.80s\"", model,
-			       revision != NULL ? "@" : "", revision != NULL ? revision : "");
-	else if (name != NULL)
-		(void)snprintf(out, size, " name=\"%.200s\"", name);
-	if (more > 1)
-		(void)snprintf(out + strlen(out), size - strlen(out), " more=%zu", more - 1);
+	return text != NULL ? text : "";
 }
 
 void audit_request(const struct request *rq)
 {
 	bool admin =
 	    rq->route != NULL ? rq->route->plane == ADMIN : strncmp(rq->target, "/admin/", 7) == 0;
-	char origin[256], about[400];
+	const json_t *first = json_is_array(rq->json) ? json_array_get(rq->json, 0) : rq->json;
+	const char *revision = member(first, "revision");
+	size_t things = json_is_array(rq->json) ? json_array_size(rq->json) : 1;
+	char origin[256], more[32] = "";
 
 	if (!admin || rq->method == GET || rq->method == HEAD || rq->method == OPTIONS)
 		return;
-	things(rq, about, sizeof(about));
-	log_audit(
-	    "id=%s via=%s uid=%ld pid=%ld method=%s target=\"%.300s\" origin=\"%s\" status=%u%s",
-	    rq->id, rq->local_admin ? "unix" : "tcp", rq->peer.known ? (long)rq->peer.uid : -1L,
-	    rq->peer.known ? (long)rq->peer.pid : -1L, method_name(rq->method), rq->target,
-	    subject(rq, origin), rq->reply.status, about);
+	if (things > 1)
+		(void)snprintf(more, sizeof(more), " more=%zu", things - 1);
+	log_audit("id=%s via=%s uid=%ld pid=%ld method=%s target=\"%.300s\" origin=\"%s\" "
+		  "status=%u model=\"%.200s%s%.80s\" name=\"%.200s\"%s",
+		  rq->id, rq->local_admin ? "unix" : "tcp",
+		  rq->peer.known ? (long)rq->peer.uid : -1L,
+		  rq->peer.known ? (long)rq->peer.pid : -1L, method_name(rq->method), rq->target,
+		  subject(rq, origin), rq->reply.status, member(first, "model"),
+		  revision[0] != '\0' ? "@" : "", revision, member(first, "name"), more);
 }

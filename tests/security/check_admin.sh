@@ -65,7 +65,7 @@ curl -s -o /dev/null --unix-socket "$LARDER_ADMIN_SOCKET" -H 'Content-Type: appl
   -d '[{"model":"org/one","revision":"v1"},{"model":"org/two"}]' http://localhost/admin/v1/warm
 logged ' audit .*target="/admin/v1/warm"'
 audit=$(grep ' audit ' "$larderd_dir/log")
-line 'target="/admin/v1/warm" origin="" status=4[0-9]* model="org/one@v1" more=1$' 'what is to be fetched'
+line 'target="/admin/v1/warm" origin="" status=4[0-9]* model="org/one@v1" name="" more=1$' 'what is to be fetched'
 # every route that changes anything, as routes.def has it: one line each
 changes=$(sed -n 's#^[A-Z_]*ROUTE( *\(POST\|PUT\|DELETE\), *"\(/admin/[^"]*\)".*#\1 \2#p' "$top_srcdir/daemon/routes.def" |
   sed 's|{model}|nothing|; s|{digest}|0|; s|{id}|0|')
