@@ -37,8 +37,8 @@ const struct rt_tensor *rt_pass_fuse_constant(const struct rt_fuse *f, int v)
 bool rt_pass_fuse_number(const struct rt_fuse *f, int v, float *out)
 {
 	const struct rt_tensor *t = rt_pass_fuse_constant(f, v);
-	if (!t || t->dtype != RT_F32 || rt_tensor_elems(t) != 1)
-		return false;
+	if (!t || t->dtype != RT_F32 || rt_tensor_elems(t) != 1 || t->shape.rank > 1)
+		return false; /* of more dimensions it could give the result some */
 	*out = *(const float *)t->data;
 	return true;
 }

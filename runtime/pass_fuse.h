@@ -24,7 +24,8 @@ int rt_pass_fuse_reader(const struct rt_fuse *f, int v);
 bool rt_pass_fuse_is(const struct rt_node *n, enum rt_domain domain, const char *op_type);
 /* rt_pass_fuse_constant(f, v): the tensor of ${v} if it is a constant, else NULL. */
 const struct rt_tensor *rt_pass_fuse_constant(const struct rt_fuse *f, int v);
-/* rt_pass_fuse_number(f, v, out): ${v} is a float32 constant of one element. */
+/* rt_pass_fuse_number(f, v, out): ${v} is a float32 constant of one element and at most one
+ * dimension. */
 bool rt_pass_fuse_number(const struct rt_fuse *f, int v, float *out);
 /* rt_pass_fuse_take(f, node, next): ${node} makes the output of ${next}, which goes; its other
  * inputs are read no more. */

@@ -92,6 +92,8 @@ static const struct {
 	    "Mul x half > g; Mul g f > y"},
     {false, "Mul x x > b; Mul b b > c; Mul c a > c2; Add x c2 > d; Mul d r > e; Tanh e > t; "
 	    "Add t one > f; Mul x half > g; Mul g f > y"},
+    {false, "Pow x three > b; Mul b a > c; Add x c > d; Mul d r > e; Tanh e > t; Add t high > f; "
+	    "Mul x half > g; Mul g f > y"},
 };
 
 static double gelu(double x)
@@ -107,7 +109,8 @@ static void gelu_model(struct pbuild *m, const char *text)
 	pbuild_input(m, "z", 1, 2, dims);
 	number(m, "a", 0, 0.044715f);
 	number(m, "r", 1, 0.7978845608f);
-	number(m, "one", 2, 1);
+	number(m, "one", 1, 1);
+	number(m, "high", 3, 1); /* gives what it is added to a dimension */
 	number(m, "half", 0, 0.5f);
 	number(m, "two", 0, 2);
 	number(m, "three", 0, 3);
