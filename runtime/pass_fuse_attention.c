@@ -58,7 +58,7 @@ static int columns_of(const struct rt_fuse *f, int v)
 static bool is_product(const struct rt_fuse *f, int i, bool scaled)
 {
 	const struct rt_node *n = i >= 0 ? node_at(f, i) : NULL;
-	if (!n || n->dead || strcmp(n->op_type, "MatMul") || n->in_count < 2 ||
+	if (!n || n->dead || strcmp(n->op_type, "MatMul") != 0 || n->in_count < 2 ||
 	    (n->domain != RT_ONNX && n->domain != RT_LARDER) || (n->domain == RT_LARDER && !scaled))
 		return false;
 	for (int k = 2; k < n->in_count; k++)

@@ -21,13 +21,14 @@ static void transpose(size_t rows, size_t cols, const void *from, size_t ldx, vo
 {
 	const uint32_t *x = from;
 	uint32_t *y = to;
-	size_t whole_rows = rows - rows % B, whole_cols = cols - cols % B;
+	size_t whole_rows, whole_cols;
 #ifdef THREE
 	if (rows == 3 && ldy == 3)
 		for (; cols >= THREE; cols -= THREE, x += THREE, y += 3 * THREE)
 			three(x, ldx, y);
-	whole_cols = cols - cols % B;
 #endif
+	whole_rows = rows - rows % B;
+	whole_cols = cols - cols % B;
 	for (size_t c = 0; c < whole_cols; c += B)
 		for (size_t r = 0; r < whole_rows; r += B)
 			block(x + r * ldx + c, ldx, y + c * ldy + r, ldy);
