@@ -5,7 +5,8 @@
  * A Concat of channels-last convolutions along the channels goes: the first makes the whole
  * tensor and fills in its columns, every other takes that tensor as input 4, writes over it
  * (ops/conv_nhwc.c) and hands it on.  Only where nobody else reads a convolution's own
- * result.  Runs last, so that nothing is fused into what is a part of a tensor only.
+ * result.  Runs behind pass_fuse.c, so that nothing is fused into what is a part of a tensor
+ * only; pass_chain.c, which follows, leaves such convolutions alone.
  */
 #include <config.h>
 
