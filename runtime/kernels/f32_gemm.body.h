@@ -45,10 +45,13 @@ store_vec(float *p, v x, size_t j, const size_t nv, size_t last, const bool whol
 		v_store_n(p, x, last);
 }
 
+/* What is done to sums on their way to C. */
+enum bounds { NO_BOUND, LO, LO_AND_HI };
+
 /* acc → C.  What varies is constant in each copy of this, so that a copy has no branches. */
 UNCHECKED static inline __attribute__((always_inline)) void
 put(const struct rt_gemm_tile *t, const struct rt_epilogue *e, v acc[][2], const size_t m,
-    const size_t nv, size_t last, const bool whole, const bool residual)
+    const size_t nv, size_t last, const bool whole, const bool residual, const enum bounds bounds)
 {
 	v lo = v_set1(e->lo), hi = v_set1(e->hi);
 	UNROLL
@@ -59,7 +62,10 @@ put(const struct rt_gemm_tile *t, const struct rt_epilogue *e, v acc[][2], const
 			if (residual)
 				x = v_add(x, load_vec(e->residual + r * e->ld_residual + j * V, j,
 						      nv, last, whole));
-			x = v_min(hi, v_max(lo, x));
+			if (bounds != NO_BOUND)
+				x = v_max(lo, x);
+			if (bounds == LO_AND_HI)
+				x = v_min(hi, x);
 			store_vec(t->c + r * t->ldc + j * V, x, j, nv, last, whole);
 		}
 	}
@@ -83,14 +89,18 @@ UNCHECKED static inline __attribute__((always_inline)) void finish(const struct 
 				acc[r][j] = v_add(acc[r][j], bias);
 		}
 	}
-	if (last == V && !e->residual)
-		put(t, e, acc, m, nv, V, true, false);
+	if (last == V && !e->residual && e->hi < __builtin_inff())
+		put(t, e, acc, m, nv, V, true, false, LO_AND_HI);
+	else if (last == V && !e->residual && e->lo > -__builtin_inff())
+		put(t, e, acc, m, nv, V, true, false, LO);
+	else if (last == V && !e->residual)
+		put(t, e, acc, m, nv, V, true, false, NO_BOUND);
 	else if (last == V)
-		put(t, e, acc, m, nv, V, true, true);
+		put(t, e, acc, m, nv, V, true, true, LO_AND_HI);
 	else if (!e->residual)
-		put(t, e, acc, m, nv, last, false, false);
+		put(t, e, acc, m, nv, last, false, false, LO_AND_HI);
 	else
-		put(t, e, acc, m, nv, last, false, true);
+		put(t, e, acc, m, nv, last, false, true, LO_AND_HI);
 }
 
 /* The accumulators' beginning: 0, or what C holds. */
@@ -107,13 +117,45 @@ UNCHECKED static inline __attribute__((always_inline)) void get(const struct rt_
 	}
 }
 
+#define MOST (MR1 > MR2 ? MR1 : MR2)
+
+/* One segment of K; ${a} and ${w} advance. ${ahead}: what is read soon is fetched, from
+ * ${soon} on. */
+UNCHECKED static inline __attribute__((always_inline)) void
+steps(const struct rt_gemm_tile *t, v acc[][2], const float *a[], const float **weights,
+      const float **fetch, const size_t m, const size_t nv, const bool ahead)
+{
+	const size_t lda = t->lda, soon_step = t->prefetch_step, soon_far = t->prefetch_far;
+	const float *w = *weights, *soon = *fetch;
+	for (size_t k = t->k; k > 0; k--) {
+		v w0 = v_load(w), w1 = nv == 2 ? v_load(w + V) : w0;
+		w += nv * V;
+		if (ahead) {
+			v_prefetch(soon);
+			if (nv == 2)
+				v_prefetch(soon + soon_far);
+			soon += soon_step;
+		}
+		UNROLL
+		for (size_t r = 0; r < m; r++) {
+			v x = v_set1(a[r / 3][r % 3 * lda]);
+			acc[r][0] = v_fma(x, w0, acc[r][0]);
+			if (nv == 2)
+				acc[r][1] = v_fma(x, w1, acc[r][1]);
+		}
+		UNROLL
+		for (size_t r = 0; r < m; r += 3)
+			a[r / 3]++;
+	}
+	*weights = w, *fetch = soon;
+}
+
 UNCHECKED static inline __attribute__((always_inline)) void tile(const struct rt_gemm_tile *t,
 								 const size_t m, const size_t nv)
 {
 	const size_t lda = t->lda, last = t->n - (nv - 1) * V;
-	const size_t soon_step = t->prefetch_step, soon_far = t->prefetch_far;
-	const float *w = t->w, *soon = t->prefetch, *a[(MR1 > MR2 ? MR1 : MR2) / 3 + 1];
-	v acc[MR1 > MR2 ? MR1 : MR2][2];
+	const float *w = t->w, *soon = t->prefetch, *a[MOST / 3 + 1];
+	v acc[MOST][2];
 	const bool with_bias = !t->accumulate && t->epilogue && t->epilogue->bias;
 	v bias[2] = {v_set1(0.0f), v_set1(0.0f)}; /* what sums begin with: no addition at the end */
 	if (with_bias) {
@@ -132,23 +174,10 @@ UNCHECKED static inline __attribute__((always_inline)) void tile(const struct rt
 	for (size_t r = 0; r < m; r += 3)
 		a[r / 3] = t->a + r * lda;
 	for (size_t s = t->segments; s > 0; s--) {
-		for (size_t k = t->k; k > 0; k--) {
-			v w0 = v_load(w), w1 = nv == 2 ? v_load(w + V) : w0;
-			w += nv * V;
-			v_prefetch(soon);
-			v_prefetch(soon + soon_far);
-			soon += soon_step;
-			UNROLL
-			for (size_t r = 0; r < m; r++) {
-				v x = v_set1(a[r / 3][r % 3 * lda]);
-				acc[r][0] = v_fma(x, w0, acc[r][0]);
-				if (nv == 2)
-					acc[r][1] = v_fma(x, w1, acc[r][1]);
-			}
-			UNROLL
-			for (size_t r = 0; r < m; r += 3)
-				a[r / 3]++;
-		}
+		if (nv == 2 || t->prefetch_step > 0) /* wide ones have time to fetch the same */
+			steps(t, acc, a, &w, &soon, m, nv, true);
+		else
+			steps(t, acc, a, &w, &soon, m, nv, false);
 		w += t->w_skip;
 		UNROLL
 		for (size_t r = 0; r < m; r += 3)

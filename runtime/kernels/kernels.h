@@ -126,8 +126,9 @@ struct rt_gemm_tile {
 	size_t a_skip, w_skip; /* elements from the end of a segment's row to the next segment */
 	float *c;              /* [m][n], row stride ldc */
 	size_t ldc;
-	/* What will be read soon: per step of K, the lines of prefetch and prefetch + far are
-	 * fetched, then prefetch += step.  Any address, never NULL. */
+	/* What will be read soon: per step of K, the lines of prefetch and, if the tile is two
+	 * vectors wide, prefetch + far are fetched, then prefetch += step.  Any address, never
+	 * NULL; with step 0 maybe nothing is fetched. */
 	const float *prefetch;
 	size_t prefetch_step, prefetch_far;
 	bool accumulate;
